@@ -1,0 +1,63 @@
+# Everything a contributor types. The only needs are Python 3.11+, git, make and a C compiler:
+# uv, PostgreSQL and Node come from PyPI, the rest of the legacy app from npm.
+SHELL := /bin/bash
+PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+BIN := .venv/bin
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: help env demo demo-reset check format lint types layers test lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+env: .venv/.synced legacy/node_modules/.synced tests/frontend/node_modules/.synced ## the environment, Python and Node
+
+demo: .venv/.synced legacy/node_modules/.synced ## start legacy, PostgreSQL and the gateway; Ctrl-C stops them
+	@$(BIN)/strangler demo $(ARGS)
+
+demo-reset: .venv/.synced ## forget the demo's data
+	@$(BIN)/strangler demo --reset
+
+check: env lint types layers test ## format, lint, types, import layers, all tests
+
+format: .venv/.synced ## rewrite the files in the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: .venv/.synced
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/.synced
+	$(BIN)/mypy
+
+layers: .venv/.synced
+	$(BIN)/lint-imports --no-timings 2>/dev/null || $(BIN)/lint-imports
+
+test: env
+	$(BIN)/pytest $(ARGS)
+
+lock: .tools/bin/uv ## make requirements.lock and the npm locks anew
+	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml \
+	  --all-extras --group dev -o requirements.lock --upgrade -q
+	cd legacy && npm install --package-lock-only --omit-lockfile-registry-resolved
+	cd tests/frontend && npm install --package-lock-only --omit-lockfile-registry-resolved
+
+clean: ## remove what was installed, keep the demo's data
+	rm -rf .venv .tools legacy/node_modules tests/frontend/node_modules
+
+.tools/bin/uv:
+	$(PYTHON) -m venv .tools
+	.tools/bin/pip install --quiet uv
+
+.venv/.synced: requirements.lock pyproject.toml $(if $(filter .tools/bin/uv,$(UV)),.tools/bin/uv)
+	test -d .venv || $(UV) venv --quiet --python $(PYTHON) .venv
+	$(UV) pip sync --quiet --python .venv --require-hashes requirements.lock
+	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
+	@touch $@
+
+%/node_modules/.synced: %/package-lock.json .venv/.synced
+	cd $* && npm ci --silent --no-audit --no-fund
+	@touch $@
