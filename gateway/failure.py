@@ -1,0 +1,38 @@
+"""Every expected failure of the data plane: a closed list of (who, what), each with one status and one code.
+
+A failure is returned, never raised, and turned into an answer in exactly one place (`proxy/respond.py`).
+Its sentence names no address and no exception text, because the client reads it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Failure(Enum):
+    """code, HTTP status for the client, sentence for the client."""
+
+    LEGACY_UNREACHABLE = ("legacy_unreachable", 502, "The backend could not be reached.")
+    LEGACY_RESET = ("legacy_reset", 502, "The backend closed the connection before it answered.")
+    LEGACY_BAD_ANSWER = ("legacy_bad_answer", 502, "The backend sent an answer that is not valid HTTP.")
+    LEGACY_CONNECT_TIMEOUT = ("legacy_connect_timeout", 504, "The backend did not accept a connection in time.")
+    LEGACY_TIMEOUT = ("legacy_timeout", 504, "The backend did not answer in time.")
+    LEGACY_BUSY = ("legacy_busy", 503, "All connections to the backend are in use.")
+    NEW_UNREACHABLE = ("new_unreachable", 502, "The new backend could not be reached.")
+    NEW_RESET = ("new_reset", 502, "The new backend closed the connection before it answered.")
+    NEW_BAD_ANSWER = ("new_bad_answer", 502, "The new backend sent an answer that is not valid HTTP.")
+    NEW_CONNECT_TIMEOUT = ("new_connect_timeout", 504, "The new backend did not accept a connection in time.")
+    NEW_TIMEOUT = ("new_timeout", 504, "The new backend did not answer in time.")
+    NEW_BUSY = ("new_busy", 503, "All connections to the new backend are in use.")
+    NEW_CRASHED = ("new_crashed", 502, "The new backend failed before it answered.")
+    NEW_MISSING = ("new_missing", 502, "The gateway has no new backend for this route.")
+    LOOP = ("loop_detected", 508, "The request has already passed through this gateway.")
+    BAD_REQUEST = ("bad_request", 400, "The request is not valid HTTP.")
+    REQUEST_BODY_TIMEOUT = ("request_body_timeout", 408, "The request body did not arrive in time.")
+    CLIENT_GONE = ("client_gone", 499, "The client went away.")
+    GATEWAY_BUG = ("gateway_error", 500, "The gateway failed.")
+
+    def __init__(self, code: str, status: int, sentence: str) -> None:
+        self.code = code
+        self.status = status
+        self.sentence = sentence

@@ -1,0 +1,113 @@
+"""What travels through the gateway: requests, responses and the frozen observations made of them.
+
+Bytes stay bytes; header names are lower-cased on the request side only because ASGI servers do so.
+Nothing here waits, reads a clock or knows a side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.failure import Failure
+
+Header = tuple[bytes, bytes]
+Headers = tuple[Header, ...]
+
+
+class Side(StrEnum):
+    """One of the two backends of a route."""
+
+    LEGACY = "legacy"
+    NEW = "new"
+
+    @property
+    def other(self) -> Side:
+        return Side.NEW if self is Side.LEGACY else Side.LEGACY
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A client's request as it came; the body is not read yet.
+
+    `target` holds path and query exactly as sent; `path` is its part before the first `?`, still
+    percent-encoded. `body` is None when the framing says that none follows (RFC 9112 section 6.3).
+    """
+
+    id: str
+    method: str
+    target: bytes
+    path: bytes
+    headers: Headers
+    scheme: str
+    client_ip: str
+    body: AsyncIterator[bytes] | None
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header; `name` in lower case."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundRequest:
+    """What one side is sent: hop-by-hop headers removed, forwarded headers set, target bytes final.
+
+    `body` is None, whole bytes (a captured body, for a copy), or a stream that can be read once.
+    `commit` is false when whatever the new side does must be rolled back (design.md, services/kit/unit.py).
+    """
+
+    method: str
+    target: bytes
+    headers: Headers
+    body: AsyncIterator[bytes] | bytes | None
+    scheme: str
+    client_ip: str
+    commit: bool = True
+
+
+async def _nothing() -> None:
+    """Close a response that holds nothing open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A side's answer whose head has arrived and whose body is still to be read.
+
+    `body` may raise `BodyCut` when the side stops before the end. `close` lets go of the connection
+    and may be called at any time, more than once.
+    """
+
+    status: int
+    headers: Headers
+    body: AsyncIterator[bytes]
+    close: Callable[[], Awaitable[None]] = _nothing
+
+
+class BodyCut(Exception):  # noqa: N818 - it names what happened to the answer
+    """A body that ended before its declared end; `failure` says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.code)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One side's answer, frozen: either status, headers and body, or the failure instead of them.
+
+    `truncated` says that the body went past the cap and `body` holds only its beginning.
+    `elapsed_ms` is the time until the last byte that was kept, in milliseconds.
+    """
+
+    side: Side
+    status: int | None
+    headers: Headers
+    body: bytes
+    elapsed_ms: float
+    failure: Failure | None = None
+    truncated: bool = False
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header, whatever the case of its name; `name` in lower case."""
+        return next((value for key, value in self.headers if key.lower() == name), None)

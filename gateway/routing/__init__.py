@@ -1,0 +1,1 @@
+"""What was asked: route definitions and the table that finds one. Pure."""
