@@ -1,0 +1,202 @@
+-- The database as the Supabase project has it today. Running it twice changes nothing.
+-- It must not know the schema `gateway`, nor anything the new side adds.
+
+-- What Supabase brings -------------------------------------------------------------------------
+
+-- Roles belong to the whole cluster: another database, or another start at this very moment, may
+-- have made them already.
+do $$
+begin
+  create role anon nologin noinherit;
+exception when duplicate_object or unique_violation then null;
+end $$;
+
+do $$
+begin
+  create role authenticated nologin noinherit;
+exception when duplicate_object or unique_violation then null;
+end $$;
+
+do $$
+begin
+  create role service_role nologin noinherit bypassrls;
+exception when duplicate_object or unique_violation then null;
+end $$;
+
+create schema if not exists auth;
+create schema if not exists realtime;
+grant usage on schema auth, public to anon, authenticated, service_role;
+
+-- PostgREST (and the new side) put the token's claims into the transaction; policies read them here.
+create or replace function auth.uid() returns uuid language sql stable as $$
+  select coalesce(
+    nullif(current_setting('request.jwt.claim.sub', true), ''),
+    nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
+  )::uuid
+$$;
+
+create table if not exists auth.users (
+  id uuid primary key default gen_random_uuid(),
+  email text not null unique,
+  encrypted_password text not null, -- scrypt$N$r$p$salt$hash: the embedded PostgreSQL has no pgcrypto
+  raw_app_meta_data jsonb not null default '{}',
+  raw_user_meta_data jsonb not null default '{}',
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  last_sign_in_at timestamptz
+);
+
+create table if not exists auth.sessions (
+  id uuid primary key default gen_random_uuid(),
+  user_id uuid not null references auth.users (id) on delete cascade,
+  created_at timestamptz not null default now()
+);
+
+create table if not exists auth.refresh_tokens (
+  digest text primary key, -- sha256 of the token, so that a copy of the table opens nothing
+  session_id uuid not null references auth.sessions (id) on delete cascade,
+  created_at timestamptz not null default now()
+);
+
+-- The application's tables ---------------------------------------------------------------------
+
+create table if not exists public.users (
+  id uuid primary key default gen_random_uuid(),
+  email text not null unique,
+  full_name text,
+  role text not null default 'VIEWER' check (role in ('ADMIN', 'MANAGER', 'AUDITOR', 'OPERATOR', 'VIEWER')),
+  created_at timestamptz not null default now(),
+  last_login timestamptz
+);
+
+create table if not exists public.scenarios (
+  id uuid primary key default gen_random_uuid(),
+  name jsonb not null,
+  version text,
+  config jsonb default '{}',
+  i18n jsonb default '{}',
+  is_active boolean default true,
+  created_at timestamptz not null default now()
+);
+
+create table if not exists public.streams (
+  id uuid primary key default gen_random_uuid(),
+  scenario_id uuid not null references public.scenarios (id),
+  stream_key text not null,
+  name jsonb not null,
+  color text,
+  sort_order integer
+);
+
+create table if not exists public.qc_gates (
+  id uuid primary key default gen_random_uuid(),
+  scenario_id uuid not null references public.scenarios (id),
+  gate_number integer not null,
+  name jsonb not null,
+  gate_type text not null check (gate_type in ('CHECKPOINT', 'BLOCKING', 'INFO')),
+  is_ccp boolean default false,
+  checklist jsonb default '[]'
+);
+
+create table if not exists public.phases (
+  id uuid primary key default gen_random_uuid(),
+  scenario_id uuid not null references public.scenarios (id),
+  stream_id uuid references public.streams (id),
+  qc_gate_id uuid references public.qc_gates (id),
+  phase_number integer not null,
+  name jsonb not null,
+  description jsonb
+);
+
+create table if not exists public.production_runs (
+  id uuid primary key default gen_random_uuid(),
+  run_code text not null unique,
+  scenario_id uuid references public.scenarios (id),
+  operator_id uuid references public.users (id),
+  status text not null default 'ACTIVE' check (status in ('ACTIVE', 'COMPLETED', 'CANCELLED')),
+  daily_target_kg numeric,
+  started_at timestamptz default now(),
+  ended_at timestamptz,
+  summary jsonb
+);
+
+create table if not exists public.lots (
+  id uuid primary key default gen_random_uuid(),
+  lot_code text not null unique,
+  lot_type text check (lot_type in ('RAW', 'DEB', 'BULK', 'MIX', 'SKW', 'FRZ', 'FG')),
+  production_run_id uuid references public.production_runs (id),
+  phase_id uuid references public.phases (id),
+  operator_id uuid references public.users (id),
+  weight_kg numeric,
+  temperature_c numeric,
+  metadata jsonb default '{}',
+  created_at timestamptz default now()
+);
+
+create table if not exists public.lot_genealogy (
+  id uuid primary key default gen_random_uuid(),
+  parent_lot_id uuid not null references public.lots (id),
+  child_lot_id uuid not null references public.lots (id),
+  quantity_used_kg numeric,
+  linked_at timestamptz default now()
+);
+
+create table if not exists public.qc_decisions (
+  id uuid primary key default gen_random_uuid(),
+  lot_id uuid references public.lots (id),
+  qc_gate_id uuid references public.qc_gates (id),
+  operator_id uuid references public.users (id),
+  decision text not null check (decision in ('PASS', 'HOLD', 'FAIL')),
+  notes text,
+  temperature_c numeric,
+  digital_signature text,
+  decided_at timestamptz default now()
+);
+
+-- Who sees what --------------------------------------------------------------------------------
+
+-- Supabase grants its roles everything in `public`; row level security is the only lock.
+grant select, insert, update, delete on
+  public.users, public.scenarios, public.streams, public.qc_gates, public.phases,
+  public.production_runs, public.lots, public.lot_genealogy, public.qc_decisions
+  to anon, authenticated, service_role;
+
+alter table public.users enable row level security;
+alter table public.production_runs enable row level security;
+alter table public.lots enable row level security;
+alter table public.qc_decisions enable row level security;
+
+drop policy if exists "anyone reads runs" on public.production_runs;
+create policy "anyone reads runs" on public.production_runs for select using (true);
+
+drop policy if exists "operators start their own runs" on public.production_runs;
+create policy "operators start their own runs" on public.production_runs for insert
+  with check (auth.uid() = operator_id);
+
+drop policy if exists "operators change their own runs" on public.production_runs;
+create policy "operators change their own runs" on public.production_runs for update
+  using (auth.uid() = operator_id) with check (auth.uid() = operator_id);
+
+drop policy if exists "anyone reads lots" on public.lots;
+create policy "anyone reads lots" on public.lots for select using (true);
+
+-- The browser registers lots through PostgREST, so there is one more policy than readers need.
+drop policy if exists "signed-in people register lots" on public.lots;
+create policy "signed-in people register lots" on public.lots for insert to authenticated with check (true);
+
+drop policy if exists "anyone reads decisions" on public.qc_decisions;
+create policy "anyone reads decisions" on public.qc_decisions for select using (true);
+
+-- Realtime ------------------------------------------------------------------------------------
+
+-- Only the id travels: a payload above 8000 bytes would make the INSERT itself fail.
+create or replace function realtime.announce_insert() returns trigger language plpgsql as $$
+begin
+  perform pg_notify('realtime', json_build_object(
+    'schema', tg_table_schema, 'table', tg_table_name, 'id', new.id, 'commit_timestamp', now()
+  )::text);
+  return null;
+end $$;
+
+create or replace trigger announce_insert after insert on public.lots
+  for each row execute function realtime.announce_insert();
