@@ -1,0 +1,1 @@
+"""Are two answers equal? Comparison, allowed differences and verdicts. Pure; used live and in CI alike."""
