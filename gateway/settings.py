@@ -1,0 +1,157 @@
+"""Every setting of the gateway: what it is called, what it defaults to, what it means.
+
+A value comes from the command line, else from STRANGLER_<NAME>, else from strangler.yaml, else from here.
+`docs/reference/settings.md` lists the same fields; a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import YamlConfigSettingsSource as YamlSource
+
+FILE = Path("strangler.yaml")
+
+
+def _origin(value: str) -> str:
+    """Accept `http://host[:port]` and `https://host[:port]`; a path, user or query has no meaning here."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not a URL: {error}") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{value!r} is not a URL like http://127.0.0.1:3001")
+    if port == 0 or parts.username or parts.query or parts.fragment or parts.path not in ("", "/"):
+        raise ValueError(f"{value!r} must be scheme, host and port only: the path comes from each request")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _new_side(value: str) -> str:
+    if "://" in value:
+        return _origin(value)
+    module, colon, factory = value.partition(":")
+    if not colon or not all(part.isidentifier() for part in [*module.split("."), factory]):
+        raise ValueError(f"{value!r} is neither a URL nor module:factory")
+    return value
+
+
+def _address(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65_535:
+        raise ValueError(f"{value!r} is not HOST:PORT")
+    return value
+
+
+def _networks(value: object) -> object:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, list | tuple):
+        return tuple(ipaddress.ip_network(str(part)) for part in value)
+    return value
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+Address = Annotated[str, AfterValidator(_address)]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Settings(BaseSettings):
+    """The settings of one gateway process; complete and valid once built."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STRANGLER_", yaml_file=FILE, extra="forbid", frozen=True, env_ignore_empty=True
+    )
+
+    legacy: Origin = Field(description="Where the legacy backend is: scheme, host and port.")
+    new: Annotated[str, AfterValidator(_new_side)] | None = Field(
+        default=None,
+        description="The new side: a URL, or module:factory of an ASGI app that runs in this process.",
+    )
+    contracts: Path | None = Field(
+        default=None, description="Folder of the contracts; `contracts` when there is one, else no routes."
+    )
+    listen: Address = Field(default="127.0.0.1:8080", description="Data plane: where the frontend connects.")
+    admin: Address = Field(default="127.0.0.1:9901", description="Admin plane: API for people and programs.")
+    database_url: str | None = Field(
+        default=None, description="PostgreSQL for flags and evidence; an embedded one in the state folder if unset."
+    )
+    state: Path = Field(
+        default=Path(".strangler"), description="Folder of the embedded PostgreSQL and the last-known-good flags."
+    )
+    legacy_host: Literal["auto", "preserve", "upstream"] = Field(
+        default="auto",
+        description="Host header legacy sees: the client's, or its own; auto is the client's for http, own for https.",
+    )
+    side_header: bool = Field(default=True, description="Whether answers carry x-strangler-side.")
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        default=(), description="Networks (CIDR) whose forwarded headers are believed; nobody's by default."
+    )
+    connect_timeout_s: float = Field(default=5.0, gt=0, le=600, description="Seconds to connect to a side.")
+    timeout_s: float = Field(
+        default=60.0, gt=0, le=86_400, description="Seconds until the first byte of a side's answer."
+    )
+    idle_timeout_s: float = Field(
+        default=300.0, gt=0, le=86_400, description="Seconds a side may pause within an answer's body."
+    )
+    drain_s: float = Field(
+        default=10.0, ge=0, le=3_600, description="Seconds that requests in flight have to finish at shutdown."
+    )
+    max_connections: int = Field(default=1_000, ge=1, le=100_000, description="Connections to one side at most.")
+    shadow_queue: int = Field(
+        default=1_000, ge=1, le=1_000_000, description="Copies waiting for comparison at most; more are dropped."
+    )
+    shadow_concurrency: int = Field(default=8, ge=1, le=1_000, description="Copies under way at once.")
+    shadow_timeout_s: float = Field(default=10.0, gt=0, le=600, description="Seconds a copy may take in all.")
+    capture_bytes: int = Field(
+        default=1_048_576, ge=0, le=67_108_864, description="Bytes of a body kept for comparison at most."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: option, variable, file."""
+        return init_settings, env_settings, YamlSource(settings_cls)
+
+    @property
+    def contracts_folder(self) -> Path | None:
+        """The folder that is read: the named one, or `contracts` where it exists."""
+        if self.contracts is not None:
+            return self.contracts
+        return Path("contracts") if Path("contracts").is_dir() else None
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Split HOST:PORT; an IPv6 host loses its brackets."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def read_settings(**options: Any) -> Settings | list[str]:
+    """Read the settings; options that are None count as not given. Problems come back as sentences."""
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        return [_sentence(item["loc"], item["msg"], item["type"]) for item in error.errors()]
+
+
+def _sentence(where: tuple[int | str, ...], message: str, kind: str) -> str:
+    name = str(where[0]) if where else "settings"
+    option, variable = f"--{name.replace('_', '-')}", f"STRANGLER_{name.upper()}"
+    if kind == "missing":
+        return f"{name} is missing: give {option}, {variable} or `{name}:` in {FILE}"
+    if kind == "extra_forbidden":
+        return f"{name} is not a setting"
+    return f"{name}: {message.removeprefix('Value error, ')} ({option}, {variable} or {FILE})"
