@@ -79,10 +79,12 @@ class Settings(BaseSettings):
     listen: Address = Field(default="127.0.0.1:8080", description="Data plane: where the frontend connects.")
     admin: Address = Field(default="127.0.0.1:9901", description="Admin plane: API for people and programs.")
     database_url: str | None = Field(
-        default=None, description="PostgreSQL for flags and evidence; an embedded one in the state folder if unset."
+        default=None,
+        description="PostgreSQL for flags and evidence; an embedded one in the state folder if unset.",
     )
     state: Path = Field(
-        default=Path(".strangler"), description="Folder of the embedded PostgreSQL and the last-known-good flags."
+        default=Path(".strangler"),
+        description="Folder of the embedded PostgreSQL and the last-known-good flags.",
     )
     legacy_host: Literal["auto", "preserve", "upstream"] = Field(
         default="auto",
@@ -100,11 +102,19 @@ class Settings(BaseSettings):
         default=300.0, gt=0, le=86_400, description="Seconds a side may pause within an answer's body."
     )
     drain_s: float = Field(
-        default=10.0, ge=0, le=3_600, description="Seconds that requests in flight have to finish at shutdown."
+        default=10.0,
+        ge=0,
+        le=3_600,
+        description="Seconds that requests in flight have to finish at shutdown.",
     )
-    max_connections: int = Field(default=1_000, ge=1, le=100_000, description="Connections to one side at most.")
+    max_connections: int = Field(
+        default=1_000, ge=1, le=100_000, description="Connections to one side at most."
+    )
     shadow_queue: int = Field(
-        default=1_000, ge=1, le=1_000_000, description="Copies waiting for comparison at most; more are dropped."
+        default=1_000,
+        ge=1,
+        le=1_000_000,
+        description="Copies waiting for comparison at most; more are dropped.",
     )
     shadow_concurrency: int = Field(default=8, ge=1, le=1_000, description="Copies under way at once.")
     shadow_timeout_s: float = Field(default=10.0, gt=0, le=600, description="Seconds a copy may take in all.")
