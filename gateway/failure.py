@@ -15,7 +15,11 @@ class Failure(Enum):
     LEGACY_UNREACHABLE = ("legacy_unreachable", 502, "The backend could not be reached.")
     LEGACY_RESET = ("legacy_reset", 502, "The backend closed the connection before it answered.")
     LEGACY_BAD_ANSWER = ("legacy_bad_answer", 502, "The backend sent an answer that is not valid HTTP.")
-    LEGACY_CONNECT_TIMEOUT = ("legacy_connect_timeout", 504, "The backend did not accept a connection in time.")
+    LEGACY_CONNECT_TIMEOUT = (
+        "legacy_connect_timeout",
+        504,
+        "The backend did not accept a connection in time.",
+    )
     LEGACY_TIMEOUT = ("legacy_timeout", 504, "The backend did not answer in time.")
     LEGACY_BUSY = ("legacy_busy", 503, "All connections to the backend are in use.")
     NEW_UNREACHABLE = ("new_unreachable", 502, "The new backend could not be reached.")

@@ -92,6 +92,10 @@ class BodyCut(Exception):  # noqa: N818 - it names what happened to the answer
         self.failure = failure
 
 
+class ClientGone(Exception):  # noqa: N818 - it names what happened to the request
+    """The client left before its request was whole; raised by a request's body stream only."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One side's answer, frozen: either status, headers and body, or the failure instead of them.

@@ -107,9 +107,7 @@ class Settings(BaseSettings):
         le=3_600,
         description="Seconds that requests in flight have to finish at shutdown.",
     )
-    max_connections: int = Field(
-        default=1_000, ge=1, le=100_000, description="Connections to one side at most."
-    )
+    max_connections: int = Field(default=1_000, ge=1, le=100_000, description="Connections to one side at most.")
     shadow_queue: int = Field(
         default=1_000,
         ge=1,

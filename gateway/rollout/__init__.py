@@ -1,1 +1,1 @@
-"""Who answers: stages, flags, buckets and the decision. Pure; it knows no socket, clock or table of a database."""
+"""Who answers: stages, flags, buckets and the decision. Pure; it knows no socket, clock or database."""

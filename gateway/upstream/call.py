@@ -1,4 +1,4 @@
-"""One call of an ASGI app: its `receive` and `send`, and the reader's end of its answer. No task is made here."""
+"""One call of an ASGI app: its `receive` and `send`, and the reader's end of its answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
 
 from gateway.failure import Failure
-from gateway.message import BodyCut, Headers, OutboundRequest
+from gateway.message import BodyCut, ClientGone, Headers, OutboundRequest
 
 Message = MutableMapping[str, Any]
 HIGH = 64 * 1024  # bytes the app may be ahead of the reader
@@ -46,7 +46,7 @@ class Call:
         except StopAsyncIteration:
             self._body_over = True
             return {"type": "http.request", "body": b"", "more_body": False}
-        except Exception as error:  # whatever broke the client's body is told to who sent the request
+        except ClientGone as error:  # is told to the one who sent the request
             self._body_over = self.abandoned = True
             if not self.head.done():
                 self.head.set_exception(error)

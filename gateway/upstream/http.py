@@ -86,9 +86,8 @@ class HttpTransport:
         return Response(answer.status_code, tuple(answer.headers.raw), self._read(answer), answer.aclose)
 
     async def _read(self, answer: httpx.Response) -> AsyncIterator[bytes]:
-        assert isinstance(answer.stream, httpx.AsyncByteStream)
         try:
-            async for chunk in answer.stream:
+            async for chunk in answer.aiter_raw():  # raw: as encoded as it came
                 yield chunk
         except httpx.HTTPError as error:
             raise BodyCut(self._failure(error)) from error

@@ -74,7 +74,7 @@ class InProcess:
         except asyncio.CancelledError:
             call.end(Failure.NEW_TIMEOUT)
             raise
-        except Exception as bug:  # the border to other people's code: whatever it raises is its failure
+        except Exception as bug:  # noqa: BLE001 - the border to other people's code: whatever it raises is its failure
             if not call.abandoned:
                 log("new_side_raised", level=logging.ERROR, bug=bug)
             call.end(Failure.NEW_CRASHED)

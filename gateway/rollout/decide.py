@@ -1,0 +1,76 @@
+"""Who answers a request, who is asked beside it, and why. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from gateway.message import Request, Side
+from gateway.rollout.bucket import bucket
+from gateway.rollout.flag import WHOLE, Flag
+from gateway.rollout.stage import Stage
+from gateway.rollout.stickiness import stickiness_key
+from gateway.routing.route import Effect, Route
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who answers (`authoritative`), who gets a copy (`shadow`), the reason in one word, the caller's bucket."""
+
+    authoritative: Side
+    shadow: Side | None
+    reason: str
+    bucket: int | None = None
+
+
+NO_ROUTE = Decision(Side.LEGACY, None, "no_route")
+_ON_LEGACY = Decision(Side.LEGACY, None, "stage_legacy")
+_RETIRED = Decision(Side.NEW, None, "stage_retired")
+_NO_NEW_SIDE = Decision(Side.LEGACY, None, "no_new_side")
+
+
+def decide(route: Route, flag: Flag, request: Request, *, has_new: bool) -> Decision:
+    """Decide a request of a route. Without a new side legacy answers, unless the route is retired.
+
+    Only reads are copied here; a copy of a write could write (acceptance 23).
+    """
+    if flag.stage is Stage.LEGACY:
+        return _ON_LEGACY
+    if flag.stage is Stage.RETIRED:
+        return _RETIRED
+    if not has_new:
+        return _NO_NEW_SIDE
+    key = stickiness_key(route.stickiness, request)
+    place = None if key is None else bucket(route.group, key)
+    side, reason = _authoritative(flag, place)
+    copied = route.effect is Effect.READ and _sampled(route, flag, request, key)
+    return Decision(side, side.other if copied else None, reason, place)
+
+
+def _authoritative(flag: Flag, place: int | None) -> tuple[Side, str]:
+    match flag.stage:
+        case Stage.SHADOW:
+            return Side.LEGACY, "stage_shadow"
+        case Stage.NEW:
+            return Side.NEW, "stage_new"
+        case Stage.CANARY if place is None:
+            return Side.LEGACY, "canary_key_missing"
+        case Stage.CANARY:
+            return (Side.NEW, "canary_in") if place < flag.canary else (Side.LEGACY, "canary_out")
+        case Stage.LEGACY:
+            return Side.LEGACY, "stage_legacy"
+        case Stage.RETIRED:
+            return Side.NEW, "stage_retired"
+        case _:
+            assert_never(flag.stage)
+
+
+def _sampled(route: Route, flag: Flag, request: Request, key: bytes | None) -> bool:
+    """Whether this request is compared: by caller, so that a caller's requests are compared together.
+
+    The bucket is salted, or the sample would be the same callers as the canary. A caller without a key is
+    sampled request by request.
+    """
+    if flag.sample in (0, WHOLE):
+        return flag.sample == WHOLE
+    return bucket("sample:" + route.group, request.id.encode() if key is None else key) < flag.sample
