@@ -1,0 +1,130 @@
+"""The values a body is read into, what kind each is, and a short text of one for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from enum import Enum
+from itertools import islice
+
+Value = None | bool | int | Decimal | str | list["Value"] | dict[str, "Value"]
+
+
+class Absent(Enum):
+    """No value at all, which is not null."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
+Found = Value | Absent
+
+MAX_SHOWN = 200  # characters of a value in a report
+
+
+class Sort(Enum):
+    """The six kinds of JSON value; true is no number, and 1 and 1.0 are the same kind."""
+
+    NULL = "null"
+    BOOLEAN = "boolean"
+    NUMBER = "number"
+    STRING = "string"
+    ARRAY = "array"
+    OBJECT = "object"
+
+
+_SORTS: dict[type, Sort] = {
+    type(None): Sort.NULL,
+    bool: Sort.BOOLEAN,
+    int: Sort.NUMBER,
+    Decimal: Sort.NUMBER,
+    str: Sort.STRING,
+    list: Sort.ARRAY,
+    dict: Sort.OBJECT,
+}
+
+
+def sort_of(value: Value) -> Sort:
+    """Which of the six kinds a value is."""
+    return _SORTS[type(value)]
+
+
+def same(control: Value, candidate: Value) -> bool:
+    """Whether two values are equal as JSON: numbers by value, objects whatever the order of their keys."""
+    pairs = [(control, candidate)]
+    while pairs:
+        mine, theirs = pairs.pop()
+        if sort_of(mine) is not sort_of(theirs):
+            return False
+        if isinstance(mine, list) and isinstance(theirs, list):
+            if len(mine) != len(theirs):
+                return False
+            pairs.extend(zip(mine, theirs, strict=True))
+        elif isinstance(mine, dict) and isinstance(theirs, dict):
+            if mine.keys() != theirs.keys():
+                return False
+            pairs.extend((inner, theirs[key]) for key, inner in mine.items())
+        elif mine != theirs:
+            return False
+    return True
+
+
+def brief(value: Found) -> str | None:
+    """The value as JSON text of at most 200 characters, None for no value; reads no more than it shows."""
+    if isinstance(value, Absent):
+        return None
+    pieces: list[str] = []
+    length = 0
+    for piece in _pieces(value):
+        pieces.append(piece)
+        length += len(piece)
+        if length > MAX_SHOWN:
+            break
+    return cut("".join(pieces))
+
+
+def cut(text: str) -> str:
+    """At most 200 characters of a text, all of which can be encoded."""
+    shown = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+    # half a surrogate pair may stand in a JSON string, but not in UTF-8
+    return shown.encode("utf-8", "backslashreplace").decode()[:MAX_SHOWN]
+
+
+def _pieces(value: Value) -> Iterator[str]:
+    """JSON text in pieces, with a stack of its own: the depth is the document's, not Python's."""
+    stack: list[Iterator[tuple[str, Value | Absent]]] = [iter([("", value)])]
+    closers: list[str] = [""]
+    while stack:
+        prefix, item = next(stack[-1], ("", ABSENT))
+        if isinstance(item, Absent):
+            stack.pop()
+            yield closers.pop()
+            continue
+        yield prefix
+        if isinstance(item, list):
+            yield "["
+            stack.append((", " if at else "", inner) for at, inner in enumerate(item))
+            closers.append("]")
+        elif isinstance(item, dict):
+            yield "{"
+            stack.append(
+                ((", " if at else "") + _string(key) + ": ", inner) for at, (key, inner) in enumerate(item.items())
+            )
+            closers.append("}")
+        else:
+            yield _scalar(item)
+
+
+def _scalar(value: bool | int | Decimal | str | None) -> str:
+    if isinstance(value, str):
+        return _string(value)
+    if isinstance(value, Decimal):
+        # str() of a Decimal costs its digits; a number of a megabyte is named by its beginning
+        digits = value.as_tuple().digits
+        return str(value) if len(digits) <= MAX_SHOWN else "".join(map(str, islice(digits, MAX_SHOWN))) + "…"
+    return json.dumps(value)
+
+
+def _string(text: str) -> str:
+    return json.dumps(text[: MAX_SHOWN + 1], ensure_ascii=False)
