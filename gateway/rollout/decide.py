@@ -53,9 +53,9 @@ def _authoritative(flag: Flag, place: int | None) -> tuple[Side, str]:
             return Side.LEGACY, "stage_shadow"
         case Stage.NEW:
             return Side.NEW, "stage_new"
-        case Stage.CANARY if place is None:
-            return Side.LEGACY, "canary_key_missing"
         case Stage.CANARY:
+            if place is None:
+                return Side.LEGACY, "canary_key_missing"
             return (Side.NEW, "canary_in") if place < flag.canary else (Side.LEGACY, "canary_out")
         case Stage.LEGACY:
             return Side.LEGACY, "stage_legacy"

@@ -72,7 +72,7 @@ class HttpTransport:
         outgoing = httpx.Request(
             request.method,
             self._origin,
-            headers=_framed(request),
+            headers=_framed(request, self._origin.netloc),
             stream=_Body(request.body),
             extensions={"target": request.target, "timeout": timeouts},
         )
@@ -101,9 +101,11 @@ class HttpTransport:
         return failure_of(self._side, what)
 
 
-def _framed(request: OutboundRequest) -> list[tuple[bytes, bytes]]:
-    """The headers, with the body's framing added where nobody has declared a length (RFC 9112 section 6)."""
+def _framed(request: OutboundRequest, netloc: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers, with a Host and the body's framing added where nobody has declared a length (RFC 9112 section 6)."""
     headers = list(request.headers)
+    if not any(name == b"host" for name, _ in headers):  # an HTTP/1.0 client need not send one
+        headers.insert(0, (b"host", netloc))
     if request.body is not None and not any(name == b"content-length" for name, _ in headers):
         if isinstance(request.body, bytes):
             headers.append((b"content-length", b"%d" % len(request.body)))

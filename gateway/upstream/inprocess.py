@@ -57,6 +57,28 @@ class InProcess:
 
         return Response(status, headers, call.read(), close)
 
+    async def websocket(
+        self,
+        scope: MutableMapping[str, Any],
+        request: OutboundRequest,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        """Hand a client's WebSocket to the app, as a server would."""
+        own = self._scope(request)
+        connected = False
+
+        async def receive_once_more() -> Message:
+            nonlocal connected
+            if connected:
+                return await receive()
+            connected = True
+            return {"type": "websocket.connect"}
+
+        own.update({name: scope[name] for name in ("type", "scheme", "subprotocols") if name in scope})
+        own["extensions"] = {**(scope.get("extensions") or {}), **own["extensions"]}
+        await self._app(own, receive_once_more, send)
+
     def _let_go(self, call: Call, task: asyncio.Task[None]) -> None:
         """Tell the app that its caller left, and end it when it does not stop by itself."""
         if call.leave() and not task.done():

@@ -1,0 +1,81 @@
+"""A WebSocket's way through: its handshake is decided like any request, then messages go both ways."""
+
+from __future__ import annotations
+
+import asyncio
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from gateway.failure import Failure
+from gateway.message import Request
+from gateway.proxy.hop import without_hop_by_hop
+from gateway.proxy.receive import Receive, Send
+from gateway.proxy.respond import failure_body
+from gateway.upstream.websocket import Declined, Opened
+
+GOING_AWAY, INTERNAL = 1001, 1011  # RFC 6455 section 7.4.1
+_UNSENDABLE = frozenset({1005, 1006, 1015})  # codes that say what was seen and are never sent
+
+
+async def join(opened: Opened, receive: Receive, send: Send) -> None:
+    """Accept the client's handshake with what the side answered, then pass messages until one end closes."""
+    await send(
+        {
+            "type": "websocket.accept",
+            "subprotocol": opened.subprotocol,
+            "headers": list(without_hop_by_hop(opened.headers)),
+        }
+    )
+    upward = asyncio.create_task(_client_to_side(receive, opened.socket))
+    downward = asyncio.create_task(_side_to_client(opened.socket, send))
+    try:
+        await asyncio.wait({upward, downward}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        upward.cancel()
+        downward.cancel()
+        await asyncio.gather(upward, downward, return_exceptions=True)
+        await opened.socket.close(GOING_AWAY)
+
+
+async def decline(outcome: Declined | Failure, request: Request, send: Send) -> None:
+    """Give the client the plain answer it gets instead of a socket (ASGI extension websocket.http.response)."""
+    if isinstance(outcome, Failure):
+        status, headers, body = outcome.status, [(b"content-type", b"application/json; charset=utf-8")], b""
+        body = failure_body(outcome, request)
+    else:
+        status, headers, body = outcome.status, list(without_hop_by_hop(outcome.headers)), outcome.body
+        headers = [header for header in headers if header[0].lower() != b"content-length"]
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
+
+
+async def _client_to_side(receive: Receive, socket: ClientConnection) -> None:
+    try:
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                text = message.get("text")
+                await socket.send(text if text is not None else message["bytes"])
+            elif message["type"] == "websocket.disconnect":
+                code = message.get("code", GOING_AWAY)
+                await socket.close(GOING_AWAY if code in _UNSENDABLE else code, message.get("reason") or "")
+                return
+    except ConnectionClosed:
+        return  # the other direction tells the client
+
+
+async def _side_to_client(socket: ClientConnection, send: Send) -> None:
+    try:
+        while True:
+            message = await socket.recv()
+            kind = "text" if isinstance(message, str) else "bytes"
+            await send({"type": "websocket.send", kind: message})
+    except ConnectionClosed as closed:
+        frame = closed.rcvd
+        code = INTERNAL if frame is None else frame.code
+        reason = "" if frame is None else frame.reason
+        await send({"type": "websocket.close", "code": 1000 if code in _UNSENDABLE else code, "reason": reason})
+    except OSError:
+        return  # the client has gone, the other direction saw it
