@@ -33,13 +33,13 @@ function refuseBadTokens(tokens) {
 
 export function apiRoutes({ pool, tokens }) {
   const router = Router();
-  router.use(refuseBadTokens(tokens));
+  router.use('/api', refuseBadTokens(tokens));
 
-  router.get('/health', (req, res) => {
+  router.get('/api/health', (req, res) => {
     res.json({ status: 'ok', timestamp: new Date().toISOString() });
   });
 
-  router.post('/login', answering(async (req, res) => {
+  router.post('/api/login', answering(async (req, res) => {
     const { rows } = await pool.query(
       `UPDATE users SET last_login = now() WHERE email = $1
        RETURNING id, email, full_name, role, created_at, last_login`,
@@ -49,16 +49,16 @@ export function apiRoutes({ pool, tokens }) {
     return res.json({ user: rows[0], token: tokens.sign(rows[0]) });
   }));
 
-  router.get('/lots', answering(async (req, res) => {
+  router.get('/api/lots', answering(async (req, res) => {
     const { rows } = await pool.query('SELECT * FROM lots ORDER BY created_at DESC LIMIT 100');
     res.json(rows);
   }));
 
-  router.post('/lots', answering(async (req, res) => {
+  router.post('/api/lots', answering(async (req, res) => {
     res.status(201).json(await insertRow(pool, 'lots', req.body));
   }));
 
-  router.get('/traceability/:lotCode', answering(async (req, res) => {
+  router.get('/api/traceability/:lotCode', answering(async (req, res) => {
     const { rows } = await pool.query('SELECT * FROM lots WHERE lot_code = $1', [req.params.lotCode]);
     if (rows.length === 0) return res.status(404).json({ error: 'Lot not found' });
     const [central] = rows;
@@ -67,26 +67,26 @@ export function apiRoutes({ pool, tokens }) {
     return res.json({ central, parents: parents.rows, children: children.rows });
   }));
 
-  router.post('/qc-decisions', answering(async (req, res) => {
+  router.post('/api/qc-decisions', answering(async (req, res) => {
     res.status(201).json(await insertRow(pool, 'qc_decisions', req.body));
   }));
 
-  router.get('/runs', answering(async (req, res) => {
+  router.get('/api/runs', answering(async (req, res) => {
     const { rows } = await pool.query('SELECT * FROM production_runs ORDER BY started_at DESC');
     res.json(rows);
   }));
 
-  router.get('/runs/:id', answering(async (req, res) => {
+  router.get('/api/runs/:id', answering(async (req, res) => {
     const { rows } = await pool.query('SELECT * FROM production_runs WHERE id = $1', [req.params.id]);
     if (rows.length === 0) return res.status(404).json({ error: 'Run not found' });
     return res.json(rows[0]);
   }));
 
-  router.post('/runs', answering(async (req, res) => {
+  router.post('/api/runs', answering(async (req, res) => {
     res.status(201).json(await insertRow(pool, 'production_runs', req.body));
   }));
 
-  router.patch('/runs/:id', answering(async (req, res) => {
+  router.patch('/api/runs/:id', answering(async (req, res) => {
     const { status, ended_at: endedAt, summary } = req.body;
     const { rows } = await pool.query(
       `UPDATE production_runs

@@ -14,6 +14,7 @@ export function createApp({ pool, tokens }) {
   app.use('/rest/v1', requireApiKey(tokens), restRoutes({ pool, tokens }));
   app.use(express.json());
   app.use('/auth/v1', requireApiKey(tokens), authRoutes({ pool, tokens }));
-  app.use('/api', apiRoutes({ pool, tokens }));
+  // not mounted below '/api': a mounted router would also answer /api//lots
+  app.use(apiRoutes({ pool, tokens }));
   return app;
 }
