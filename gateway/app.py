@@ -1,0 +1,282 @@
+"""The composition root: the only file that knows all parts. It builds them, runs both planes, takes them down."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, nullcontext
+from secrets import token_hex
+
+import uvicorn
+import uvloop
+from starlette.applications import Starlette
+
+from gateway.admin.app import build_admin
+from gateway.admin.bootstrap import ensure_first_token
+from gateway.admin.service import AdminService
+from gateway.contract.load import Contracts, load
+from gateway.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from gateway.db.engine import DatabaseDown, make_engine
+from gateway.db.evidence import EvidenceStore
+from gateway.db.flags import FlagStore
+from gateway.db.migrate import MigrationRefused, upgrade
+from gateway.db.snapshot import SnapshotFile
+from gateway.db.tokens import TokenStore
+from gateway.db.watch import FlagWatch
+from gateway.diff.rules import Rules
+from gateway.message import Side
+from gateway.proxy.app import Gateway, Limits
+from gateway.proxy.outbound import Addressing
+from gateway.proxy.protocol import TargetKeepingProtocol
+from gateway.rollout.plan import Live, Plan, Source
+from gateway.routing.table import RouteTable
+from gateway.settings import Settings, split_address
+from gateway.shadow.mirror import Mirror
+from gateway.telemetry import configure_logging, log
+from gateway.upstream.http import HttpTransport
+from gateway.upstream.inprocess import App, InProcess
+from gateway.upstream.lifespan import StartupFailed, lifespan
+from gateway.upstream.transport import Transport
+
+FIRST_FLAGS_S = 2.0  # how long the data plane waits for flags at start before it goes without (acceptance 21)
+KEEPALIVE_S = 75  # as nginx; an idle client connection costs little, a new one costs the client a round trip
+WEBSOCKET_MESSAGE = 64 * 1024 * 1024  # bytes
+
+
+class CannotStart(Exception):  # noqa: N818 - it says what happened
+    """Nothing was started; `problems` are sentences for people."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def run(settings: Settings) -> int:
+    """Run a gateway until SIGTERM or SIGINT. Raises CannotStart before anything was started."""
+    contracts = _contracts(settings)
+    new_app = _new_app(settings.new)
+    sockets = [_bind(settings.listen, "--listen"), _bind(settings.admin, "--admin")]
+    configure_logging()
+    uvloop.run(_Process(settings, contracts, new_app).run(*sockets))
+    return 0
+
+
+class _Process:
+    """The parts of one gateway process."""
+
+    def __init__(self, settings: Settings, contracts: Contracts | None, new_app: App | None) -> None:
+        self.settings = settings
+        self.new_app = new_app
+        self.contracts = contracts
+        self.live = Live(Plan(RouteTable(() if contracts is None else contracts.routes), {}, Source.DEFAULT))
+        self.embedded = None if settings.database_url else EmbeddedPostgres(settings.state / "postgres")
+        self.database_url = settings.database_url or (self.embedded.url if self.embedded else "")
+        self.engine = make_engine(self.database_url)
+        self.flags = FlagStore(self.engine)
+        self.tokens = TokenStore(self.engine)
+        self.evidence = EvidenceStore(self.engine)
+        self.snapshot = SnapshotFile(settings.state / "flags.json")
+
+    async def run(self, data: socket.socket, admin: socket.socket) -> None:
+        """Start every part in order; leaving the stack stops them in the reverse one."""
+        async with AsyncExitStack() as parts:
+            if self.embedded is not None:
+                parts.push_async_callback(asyncio.to_thread, self.embedded.stop)
+            parts.push_async_callback(self.engine.dispose)
+            parts.push_async_callback(_end, asyncio.create_task(self._database()))
+            await self._first_flags()
+            gateway = await self._gateway(parts)
+            servers = [self._admin_server(), self._data_server(gateway)]
+            with _stop_on_signals(servers):
+                log(
+                    "gateway_ready", listen=self.settings.listen, admin=self.settings.admin, legacy=self.settings.legacy
+                )
+                await asyncio.gather(servers[0].serve([admin]), servers[1].serve([data]))
+
+    async def _database(self) -> None:
+        """Bring the database up, keep the embedded one up, and follow the flags in it."""
+        while not await self._prepared():
+            await asyncio.sleep(1)
+        watch = asyncio.create_task(FlagWatch(self.database_url, self.flags, self.live, self.snapshot).run())
+        try:
+            while True:
+                await asyncio.sleep(1)
+                if self.embedded is not None and not self.embedded.is_running():
+                    log("embedded_postgres_died", level=logging.ERROR)
+                    await self._prepared()
+        finally:
+            await _end(watch)
+
+    async def _prepared(self) -> bool:
+        try:
+            if self.embedded is not None:
+                await asyncio.to_thread(self.embedded.start)
+            await asyncio.to_thread(upgrade, self.database_url, "gateway")
+            secret = await ensure_first_token(self.tokens)
+        except (EmbeddedPostgresError, DatabaseDown, MigrationRefused) as error:
+            self.live.why_stale = str(error)
+            log("database_not_ready", level=logging.ERROR, why=str(error))
+            return False
+        if secret is not None:
+            sys.stdout.write(f"The first admin token, shown only now: {secret}\n")
+            sys.stdout.flush()
+        return True
+
+    async def _first_flags(self) -> None:
+        """Act on the last-known-good flags until the database answers; wait for that, but not for long."""
+        known = await asyncio.to_thread(self.snapshot.read)
+        if known is not None:
+            self.live.replace(known, Source.SNAPSHOT)
+        deadline = asyncio.get_running_loop().time() + FIRST_FLAGS_S
+        while not self.live.fresh and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+
+    async def _gateway(self, parts: AsyncExitStack) -> Gateway:
+        settings = self.settings
+        origins = {Side.LEGACY: settings.legacy}
+        if settings.new is not None and self.new_app is None:
+            origins[Side.NEW] = settings.new
+        front, behind = self._transports(origins), self._transports(origins)
+        if self.new_app is not None:
+            state = await parts.enter_async_context(lifespan(self.new_app))
+            front[Side.NEW] = behind[Side.NEW] = InProcess(self.new_app, state=state)
+        for transport in {*front.values(), *behind.values()}:
+            parts.push_async_callback(transport.aclose)
+        mirror = Mirror(
+            behind,
+            self._rules,
+            self.evidence,
+            queue=settings.shadow_queue,
+            concurrency=settings.shadow_concurrency,
+            timeout_s=settings.shadow_timeout_s,
+            cap=settings.capture_bytes,
+        )
+        mirror.start()
+        parts.push_async_callback(mirror.aclose)
+        return Gateway(
+            live=self.live,
+            transports=front,
+            origins=origins,
+            addressing=Addressing.of(
+                f"strangler-{token_hex(4)}", settings.legacy, origins.get(Side.NEW), settings.legacy_host
+            ),
+            mirror=mirror,
+            limits=Limits(settings.timeout_s, settings.connect_timeout_s, settings.capture_bytes),
+            trusted=settings.trusted_proxies,
+            names_side=settings.side_header,
+        )
+
+    def _rules(self, route: str) -> Rules:
+        return Rules() if self.contracts is None else self.contracts.rules(route)
+
+    def _transports(self, origins: dict[Side, str]) -> dict[Side, Transport]:
+        """One transport a side; called twice, because copies must not use up the clients' connections."""
+        return {
+            side: HttpTransport(
+                origin,
+                side=side,
+                connect_timeout_s=self.settings.connect_timeout_s,
+                idle_timeout_s=self.settings.idle_timeout_s,
+                max_connections=self.settings.max_connections,
+            )
+            for side, origin in origins.items()
+        }
+
+    def _admin_server(self) -> uvicorn.Server:
+        service = AdminService(self.flags, self.live, self.evidence, has_new=self.settings.new is not None)
+        host, _ = split_address(self.settings.admin)
+        app = build_admin(service=service, tokens=self.tokens, live=self.live, allowed_hosts=[host])
+        return _Server(_config(app, ws="none", timeout_graceful_shutdown=2))
+
+    def _data_server(self, gateway: Gateway) -> uvicorn.Server:
+        return _Server(
+            _config(
+                gateway,
+                http=TargetKeepingProtocol,
+                ws="websockets-sansio",
+                ws_max_size=WEBSOCKET_MESSAGE,
+                ws_ping_interval=None,
+                ws_per_message_deflate=False,
+                timeout_keep_alive=KEEPALIVE_S,
+                timeout_graceful_shutdown=round(self.settings.drain_s),
+            )
+        )
+
+
+class _Server(uvicorn.Server):
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]  # signals are for both servers at once
+        return nullcontext()
+
+
+def _config(app: Gateway | Starlette, **more: object) -> uvicorn.Config:
+    """What both planes have in common: nothing is added to an answer, nothing believed of a peer, no access log."""
+    common = {"lifespan": "off", "access_log": False, "log_config": None, "backlog": 2048}
+    headers = {"proxy_headers": False, "server_header": False, "date_header": False}
+    return uvicorn.Config(app, **common, **headers, **more)  # type: ignore[arg-type]  # checked at start by uvicorn
+
+
+@contextmanager
+def _stop_on_signals(servers: list[uvicorn.Server]) -> Iterator[None]:
+    """The first signal drains both planes, the second ends them at once."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for server in servers:
+            server.force_exit = server.should_exit
+            server.should_exit = True
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop)
+    try:
+        yield
+    finally:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(name)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _contracts(settings: Settings) -> Contracts | None:
+    folder = settings.contracts_folder
+    if folder is None:
+        return None
+    loaded = load(folder)
+    if isinstance(loaded, Contracts):
+        return loaded
+    raise CannotStart([f"{problem.file}:{problem.line}: {problem.sentence}" for problem in loaded])
+
+
+def _new_app(new: str | None) -> App | None:
+    """Load an in-process new side by its name `module:factory`; the current folder is importable, as for uvicorn."""
+    if new is None or "://" in new:
+        return None
+    module, _, factory = new.partition(":")
+    sys.path.insert(0, "")
+    try:
+        app: App = getattr(importlib.import_module(module), factory)()
+    except Exception as error:  # noqa: BLE001 - the border to other people's code: it may raise anything
+        raise CannotStart([f"--new {new} cannot be loaded: {type(error).__name__}: {error}"]) from error
+    return app
+
+
+def _bind(address: str, option: str) -> socket.socket:
+    host, port = split_address(address)
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise CannotStart([f"{option} {address}: cannot listen on port {port}: {error.strerror}"]) from error
+    return sock
+
+
+__all__ = ["CannotStart", "StartupFailed", "run"]
