@@ -1,0 +1,27 @@
+"""POST /api/qc-decisions: parse, call, reply."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.kit.auth import caller_of
+from services.kit.body import fields_of
+from services.kit.reply import answer
+from services.kit.route import Route
+from services.kit.unit import writing
+from services.qc import service
+from services.qc.schemas import NewDecision
+
+router = APIRouter(route_class=Route)
+
+
+@router.post("/api/qc-decisions")
+async def record_decision(request: Request) -> Response:
+    fields = await fields_of(request)
+    caller = await caller_of(request)
+    decision = NewDecision.read(fields)
+    async with writing(request, caller) as session:
+        reply = answer(request, 201, await service.record(session, decision))
+    return reply
