@@ -61,7 +61,7 @@ class RouteTable:
         if not path.startswith(b"/"):
             return None
         parts = path.split(b"/")[1:]
-        if len(parts) > 1 and parts[-1] == b"":
+        if len(parts) > 1 and parts[-1] == b"" and path != b"//":
             parts.pop()
         return _find(self._root, method, parts, 0)
 
