@@ -15,10 +15,11 @@ from typing import NoReturn
 from gateway.diff.value import Value
 
 MAX_BODY = 8 * 1024 * 1024  # bytes, after the content coding is undone
-MAX_VALUES = 1_000_000  # counted by commas and brackets before anything is built; at 64 bytes each, 64 MB
+MAX_VALUES = 250_000  # counted by commas and brackets before anything is built
+MAX_DIGITS = 10_000  # of one number
 MAX_RATIO = 100  # decoded to encoded, from MAX_SMALL bytes on
 MAX_SMALL = 1024 * 1024
-_MAX_INT_DIGITS = 300  # longer integers become Decimals, whose digits cost linear time only
+_INT_DIGITS = 300  # longer integers become Decimals, whose digits cost linear time only
 
 _MAX_EXPONENT = 999_999
 
@@ -104,10 +105,12 @@ def _object(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
 
 
 def _integer(text: str) -> int | Decimal:
-    return int(text) if len(text) <= _MAX_INT_DIGITS else _decimal(text)
+    return int(text) if len(text) <= _INT_DIGITS else _decimal(text)
 
 
 def _decimal(text: str) -> Decimal:
+    if len(text) > MAX_DIGITS:
+        raise _RefusedError(f"the body has a number of more than {MAX_DIGITS} digits")
     try:
         number = Decimal(text)
     except InvalidOperation:

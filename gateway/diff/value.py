@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from enum import Enum
-from itertools import islice
 
 Value = None | bool | int | Decimal | str | list["Value"] | dict[str, "Value"]
 
@@ -21,6 +21,9 @@ ABSENT = Absent.ABSENT
 Found = Value | Absent
 
 MAX_SHOWN = 200  # characters of a value in a report
+
+# control characters, what reorders text on a screen, and halves of surrogate pairs
+_HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Sort(Enum):
@@ -84,11 +87,10 @@ def brief(value: Found) -> str | None:
     return cut("".join(pieces))
 
 
-def cut(text: str) -> str:
-    """At most 200 characters of a text, all of which can be encoded."""
-    shown = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
-    # half a surrogate pair may stand in a JSON string, but not in UTF-8
-    return shown.encode("utf-8", "backslashreplace").decode()[:MAX_SHOWN]
+def cut(text: str, limit: int = MAX_SHOWN) -> str:
+    """At most so many characters of a text, none of which can hurt a terminal, a table or an encoder."""
+    shown = _HARMFUL.sub(lambda found: f"\\u{ord(found.group()):04x}", text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
 def _pieces(value: Value) -> Iterator[str]:
@@ -120,9 +122,7 @@ def _scalar(value: bool | int | Decimal | str | None) -> str:
     if isinstance(value, str):
         return _string(value)
     if isinstance(value, Decimal):
-        # str() of a Decimal costs its digits; a number of a megabyte is named by its beginning
-        digits = value.as_tuple().digits
-        return str(value) if len(digits) <= MAX_SHOWN else "".join(map(str, islice(digits, MAX_SHOWN))) + "…"
+        return str(value)
     return json.dumps(value)
 
 

@@ -1,0 +1,81 @@
+"""Walks two values side by side and yields where they differ. It knows no rule but which arrays have no order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from gateway.diff.pattern import Place
+from gateway.diff.rules import Difference
+from gateway.diff.sequence import Aligner
+from gateway.diff.value import ABSENT, Absent, Found, Value, sort_of
+from gateway.diff.verdict import Kind
+
+MAX_DEPTH = 100  # levels of a document; deeper ones are not compared to their end
+
+_Step = tuple[Place, Found, Found]
+
+
+class Walk:
+    """One walk. `too_deep` says, once it is over, that something lay deeper than it looks."""
+
+    __slots__ = ("_aligner", "_unordered", "too_deep")
+
+    def __init__(self, unordered: Callable[[Place], bool]) -> None:
+        self._unordered = unordered
+        self._aligner = Aligner()
+        self.too_deep = False
+
+    def differences(self, control: Value, candidate: Value) -> Iterator[Difference]:
+        """Every difference, from the outside in; nothing below a place that is there on one side only."""
+        stack: list[Iterator[_Step]] = [iter([(("body",), control, candidate)])]
+        while stack:
+            step = next(stack[-1], None)
+            if step is None:
+                stack.pop()
+                continue
+            place, mine, theirs = step
+            if isinstance(mine, dict) and isinstance(theirs, dict):
+                inner = _members(place, mine, theirs)
+            elif isinstance(mine, list) and isinstance(theirs, list):
+                alignment = self._aligner.align(mine, theirs, unordered=self._unordered(place))
+                if alignment.reordered:
+                    yield Difference(Kind.ORDER, place, mine, theirs)
+                inner = _elements(place, mine, theirs, alignment.pairs)
+            else:
+                kind = _kind(mine, theirs)
+                if kind is not None:
+                    yield Difference(kind, place, mine, theirs)
+                continue
+            if len(stack) > MAX_DEPTH:
+                self.too_deep = True
+            else:
+                stack.append(inner)
+
+
+def _kind(mine: Found, theirs: Found) -> Kind | None:
+    """How two values differ that are not both objects or both arrays; None when they do not."""
+    if isinstance(mine, Absent):
+        return Kind.EXTRA
+    if isinstance(theirs, Absent):
+        return Kind.MISSING
+    if sort_of(mine) is not sort_of(theirs):
+        return Kind.TYPE
+    return Kind.VALUE if mine != theirs else None
+
+
+def _members(place: Place, mine: dict[str, Value], theirs: dict[str, Value]) -> Iterator[_Step]:
+    for key, value in mine.items():
+        yield (*place, key), value, theirs.get(key, ABSENT)
+    for key, value in theirs.items():
+        if key not in mine:
+            yield (*place, key), ABSENT, value
+
+
+def _elements(
+    place: Place, mine: list[Value], theirs: list[Value], pairs: tuple[tuple[int | None, int | None], ...]
+) -> Iterator[_Step]:
+    """The pairs by the control's index, and by the candidate's where only that side has an element."""
+    for i, j in pairs:
+        one = ABSENT if i is None else mine[i]
+        other = ABSENT if j is None else theirs[j]
+        yield (*place, str(j if i is None else i)), one, other
