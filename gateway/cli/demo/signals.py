@@ -1,0 +1,49 @@
+"""The wish to stop: SIGINT, SIGTERM and SIGHUP are noted here and acted upon between two steps, never within one."""
+
+from __future__ import annotations
+
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+_WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_GLANCE_S = 0.1
+
+
+class Wish:
+    """How often somebody asked the demo to stop; the second time means: at once."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Wish:
+        """Begin to listen."""
+        self._before = {number: signal.signal(number, self._note) for number in _WATCHED}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._asked += 1  # nothing else: this runs between any two instructions
+
+    @property
+    def to_stop(self) -> bool:
+        """Whether the demo shall end."""
+        return self._asked > 0
+
+    @property
+    def to_stop_at_once(self) -> bool:
+        """Whether somebody has lost patience."""
+        return self._asked > 1
+
+    def pause(self, seconds: float = _GLANCE_S) -> None:
+        """Sleep, but no longer than until somebody wants to stop."""
+        until = time.monotonic() + seconds
+        while not self.to_stop and time.monotonic() < until:
+            time.sleep(min(_GLANCE_S, max(0.0, until - time.monotonic())))

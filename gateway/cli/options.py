@@ -1,0 +1,90 @@
+"""The options of a command that takes every setting: made from Settings, and only when it is asked for.
+
+Pydantic is slow to import, so `strangler --help` and the other commands must not meet it.
+"""
+
+from __future__ import annotations
+
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+from typer.core import TyperCommand
+
+from gateway.cli.output import Code, Trouble
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+
+_GIVEN = "strangler.settings"
+
+
+class TakesSettings(TyperCommand):
+    """A command with one option per setting; their values reach it through `settings_of(context)`."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Every setting, then the command's own options."""
+        return [*_setting_options(), *super().get_params(ctx)]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Take the settings out of the parameters, because the function behind the command names none."""
+        from gateway.settings import Settings
+
+        ctx.meta[_GIVEN] = {name: ctx.params.pop(name) for name in Settings.model_fields}
+        return super().invoke(ctx)
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """The settings from options, environment and file; problems are wrong configuration."""
+    from gateway.settings import read_settings
+
+    settings = read_settings(**context.meta[_GIVEN])
+    if isinstance(settings, list):
+        raise Trouble(Code.WRONG, "bad_settings", "\n".join(settings), problems=settings)
+    return settings
+
+
+def _setting_options() -> list[Any]:
+    from gateway.settings import Settings
+
+    def settings(**_: Any) -> None: ...
+
+    parameters = [_option(name, field) for name, field in Settings.model_fields.items()]
+    settings.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # typer reads the signature
+    settings.__annotations__ = {one.name: one.annotation for one in parameters}
+    application = typer.Typer(add_completion=False)
+    application.command()(settings)
+    made = typer.main.get_command(application).params
+    return [parameter for parameter in made if parameter.name in Settings.model_fields]
+
+
+def _option(name: str, field: Any) -> Parameter:
+    kind: Any
+    flag = name.replace("_", "-")
+    if field.annotation is bool:
+        kind, option = bool, typer.Option(f"--{flag}/--no-{flag}", help=_help(field), show_default=False)
+    else:
+        kind, option = str, typer.Option(f"--{flag}", help=_help(field), show_default=False, metavar=_word(name, field))
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option])
+
+
+def _help(field: Any) -> str:
+    default = field.default
+    if field.is_required() or default is None or default == ():
+        return str(field.description)
+    shown = ("yes" if default else "no") if isinstance(default, bool) else str(default)
+    return f"{field.description} Default: {shown}."
+
+
+def _word(name: str, field: Any) -> str:
+    """What stands for the value in the help."""
+    choices = [str(choice) for choice in get_args(field.annotation) if isinstance(choice, str)]
+    if choices:
+        return "|".join(choices)
+    if field.annotation is int:
+        return "N"
+    if name.endswith("_s"):
+        return "SECONDS"
+    known = {"new": "URL|MODULE:FACTORY", "contracts": "DIR", "state": "DIR", "listen": "HOST:PORT"}
+    known |= {"admin": "HOST:PORT", "trusted_proxies": "CIDR,..."}
+    return known.get(name, "URL")
