@@ -1,0 +1,76 @@
+"""Migrations: forth and back, together, and equal to the tables the statements use."""
+
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from gateway.db import migrate
+from gateway.db.embedded import ensure_database
+from gateway.db.engine import DatabaseDown, database_url
+from gateway.db.tables import metadata
+
+UPGRADE = "import sys; from gateway.db.migrate import upgrade; upgrade(sys.argv[1], 'gateway')"
+
+
+def test_tables_are_what_the_migrations_make(database: str) -> None:
+    """`tables.py` and the migrated schema do not differ in a table, a column, a type or an index."""
+    engine = create_engine(database_url(database))
+    with engine.connect() as connection:
+        options = {
+            "include_schemas": True,
+            "version_table_schema": "gateway",
+            "include_name": lambda name, kind, _parents: kind != "schema" or name == "gateway",
+        }
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+    engine.dispose()
+
+
+def test_history_goes_back_and_forth(database: str) -> None:
+    """Every revision can be undone, one after the other, and made again."""
+    command.downgrade(migrate._config(database, "gateway"), "base")
+    assert migrate.current(database, "gateway") is None
+    with psycopg.connect(database) as connection:
+        left = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'gateway'").fetchall()
+        functions = connection.execute("SELECT proname FROM pg_proc WHERE pronamespace = 'gateway'::regnamespace")
+        assert (left, functions.fetchall()) == ([("alembic_version",)], [])
+    migrate.upgrade(database, "gateway")
+    assert migrate.current(database, "gateway") == migrate.newest("gateway")
+
+
+def test_processes_that_start_together_upgrade_once(postgres: str) -> None:
+    """Two processes that find an empty database all end well, and say nothing."""
+    url = ensure_database(postgres, "together")
+    started = [
+        subprocess.Popen([sys.executable, "-c", UPGRADE, url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=60)[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0]
+    assert said == [b"", b""]
+    assert migrate.current(url, "gateway") == migrate.newest("gateway")
+
+
+def test_newer_database_is_refused_with_a_sentence(database: str) -> None:
+    """A database that a newer program has migrated is left alone, and the sentence names its revision."""
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE gateway.alembic_version SET version_num = '9999'")
+    with pytest.raises(migrate.MigrationRefused, match="at revision 9999, which this program does not know"):
+        migrate.upgrade(database, "gateway")
+
+
+def test_no_database_is_a_database_down() -> None:
+    """A server that is not there gives the same failure as everywhere else."""
+    with pytest.raises(DatabaseDown, match=r"^the database cannot be reached$"):
+        migrate.upgrade("postgresql:///x?host=/nowhere", "gateway")
+
+
+def test_unknown_history_is_refused(database: str) -> None:
+    """Only the two histories there are can be named."""
+    with pytest.raises(ValueError, match="there are gateway, domain"):
+        migrate.upgrade(database, "../evil")
