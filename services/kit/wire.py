@@ -26,7 +26,7 @@ class WireTable:
     def __init__(self, table: Table, *names: str) -> None:
         chosen = [table.c[name] for name in names] if names else list(table.c)
         self.columns = tuple(_printed(column) for column in chosen)
-        self._names = tuple(column.name for column in chosen)
+        self._names = tuple(str(column.name) for column in chosen)  # quoted_name is no str to orjson
         self._documents = tuple(index for index, column in enumerate(chosen) if isinstance(column.type, JSONB))
 
     def row(self, values: Sequence[Any]) -> WireRow:
