@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if DEBUG in given:
             traceback.print_exc()
         sentence = f"this is a bug in strangler: {type(bug).__name__}: {bug} ({DEBUG} shows where)"
-        complain(Trouble(Code.NO, "bug", sentence), as_json="--json" in given)
-        return Code.NO
+        complain(Trouble(Code.BUG, "bug", sentence), as_json="--json" in given)
+        return Code.BUG
     return int(code or 0)
 
 

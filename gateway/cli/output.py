@@ -24,6 +24,7 @@ class Code(IntEnum):
     NO = 1  # the answer is no: a mismatch, a refusal, a lost race
     WRONG = 2  # wrong usage or configuration
     UNREACHABLE = 3
+    BUG = 70  # sysexits.h, EX_SOFTWARE: never to be taken for an answer
 
 
 @dataclass(frozen=True, slots=True)

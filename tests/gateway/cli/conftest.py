@@ -1,0 +1,67 @@
+"""What the command line's tests share: the real program in a child process, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one document on standard output."""
+        return json.loads(self.out)
+
+
+class Strangler(Protocol):
+    """Runs `strangler` with these words."""
+
+    def __call__(self, *words: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Ran: ...
+
+
+def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment without anything that would configure a gateway."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STRANGLER_", "SERVICES_"))}
+    return {**kept, "PYTHONWARNINGS": "error", "COLUMNS": "80", **(more or {})}
+
+
+def run_in(folder: Path, words: Sequence[str], env: Mapping[str, str] | None = None, stdin: str = "") -> Ran:
+    """Run `python -m gateway` in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", *words],
+        cwd=folder,
+        env=clean_environment(env),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def strangler(tmp_path: Path) -> Strangler:
+    """The program in an empty folder."""
+
+    def run(*words: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Ran:
+        return run_in(tmp_path, words, env, stdin)
+
+    return run

@@ -1,0 +1,35 @@
+"""`contracts` on files alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.gateway.cli.conftest import ROOT, Strangler
+
+
+def test_our_own_contracts_are_right(strangler: Strangler) -> None:
+    """The contracts of this repository have no problem."""
+    ran = strangler("contracts", "check", str(ROOT / "contracts"), "--json")
+    assert ran.code == 0, ran.err
+    assert "lots.list" in ran.json["routes"]
+    assert ran.json["problems"] == []
+
+
+def test_problem_is_told_with_file_and_line(strangler: Strangler, tmp_path: Path) -> None:
+    """Every problem of a folder is told at once, and the exit code is 2."""
+    folder = tmp_path / "contracts" / "lots.list"
+    folder.mkdir(parents=True)
+    (folder / "route.yaml").write_text("route: GET /api/lots\neffect: reed\ngroup: lots\nstickiness: jwt.sub\n")
+    (folder / "stray.txt").write_text("")
+    ran = strangler("contracts", "check")
+    assert ran.code == 2
+    assert "contracts/lots.list/route.yaml:2" in ran.out
+    assert "stray.txt" in ran.out
+    assert strangler("contracts", "check", "--json").json["problems"][0]["line"] in (0, 2)
+
+
+def test_missing_folder_is_wrong_usage(strangler: Strangler) -> None:
+    """A folder that is not there is told from one that is empty."""
+    ran = strangler("contracts", "check", "nowhere")
+    assert ran.code == 2
+    assert "there is no folder nowhere" in ran.err
