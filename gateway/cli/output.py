@@ -68,10 +68,11 @@ def rendered(text: RenderableType, stream: TextIO) -> str:
     if isinstance(text, str):
         return f"{text}\n"
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(file=stream, highlight=False, markup=False, emoji=False)
     with console.capture() as capture:
-        console.print(text)
+        console.print(text, soft_wrap=isinstance(text, Text))  # a line of a report stays one line
     return capture.get()
 
 

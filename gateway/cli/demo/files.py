@@ -46,6 +46,11 @@ class Folder:
         """The embedded PostgreSQL's own folder."""
         return self.root / "postgres"
 
+    @property
+    def scratch(self) -> Path:
+        """The embedded PostgreSQL of contract runs; nothing in it is kept."""
+        return self.root / "contracts"
+
     def make(self) -> None:
         """Make the folders, or say why they cannot be made."""
         try:

@@ -96,6 +96,8 @@ def _start(setting: Setting, parts: list[Part], *, wish: Wish, say: Say) -> dict
     legacy = Child(_legacy(setting, secrets, url))
     _begin(legacy, parts, say=say)
     bring_up_to_date(url)
+    # before the gateway, which shows a first token of its own when there is none
+    token = working_token(url, read_object(setting.folder.notes))
     gateway = Child(_gateway(setting, secrets, url))
     if wish.to_stop:
         return None
@@ -105,7 +107,7 @@ def _start(setting: Setting, parts: list[Part], *, wish: Wish, say: Say) -> dict
     return {
         "gateway_url": setting.gateway_url,
         "admin_url": setting.admin_url,
-        "admin_token": working_token(setting.admin_url, url, read_object(setting.folder.notes)),
+        "admin_token": token,
         "legacy_url": setting.legacy_url,
         "database_url": url,
         "anon_key": secrets.anon_key,

@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from gateway.cli.demo.files import Folder, Hold, take
 from gateway.cli.output import Code, Trouble
@@ -24,7 +25,8 @@ def reset(folder: Folder) -> bool:
         raise Trouble(Code.WRONG, "not_a_demo", sentence)
     hold = _take_over(folder)
     try:
-        _stop_database(folder)
+        for database in (folder.postgres, folder.scratch):
+            _stop_database(database)
         for entry in folder.root.iterdir():
             if entry != folder.lock:
                 _remove(folder, entry.name)
@@ -57,19 +59,19 @@ def _take_over(folder: Folder) -> Hold:
     raise Trouble(Code.UNREACHABLE, "still_running", f"the demo in {folder.root} does not end")
 
 
-def _stop_database(folder: Folder) -> None:
+def _stop_database(folder: Path) -> None:
     from gateway.cli.demo.database import Database
     from gateway.db.embedded import EmbeddedPostgresError
 
-    if not folder.postgres.exists():
+    if not folder.exists():
         return
     try:
-        database = Database(folder.postgres)
+        database = Database(folder)
         database.kill()
     except EmbeddedPostgresError as error:
         raise Trouble(Code.UNREACHABLE, "database", str(error)) from error
     if database.is_alive():
-        sentence = f"a gateway still uses the PostgreSQL in {folder.postgres}; stop that first"
+        sentence = f"a gateway still uses the PostgreSQL in {folder}; stop that first"
         raise Trouble(Code.NO, "in_use", sentence)
 
 
