@@ -14,6 +14,7 @@ from gateway.diff.rules import Rule
 from gateway.diff.value import cut
 from gateway.diff.verdict import Mismatch, Verdict
 
+MAX_PLACES = 5  # named per reason
 MAX_MISMATCHES = 20  # shown per case; the JUnit file has them all
 
 _WORDS = {
@@ -85,6 +86,10 @@ def _mismatch(mismatch: Mismatch) -> Iterator[str]:
 
 
 def _reasons(verdict: Verdict) -> Iterator[str]:
-    counts = Counter((allowance.rule, allowance.because) for allowance in verdict.allowed)
-    for (rule, because), count in counts.items():
-        yield f"{count} x {cut(because)} ({rule})"
+    """Each reason once, with the places it allowed."""
+    places: dict[str, list[str]] = {}
+    for allowance in verdict.allowed:
+        places.setdefault(allowance.because, []).append(allowance.mismatch.where)
+    for because, found in places.items():
+        more = f" and {len(found) - MAX_PLACES} more" if len(found) > MAX_PLACES else ""
+        yield f"{', '.join(found[:MAX_PLACES])}{more}: {cut(because)}"

@@ -6,24 +6,30 @@ It knows no database and no transport: `ask` asks a side, `reset` seeds both sid
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from itertools import islice
 
 from gateway.contract.cases import Case
 from gateway.contract.expectation import broken
 from gateway.contract.identities import Identity
 from gateway.contract.load import Contracts
+from gateway.diff.body import Document, read_body
 from gateway.diff.compare import compare
+from gateway.diff.pattern import Place
+from gateway.diff.readers import FLEETING
 from gateway.diff.rules import Rule
 from gateway.diff.verdict import Outcome, Verdict
+from gateway.diff.walk import places
 from gateway.failure import Failure
 from gateway.message import Headers, Observation, OutboundRequest, Side
 from gateway.routing.table import RouteTable
 
 Ask = Callable[[Side, OutboundRequest], Awaitable[Observation]]
 Reset = Callable[[], Awaitable[None]]
+MAX_PLACES = 10_000  # of one body, looked at for rules that allowed nothing
 Authorize = Callable[[Identity], bytes | None]
 
 _UNREACHABLE = frozenset(
@@ -135,16 +141,31 @@ def _judged(case: Case, legacy: Observation, new: Observation, contracts: Contra
 
 
 def unused_rules(contracts: Contracts, results: Sequence[CaseResult]) -> list[Rule]:
-    """Rules that allowed nothing, of the routes whose every case was run."""
-    run = {result.case.file for result in results if result.verdict is not None}
-    hit = {allowance.rule for result in results if result.verdict for allowance in result.verdict.allowed}
-    return [
-        rule
-        for contract in contracts.by_key.values()
-        if all(case.file in run for case in contract.cases)
-        for rule in contract.rules.rules
-        if rule.origin not in hit
-    ]
+    """Rules that allowed nothing, of the routes whose every case was run.
+
+    A rule for what changes from moment to moment counts as used when its place was there: two tokens of
+    one second may well be equal.
+    """
+    run = {result.case.file: result for result in results if result.verdict is not None}
+    hit = {allowance.rule for result in run.values() if result.verdict for allowance in result.verdict.allowed}
+    unused: list[Rule] = []
+    for contract in contracts.by_key.values():
+        own = [run[case.file] for case in contract.cases if case.file in run]
+        if len(own) == len(contract.cases):
+            seen = [place for result in own for place in _places(result)]
+            unused += [
+                rule
+                for rule in contract.rules.rules
+                if rule.origin not in hit
+                and not (rule.reading in FLEETING and any(rule.where.matches(place) for place in seen))
+            ]
+    return unused
+
+
+def _places(result: CaseResult) -> Iterator[Place]:
+    body = read_body(result.observations[0]) if result.observations else None
+    if isinstance(body, Document):
+        yield from islice(places(body.value), MAX_PLACES)
 
 
 def exit_code(results: Sequence[CaseResult]) -> int:

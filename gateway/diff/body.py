@@ -9,7 +9,7 @@ from hashlib import blake2b
 from gateway.diff.document import Unreadable, decode, read_json
 from gateway.diff.headers import is_json, media_type
 from gateway.diff.rules import Difference
-from gateway.diff.value import ABSENT, Found, Value
+from gateway.diff.value import ABSENT, Found, Value, same
 from gateway.diff.verdict import Kind
 from gateway.diff.walk import Walk
 from gateway.message import Observation
@@ -106,9 +106,12 @@ def _text(content: bytes, charset: str) -> str | None:
         return None
 
 
-def body_differences(control: Body, candidate: Body, walk: Walk) -> Iterator[Difference]:
-    """Where two bodies differ; other than JSON documents they do so as a whole."""
-    if isinstance(control, Document) and isinstance(candidate, Document):
+def body_differences(control: Body, candidate: Body, walk: Walk, *, alike: bool) -> Iterator[Difference]:
+    """Where two bodies differ; as a whole unless both are JSON and `alike`: both successes or both errors.
+
+    A lot beside an error message is one difference, not one for every field that is missing.
+    """
+    if alike and isinstance(control, Document) and isinstance(candidate, Document):
         yield from walk.differences(control.value, candidate.value)
         return
     kind = _kind(control, candidate)
@@ -123,6 +126,8 @@ def _kind(control: Body, candidate: Body) -> Kind | None:
         return Kind.EXTRA if isinstance(control, Empty) else Kind.MISSING
     if type(control) is not type(candidate):
         return Kind.TYPE
+    if isinstance(control, Document) and isinstance(candidate, Document):
+        return None if same(control.value, candidate.value) else Kind.VALUE
     if control == candidate:
         return None
     if isinstance(control, Blob) and isinstance(candidate, Blob) and len(control.content) != len(candidate.content):

@@ -63,6 +63,10 @@ def _status(control: Observation, candidate: Observation) -> Iterator[Difference
         yield Difference(Kind.STATUS, ("status",), control.status, candidate.status)
 
 
+def _is_error(answer: Observation) -> bool:
+    return answer.status is not None and answer.status >= 400
+
+
 def _headers(control: Observation, candidate: Observation, rules: Rules) -> Iterator[Difference]:
     return header_differences(control.headers, candidate.headers, more=rules.headers)
 
@@ -103,7 +107,8 @@ class _Judging:
         if isinstance(theirs, Unreadable):
             return f"{candidate.side}: {theirs.reason}"
         walk = Walk(partial(self._rules.unordered, at=self._at))
-        for count, difference in enumerate(body_differences(mine, theirs, walk)):
+        alike = _is_error(control) == _is_error(candidate)
+        for count, difference in enumerate(body_differences(mine, theirs, walk, alike=alike)):
             if count == MAX_DIFFERENCES:
                 return f"the bodies differ in more than {MAX_DIFFERENCES} places"
             self.take(difference)

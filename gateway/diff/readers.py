@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from math import isfinite
 from urllib.parse import urlsplit
 
 from gateway.diff.document import read_json
@@ -20,6 +21,7 @@ class Reading(StrEnum):
 
     ANY = "any"
     NUMBER = "number"
+    FLOAT64 = "float64"
     TIMESTAMP_MS = "timestamp_ms"
     TIMESTAMP_ANY = "timestamp_any"
     UUID = "uuid"
@@ -40,6 +42,10 @@ DEFAULT_KINDS: Mapping[Reading, frozenset[Kind]] = {
 }
 
 
+# readings of what a moment or a draw decides
+FLEETING = frozenset({Reading.TIMESTAMP_ANY, Reading.UUID, Reading.JWT})
+
+
 def agree(reading: Reading, control: Found, candidate: Found) -> bool:
     """Whether two values that differ are the same once read so; unreadable ones are not."""
     return _READERS[reading](control, candidate)
@@ -50,7 +56,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII | re.I
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|z|[-+]\d\d(?::?\d\d)?)", re.ASCII)
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _MAX_JWT = 16_384
-_FLEETING = frozenset({"iat", "exp", "nbf", "jti", "session_id"})
+_FLEETING_CLAIMS = frozenset({"iat", "exp", "nbf", "jti", "session_id"})
 _ERROR_WORDS = ("message", "error", "detail", "title")
 
 
@@ -65,6 +71,13 @@ def _number(value: Found) -> Decimal | None:
         return Decimal(value)
     except InvalidOperation:
         return None
+
+
+def _float64(value: Found) -> float | None:
+    """The number as JavaScript keeps it: the nearest double."""
+    number = _number(value)
+    double = float("nan") if number is None else float(number)
+    return double if isfinite(double) else None
 
 
 def _timestamp_ms(value: Found) -> int | None:
@@ -117,7 +130,7 @@ def _jwt(value: Found) -> Value:
         return None
     if not isinstance(claims, dict):
         return None
-    return {name: claim for name, claim in claims.items() if name not in _FLEETING}
+    return {name: claim for name, claim in claims.items() if name not in _FLEETING_CLAIMS}
 
 
 def _nothing(value: Found) -> bool:
@@ -142,6 +155,7 @@ def _readable(read: Callable[[Found], object]) -> Callable[[Found, Found], bool]
 _READERS: Mapping[Reading, Callable[[Found, Found], bool]] = {
     Reading.ANY: lambda control, candidate: True,
     Reading.NUMBER: _alike(_number),
+    Reading.FLOAT64: _alike(_float64),
     Reading.TIMESTAMP_MS: _alike(_timestamp_ms),
     Reading.TIMESTAMP_ANY: _readable(_timestamp_ms),
     Reading.UUID: _readable(_uuid),

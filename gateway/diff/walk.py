@@ -79,3 +79,23 @@ def _elements(
         one = ABSENT if i is None else mine[i]
         other = ABSENT if j is None else theirs[j]
         yield (*place, str(j if i is None else i)), one, other
+
+
+def places(value: Value) -> Iterator[Place]:
+    """Every place of a body, down to the depth a walk looks."""
+    stack: list[Iterator[tuple[Place, Value]]] = [iter([(("body",), value)])]
+    while stack:
+        step = next(stack[-1], None)
+        if step is None:
+            stack.pop()
+            continue
+        place, found = step
+        yield place
+        if len(stack) <= MAX_DEPTH and isinstance(found, dict | list):
+            stack.append(_inside(place, found))
+
+
+def _inside(place: Place, container: dict[str, Value] | list[Value]) -> Iterator[tuple[Place, Value]]:
+    items = container.items() if isinstance(container, dict) else enumerate(container)
+    for key, value in items:
+        yield (*place, str(key)), value
