@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -139,6 +140,37 @@ def _write(results: list[CaseResult], file: Path) -> None:
         write_junit(results, file)
     except OSError as error:
         raise Trouble(Code.WRONG, "not_written", f"--junit {file} cannot be written: {error.strerror}") from error
+
+
+@command(
+    group,
+    "schema",
+    examples="""
+    strangler contracts schema route
+    strangler contracts schema --write contracts/schema
+    """,
+)
+def schema(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="One file's schema; all of them if left out.")
+    ] = None,
+    write: Annotated[Path | None, typer.Option(metavar="DIR", help="Write every schema into this folder.")] = None,
+) -> Answer:
+    """Print the JSON Schema of a contract file, for editors."""
+    from gateway.contract.schema import SCHEMAS, schema_text, write_schemas
+
+    if name is not None and name not in SCHEMAS:
+        raise Trouble(Code.WRONG, "no_schema", f"there is no schema {name}; there are {', '.join(SCHEMAS)}")
+    if write is not None:
+        try:
+            write_schemas(write)
+        except OSError as error:
+            raise Trouble(Code.WRONG, "not_written", f"{write} cannot be written: {error.strerror}") from error
+        files = [str(write / f"{one}.json") for one in SCHEMAS]
+        return Answer({"written": files}, "\n".join(files))
+    if name is not None:
+        return Answer(SCHEMAS[name], schema_text(name).rstrip())
+    return Answer(SCHEMAS, json.dumps(SCHEMAS, indent=2))
 
 
 def _insist_on(folder: Path) -> None:
