@@ -9,9 +9,9 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 Header = tuple[bytes, bytes]
-JSON_BODY: Header = (b"content-type", b"application/json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Answer:
 class Caller:
     """Sends requests to an app that is running, without a socket in between."""
 
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
 
     async def send(
         self,
@@ -47,9 +47,9 @@ class Caller:
         """Run one request to its end. `body` is JSON unless it is bytes; `commit` is what the gateway says."""
         raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         path, _, query = target.partition("?")
-        pairs = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
-        if body is not None:
-            pairs = [JSON_BODY, (b"content-length", b"%d" % len(raw)), *pairs]
+        kind = {} if body is None else {"content-type": "application/json", "content-length": str(len(raw))}
+        named = {**kind, **{name.lower(): value for name, value in (headers or {}).items()}}
+        pairs = [(name.encode(), value.encode()) for name, value in named.items()]
         scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -82,7 +82,7 @@ class Caller:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)
         head, *rest = sent
         body = b"".join(message["body"] for message in rest)
         return Answer(head["status"], tuple((bytes(k), bytes(v)) for k, v in head["headers"]), body)

