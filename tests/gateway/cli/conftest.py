@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[3]
@@ -55,6 +57,17 @@ def run_in(folder: Path, words: Sequence[str], env: Mapping[str, str] | None = N
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """Living processes whose command or environment names the folder, but for the test itself."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # gone meanwhile, a zombie, or not ours to look at
+            words = [*process.cmdline(), *process.environ().values()]
+            if process.pid != os.getpid() and any(str(folder) in word for word in words):
+                found.append(process)
+    return found
 
 
 @pytest.fixture
