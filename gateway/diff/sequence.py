@@ -47,7 +47,7 @@ class Aligner:
         theirs = [self._interner.number(value) for value in candidate]
         if mine == theirs:
             return Alignment(())
-        if Counter(mine) == Counter(theirs):
+        if len(mine) == len(theirs) and sorted(mine) == sorted(theirs):
             return Alignment((), reordered=True)
         sides = _Sides(control, candidate, mine, theirs)
         if unordered:
@@ -57,6 +57,8 @@ class Aligner:
 
     def _pairs(self, gap: _Gap, sides: _Sides) -> list[Pair]:
         """The pairs of one gap: as they stand when each is like its partner, else by the fewest edits."""
+        if len(gap.mine) == len(gap.theirs) == 1 or not gap.mine or not gap.theirs:
+            return list(_by_position(gap))
         costs = _Costs(sides, self._interner)
         alike = len(gap.mine) == len(gap.theirs) and all(
             costs.of(i, j) <= _LIKE for i, j in zip(gap.mine, gap.theirs, strict=True)

@@ -1,0 +1,97 @@
+"""Headers are compared by what they mean to a client."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.diff.compare import compare
+from gateway.diff.headers import COMPARED
+from gateway.diff.rules import Rules
+from gateway.diff.verdict import Outcome, Verdict
+from gateway.message import Headers, Side
+from tests.gateway.diff.answers import TODAY, answer, only
+
+
+def judged(control: Headers, candidate: Headers, *, more: frozenset[str] = frozenset()) -> Verdict:
+    """The verdict on two answers that differ in their headers."""
+    legacy, new = answer(Side.LEGACY, headers=control), answer(Side.NEW, headers=candidate)
+    return compare(legacy, new, Rules(headers=more), today=TODAY)
+
+
+@pytest.mark.parametrize(
+    ("name", "control", "candidate"),
+    [
+        ("content-type", "application/json; charset=utf-8", "Application/JSON"),
+        ("content-type", "text/html; charset=UTF-8", 'text/html;charset="utf-8"'),
+        ("location", "http://legacy:3001/api/lots/1?a=b", "/api/lots/1?a=b"),
+        ("vary", "Origin, Accept-Encoding", "accept-encoding,origin"),
+        ("cache-control", "no-cache, max-age=0", "max-age=0,no-cache"),
+        ("access-control-allow-methods", "GET,HEAD,PUT", "PUT, GET, HEAD"),
+        ("set-cookie", "sid=abc; Path=/; HttpOnly; SameSite=Lax", "sid=xyz; HttpOnly; path=/; samesite=lax"),
+        ("set-cookie", "sid=a; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "sid=a; Max-Age=3600"),
+        ("set-cookie", "sid=; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "sid=; Max-Age=0"),
+        ("link", "<http://a/x?p=2>; rel=next, </y>; rel=last", "</y>; rel=last,</x?p=2>;rel=next"),
+        ("retry-after", "3", "7"),
+        ("www-authenticate", 'Bearer realm="legacy"', "bearer"),
+        ("date", "Fri, 20 Nov 2026 23:00:00 GMT", "Fri, 20 Nov 2026 23:00:01 GMT"),
+        ("etag", 'W/"1"', 'W/"2"'),
+        ("x-powered-by", "Express", ""),
+        ("content-length", "10", "11"),
+    ],
+)
+def test_the_same_in_other_words_matches(name: str, control: str, candidate: str) -> None:
+    """Order, case and the server's own names and times mean nothing."""
+    headers = ((name.title().encode(), control.encode()),), ((name.encode(), candidate.encode()),)
+    assert judged(*headers).outcome is Outcome.MATCHED
+
+
+@pytest.mark.parametrize(
+    ("name", "control", "candidate"),
+    [
+        ("content-type", "application/json", "text/html"),
+        ("content-type", "text/html; charset=utf-8", "text/html"),
+        ("location", "/a?x=1", "/a?x=2"),
+        ("vary", "origin", "origin, cookie"),
+        ("set-cookie", "sid=a; HttpOnly", "sid=a"),
+        ("set-cookie", "sid=a", "session=a"),
+        ("set-cookie", "sid=a; Max-Age=3600", "sid=a; Max-Age=0"),
+        ("set-cookie", "sid=a; Path=/", "sid=a; Path=/api"),
+        ("cache-control", "private", "public"),
+        ("access-control-allow-origin", "*", "https://flowviz.example"),
+        ("www-authenticate", "Bearer", "Basic"),
+        ("content-disposition", "inline", "attachment"),
+        ("x-frame-options", "DENY", "SAMEORIGIN"),
+    ],
+)
+def test_another_meaning_is_a_mismatch(name: str, control: str, candidate: str) -> None:
+    """The place is the header's name in lower case."""
+    verdict = judged(((name.encode(), control.encode()),), ((name.encode(), candidate.encode()),))
+    assert only(verdict).where == f"header/{name}"
+
+
+@pytest.mark.parametrize("name", sorted(COMPARED))
+def test_a_compared_header_that_is_missing_is_a_mismatch(name: str) -> None:
+    """On either side, and its absence shows as nothing."""
+    header = ((name.encode(), b"text/plain"),)
+    assert only(judged(header, ())).candidate is None
+    assert only(judged((), header)).control is None
+
+
+def test_a_second_cookie_is_not_lost() -> None:
+    """Several lines of one name are all compared."""
+    first, second = (b"set-cookie", b"a=1"), (b"Set-Cookie", b"b=2")
+    assert judged((first, second), (second, first)).outcome is Outcome.MATCHED
+    assert only(judged((first, second), (first,))).where == "header/set-cookie"
+
+
+def test_a_cookie_is_shown_without_its_value() -> None:
+    """A report is no place for what opens somebody's session."""
+    mismatch = only(judged(((b"set-cookie", b"sid=secret; Secure"),), ()))
+    assert mismatch.control == '"sid; secure"'
+
+
+def test_a_contract_can_have_more_headers_compared() -> None:
+    """Those are compared as they are written."""
+    control, candidate = ((b"X-Total-Count", b"1"),), ((b"x-total-count", b"2"),)
+    assert judged(control, candidate).outcome is Outcome.MATCHED
+    assert only(judged(control, candidate, more=frozenset({"x-total-count"}))).where == "header/x-total-count"
