@@ -21,7 +21,13 @@ class Database:
     """Connections are made when they are first needed, so that an app starts without its database."""
 
     def __init__(self, url: URL, *, pool_size: int) -> None:
-        self.readers = _engine(url, pool_size, "-c default_transaction_read_only=on", isolation_level="AUTOCOMMIT")
+        self.readers = _engine(
+            url,
+            pool_size,
+            "-c default_transaction_read_only=on",
+            isolation_level="AUTOCOMMIT",
+            pool_reset_on_return=None,  # a finished statement leaves nothing open to roll back
+        )
         self.writers = _engine(url, pool_size, "")
 
     async def aclose(self) -> None:

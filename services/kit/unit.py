@@ -53,9 +53,9 @@ class WriteSession:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def add(self, statement: Insert) -> AnyRow:
-        """Insert one row and return what the statement returns of it."""
-        return (await self._connection.execute(statement)).one()
+    async def add(self, statement: Insert, values: Values) -> AnyRow:
+        """Insert one row of the given columns and return what the statement returns of it."""
+        return (await self._connection.execute(statement, values)).one()
 
     async def change(self, statement: Update, values: Values) -> AnyRow | None:
         """Update at most one row and return what the statement returns of it."""

@@ -13,6 +13,7 @@ from services.lots.tables import LOT, lots
 # Legacy gives no second sort key: equal times come in the order PostgreSQL sorts them. One more key
 # here would be a difference where there is none.
 _NEWEST = select(*LOT.columns).order_by(lots.c.created_at.desc()).limit(100)
+_ADD = insert(lots).returning(*LOT.columns)
 
 
 async def newest(session: ReadSession) -> list[WireRow]:
@@ -22,5 +23,4 @@ async def newest(session: ReadSession) -> list[WireRow]:
 
 async def add(session: WriteSession, values: dict[str, Any]) -> WireRow:
     """Insert the given columns and return the whole row."""
-    row = await session.add(insert(lots).values(values).returning(*LOT.columns))
-    return LOT.row(row)
+    return LOT.row(await session.add(_ADD, values))

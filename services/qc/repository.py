@@ -10,8 +10,9 @@ from services.kit.unit import WriteSession
 from services.kit.wire import WireRow
 from services.qc.tables import DECISION, qc_decisions
 
+_ADD = insert(qc_decisions).returning(*DECISION.columns)
+
 
 async def add(session: WriteSession, values: dict[str, Any]) -> WireRow:
     """Insert the given columns and return the whole row."""
-    row = await session.add(insert(qc_decisions).values(values).returning(*DECISION.columns))
-    return DECISION.row(row)
+    return DECISION.row(await session.add(_ADD, values))

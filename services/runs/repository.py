@@ -15,6 +15,7 @@ from services.runs.tables import RUN, production_runs
 _runs = production_runs.c
 _NEWEST = select(*RUN.columns).order_by(_runs.started_at.desc())
 _ONE = select(*RUN.columns).where(_runs.id == bindparam("run_id"))
+_ADD = insert(production_runs).returning(*RUN.columns)
 _CHANGE = (
     update(production_runs)
     .where(_runs.id == bindparam("run_id"))
@@ -41,8 +42,7 @@ async def find(session: ReadSession, run_id: UUID) -> WireRow | None:
 
 async def add(session: WriteSession, values: dict[str, Any]) -> WireRow:
     """Insert the given columns and return the whole row."""
-    row = await session.add(insert(production_runs).values(values).returning(*RUN.columns))
-    return RUN.row(row)
+    return RUN.row(await session.add(_ADD, values))
 
 
 async def update_given(session: WriteSession, run_id: UUID, change: RunChange) -> WireRow | None:

@@ -109,10 +109,10 @@ async def test_claims_are_set_for_the_transaction_and_gone_after_it(environment:
         request = Request({"type": "http", "app": app})
         claims = person_claims()
         async with writing(request, Who(claims)) as session:
-            row = await session.add(asked)  # type: ignore[arg-type]  # a question instead of an INSERT
+            row = await session.add(asked, {})  # type: ignore[arg-type]  # a question instead of an INSERT
             assert (row[0], json.loads(row[1])) == (OPERATOR_ID, claims)
         async with writing(request, ANONYMOUS) as session:
-            assert (await session.add(asked))[0] is None  # type: ignore[arg-type]  # as above
+            assert (await session.add(asked, {}))[0] is None  # type: ignore[arg-type]  # as above
 
 
 async def test_failed_write_leaves_the_connection_usable(environment: pytest.MonkeyPatch) -> None:
