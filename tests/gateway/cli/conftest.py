@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import psutil
 import pytest
 
+from gateway.cli import main
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -35,7 +37,7 @@ class Ran:
 class Strangler(Protocol):
     """Runs `strangler` with these words."""
 
-    def __call__(self, *words: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Ran: ...
+    def __call__(self, *words: str, env: Mapping[str, str] | None = None) -> Ran: ...
 
 
 def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -44,13 +46,13 @@ def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, "PYTHONWARNINGS": "error", "COLUMNS": "80", **(more or {})}
 
 
-def run_in(folder: Path, words: Sequence[str], env: Mapping[str, str] | None = None, stdin: str = "") -> Ran:
+def run_in(folder: Path, words: Sequence[str], env: Mapping[str, str] | None = None) -> Ran:
     """Run `python -m gateway` in a folder."""
     done = subprocess.run(
         [sys.executable, "-m", "gateway", *words],
         cwd=folder,
         env=clean_environment(env),
-        input=stdin,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
@@ -71,10 +73,20 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 
 
 @pytest.fixture
-def strangler(tmp_path: Path) -> Strangler:
-    """The program in an empty folder."""
+def strangler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Strangler:
+    """The command line in an empty folder, in this process: starting Python costs more than most commands."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in os.environ:
+        if name.startswith(("STRANGLER_", "SERVICES_")):
+            monkeypatch.delenv(name)
 
-    def run(*words: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Ran:
-        return run_in(tmp_path, words, env, stdin)
+    def run(*words: str, env: Mapping[str, str] | None = None) -> Ran:
+        with monkeypatch.context() as changed:
+            for name, value in (env or {}).items():
+                changed.setenv(name, value)
+            capsys.readouterr()
+            code = main(words)
+        return Ran(code, *capsys.readouterr())
 
     return run

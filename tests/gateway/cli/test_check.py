@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -94,11 +95,18 @@ def test_broken_contracts_are_wrong_configuration(strangler: Strangler, legacy: 
     ],
 )
 def test_new_side_is_loaded_as_run_would(
-    strangler: Strangler, legacy: str, tmp_path: Path, module: str, says: str
+    strangler: Strangler,
+    legacy: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    says: str,
 ) -> None:
     """An app in the current folder is imported and its factory called; what it raises is a sentence."""
-    (tmp_path / "newside.py").write_text(module)
-    ran = strangler("check", "--legacy", legacy, "--new", "newside:build", *FREE)
+    name = f"newside_{len(module)}"  # a module of that name stays imported
+    (tmp_path / f"{name}.py").write_text(module)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    ran = strangler("check", "--legacy", legacy, "--new", f"{name}:build", *FREE)
     assert ran.code == (0 if says == "can be loaded" else 2)
     assert says in ran.out
     assert "Traceback" not in ran.out + ran.err
