@@ -150,7 +150,7 @@ class Cluster:
             output.seek(0)
             said = output.read().decode(errors="replace")
         if done.returncode != 0:
-            raise ClusterFault(f"{program} said: {_last_words(said, folder / 'server.log')}")
+            raise ClusterFault(f"{program} said: {_why(said, folder / 'server.log')}")
 
 
 @cache
@@ -163,17 +163,19 @@ def _binaries() -> dict[int, Path]:
 
 def _program(name: str, data: Path) -> Path:
     """The program of the PostgreSQL that made the data, or of the newest one for data to come."""
-    version = max(_binaries())
+    version = str(max(_binaries()))
     with suppress(FileNotFoundError):
-        version = int((data / "PG_VERSION").read_text())
-    if version not in _binaries():
-        raise ClusterFault(f"the data is PostgreSQL {version}'s, which is not installed")
-    return _binaries()[version] / name
+        version = (data / "PG_VERSION").read_text().strip()[:20]
+    for known, folder in _binaries().items():
+        if version == str(known):
+            return folder / name
+    raise ClusterFault(f"the data is of PostgreSQL {version!r}, which is not installed")
 
 
-def _last_words(said: str, log: Path) -> str:
-    lines = said.splitlines()
+def _why(said: str, log: Path) -> str:
+    """The first line that names an error, from the program or else from the end of the server's log."""
+    logged = []
     with suppress(OSError):
-        lines += log.read_text(errors="replace").splitlines()[-20:]
-    telling = [line for line in lines if "FATAL" in line or "error:" in line]
-    return (telling or [line for line in lines if line.strip()] or ["nothing"])[-1].strip()
+        logged = log.read_text(errors="replace").splitlines()[-20:]
+    lines = [line.strip() for line in (*said.splitlines(), *logged) if line.strip()]
+    return next((line for line in lines if "FATAL" in line or "error:" in line), lines[-1] if lines else "nothing")

@@ -20,7 +20,7 @@ import psycopg
 from psycopg import errors, sql
 
 from gateway.db.cluster import START_S, STOP_S, Cluster, ClusterFault
-from gateway.db.engine import as_down, as_text, connection_parameters, database_url
+from gateway.db.engine import CONNECT_S, as_down, as_text, connection_parameters, database_url
 
 
 class EmbeddedPostgresError(RuntimeError):
@@ -45,8 +45,7 @@ class EmbeddedPostgres:
         with self._faults("start"):
             self._folder.mkdir(mode=0o711, parents=True, exist_ok=True)
             with self._alone():
-                if self._cluster.server() is None:
-                    self._cluster.launch()
+                self._bring_up()
                 if self._use is None:
                     self._use = self._open("users")
                     fcntl.flock(self._use, fcntl.LOCK_SH)
@@ -77,6 +76,18 @@ class EmbeddedPostgres:
     def url(self) -> str:
         """Where the server is reached, as its superuser, database `postgres`."""
         return f"postgresql://postgres@/postgres?host={quote(str(self._cluster.socket_folder))}"
+
+    def _bring_up(self) -> None:
+        """Launch the server where there is none; one that is there must answer: it may be dying, or recovering."""
+        deadline = time.monotonic() + START_S
+        while True:
+            if self._cluster.server() is None:
+                self._cluster.launch()
+            if _answers(self.url):
+                return
+            if time.monotonic() > deadline:
+                raise ClusterFault("it runs, but does not answer")
+            time.sleep(0.05)
 
     def _at_exit(self) -> None:
         if os.getpid() == self._process:  # a forked child has no say
@@ -115,6 +126,14 @@ def ensure_database(url: str, name: str) -> str:
     except psycopg.Error as error:
         raise as_down(error) from error
     return as_text(parsed.set(database=name))
+
+
+def _answers(url: str) -> bool:
+    try:
+        with psycopg.connect(url, connect_timeout=CONNECT_S) as connection:
+            return connection.execute("SELECT 1").fetchone() is not None
+    except psycopg.Error:
+        return False
 
 
 def _take(handle: int) -> None:

@@ -10,7 +10,7 @@ import re
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -74,7 +74,7 @@ class TokenStore:
         self._seen: OrderedDict[bytes, tuple[Identity, float]] = OrderedDict()
 
     async def create(self, name: str, role: Role) -> str:
-        """Make a token and return its secret, which is shown this once; ValueError on a bad name, NameTaken on a used one."""
+        """Make a token and return its secret, shown this once; ValueError on a bad name, NameTaken on a used one."""
         if not _NAME.fullmatch(name):
             raise ValueError(
                 "a token's name has 1 to 64 letters, digits and . _ @ -, and starts with one of the first two"
@@ -84,7 +84,7 @@ class TokenStore:
         return secret
 
     async def create_first(self, name: str) -> str | None:
-        """Make an admin token if there is none at all, so that of several processes exactly one has a secret to show."""
+        """Make an admin token if there is none at all; of several processes exactly one gets a secret to show."""
         secret = _new_secret()
         return secret if await ask(self._create_first(name, secret)) else None
 
@@ -109,7 +109,7 @@ class TokenStore:
         self._remember(digest, identity)
         return identity
 
-    async def list(self) -> list[Token]:
+    async def list(self) -> Sequence[Token]:
         """Every token in use, oldest first."""
         return await ask(self._list())
 
@@ -155,7 +155,7 @@ class TokenStore:
             row = (await connection.execute(wanted)).first()
             return None if row is None else Identity(row.name, Role[row.role.upper()])
 
-    async def _list(self) -> list[Token]:
+    async def _list(self) -> Sequence[Token]:
         wanted = select(tokens).where(tokens.c.revoked_at.is_(None)).order_by(tokens.c.id)
         async with self._engine.connect() as connection:
             rows = await connection.execute(wanted)

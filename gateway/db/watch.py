@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import psycopg
 
 from gateway.db.accept import accept
-from gateway.db.engine import DatabaseDown, connection_parameters, database_url
+from gateway.db.engine import ANSWER_S, DatabaseDown, connection_parameters, database_url
 from gateway.db.flags import CHANNEL, FlagStore
 from gateway.db.snapshot import SnapshotFile, Unusable
 from gateway.rollout.flag import Flag
@@ -29,13 +29,21 @@ class FlagWatch:
     """The one task of a process that replaces its plan, but for flips made through this process itself."""
 
     def __init__(
-        self, database: str, store: FlagStore, live: Live, snapshot: SnapshotFile, *, poll_s: float = POLL_S
+        self,
+        database: str,
+        store: FlagStore,
+        live: Live,
+        snapshot: SnapshotFile,
+        *,
+        poll_s: float = POLL_S,
+        answer_s: float = ANSWER_S,
     ) -> None:
         self._parameters = connection_parameters(database_url(database))
         self._store = store
         self._live = live
         self._snapshot = snapshot
         self._poll_s = poll_s
+        self._answer_s = answer_s
         self._nudge = asyncio.Event()
         self._file_due = asyncio.Event()
         self._went_back: Mapping[str, int] = {}
@@ -47,7 +55,7 @@ class FlagWatch:
         Await it before the first request; it takes less than two seconds whatever happens.
         """
         self._started = True
-        if await self._reload(within=FIRST_LOAD_S):
+        if await self._reload(FIRST_LOAD_S):
             return
         found = await asyncio.to_thread(self._snapshot.read)
         if isinstance(found, Unusable):
@@ -69,7 +77,7 @@ class FlagWatch:
         failures = 0
         while True:
             self._nudge.clear()
-            failures = 0 if await self._reload() else failures + 1
+            failures = 0 if await self._reload(self._answer_s) else failures + 1
             try:
                 async with asyncio.timeout(_pause(failures) if failures else self._poll_s):
                     await self._nudge.wait()
@@ -110,12 +118,11 @@ class FlagWatch:
             except Exception as bug:  # noqa: BLE001 - a file is never worth the flags of this process
                 log("snapshot_bug", bug=bug)
 
-    async def _reload(self, *, within: float | None = None) -> bool:
+    async def _reload(self, within: float) -> bool:
         """Ask the database once and take what may be taken; False leaves everything as it was."""
         before = self._live.plan.flags
         try:
-            stored = await (self._store.load() if within is None else self._store.load(within=within))
-            self._take(stored, before)
+            self._take(await self._store.load(within=within), before)
         except DatabaseDown as down:
             self._stale(str(down))
             return False

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,7 +22,7 @@ from gateway.routing.route import Effect, Route, Stickiness
 from gateway.routing.table import RouteTable
 from gateway.routing.template import Template
 
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FAST = {"fsync": "off"}  # enough against kill -9; with synchronous_commit off a killed server forgets commits
 TEMPLATE = "gateway_template"
 
 
@@ -91,8 +92,20 @@ class Mortal:
         return int((self.data / "postmaster.pid").read_text().split()[0])
 
     def kill(self) -> None:
-        """End it as a power cut would."""
-        os.kill(self.pid, signal.SIGKILL)
+        """End all its processes at once, as kill -9 does."""
+        for pid in self._all():
+            os.kill(pid, signal.SIGKILL)
+
+    def freeze(self) -> list[int]:
+        """Stop all its processes where they are; SIGCONT wakes them."""
+        frozen = self._all()
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        return frozen
+
+    def _all(self) -> list[int]:
+        server = psutil.Process(self.pid)
+        return [server.pid, *(child.pid for child in server.children(recursive=True))]
 
 
 def new_live(*keys: str) -> Live:
