@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, DateTime, Label, Numeric, Table, Text, Uuid, cast, func
+from sqlalchemy import Column, ColumnElement, DateTime, Label, Numeric, Table, Text, Uuid, cast, func, literal_column
 from sqlalchemy.dialects.postgresql import JSONB
 
 from services.kit.json import compact
 
 WireRow = dict[str, Any]
 
-_ISO_MILLISECONDS = 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'
+# constants of the statement, not parameters that travel with every request
+_UTC: ColumnElement[str] = literal_column("'UTC'")
+_ISO_MILLISECONDS: ColumnElement[str] = literal_column('\'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\'')
 
 
 class WireTable:
@@ -42,7 +44,7 @@ class WireTable:
 def _printed(column: Column[Any]) -> Label[Any]:
     match column.type:
         case DateTime():
-            printed = func.to_char(func.timezone("UTC", column), _ISO_MILLISECONDS)
+            printed = func.to_char(func.timezone(_UTC, column), _ISO_MILLISECONDS)
             return printed.label(column.name)
         case Numeric() | Uuid() | JSONB():
             return cast(column, Text).label(column.name)
