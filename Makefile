@@ -14,11 +14,11 @@ help: ## this list
 
 env: .venv/.synced legacy/node_modules/.synced tests/frontend/node_modules/.synced ## the environment, Python and Node
 
-demo: .venv/.synced legacy/node_modules/.synced ## start legacy, PostgreSQL and the gateway; Ctrl-C stops them
+demo: .venv/.synced legacy/node_modules/.synced ## start legacy, PostgreSQL and the gateway (ARGS="--traffic 5" plays the frontend)
 	@$(BIN)/strangler demo $(ARGS)
 
 demo-reset: .venv/.synced ## forget the demo's data
-	@$(BIN)/strangler demo --reset
+	@$(BIN)/strangler demo --reset $(ARGS)
 
 check: env lint types layers test ## format, lint, types, import layers, all tests
 

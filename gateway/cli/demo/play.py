@@ -78,7 +78,7 @@ def play(setting: Setting, *, wish: Wish, say: Say, announce: Callable[[dict[str
         say("stopping")
         if traffic is not None:
             traffic.stop()
-        stop_all(parts[::-1], wish=wish)
+        _stop(parts, wish=wish)
 
 
 def _start(setting: Setting, parts: list[Part], *, wish: Wish, say: Say) -> dict[str, Any] | None:
@@ -112,6 +112,13 @@ def _start(setting: Setting, parts: list[Part], *, wish: Wish, say: Say) -> dict
         "database_url": url,
         "anon_key": secrets.anon_key,
     }
+
+
+def _stop(parts: list[Part], *, wish: Wish) -> None:
+    try:
+        stop_all(parts[::-1], wish=wish)
+    except EmbeddedPostgresError as error:
+        raise Trouble(Code.UNREACHABLE, "not_stopped", str(error)) from error
 
 
 def _begin(child: Child, parts: list[Part], *, say: Say) -> None:

@@ -87,10 +87,10 @@ class Traffic:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask nothing more; returns when the request under way is over."""
+        """Ask nothing more; a request under way may end, but nobody waits long for it."""
         self._over.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=_TIMEOUT_S)
+            self._thread.join(timeout=1.0)
 
     def status(self) -> str:
         """One short line about what came back so far."""
