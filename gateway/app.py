@@ -9,12 +9,11 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager, nullcontext
+from contextlib import AsyncExitStack, contextmanager
 from secrets import token_hex
 
 import uvicorn
 import uvloop
-from starlette.applications import Starlette
 
 from gateway.admin.app import build_admin
 from gateway.admin.bootstrap import ensure_first_token
@@ -32,7 +31,7 @@ from gateway.diff.rules import Rules
 from gateway.message import Side
 from gateway.proxy.app import Gateway, Limits
 from gateway.proxy.outbound import Addressing
-from gateway.proxy.protocol import TargetKeepingProtocol
+from gateway.proxy.server import QuietServer, data_server, quiet_config
 from gateway.rollout.plan import Live, Plan, Source
 from gateway.routing.table import RouteTable
 from gateway.settings import Settings, split_address
@@ -44,8 +43,6 @@ from gateway.upstream.lifespan import StartupFailed, lifespan
 from gateway.upstream.transport import Transport
 
 FIRST_FLAGS_S = 2.0  # how long the data plane waits for flags at start before it goes without (acceptance 21)
-KEEPALIVE_S = 75  # as nginx; an idle client connection costs little, a new one costs the client a round trip
-WEBSOCKET_MESSAGE = 64 * 1024 * 1024  # bytes
 
 
 class CannotStart(Exception):  # noqa: N818 - it says what happened
@@ -91,7 +88,7 @@ class _Process:
             parts.push_async_callback(_end, asyncio.create_task(self._database()))
             await self._first_flags()
             gateway = await self._gateway(parts)
-            servers = [self._admin_server(), self._data_server(gateway)]
+            servers = [self._admin_server(), data_server(gateway, drain_s=self.settings.drain_s)]
             with _stop_on_signals(servers):
                 log(
                     "gateway_ready", listen=self.settings.listen, admin=self.settings.admin, legacy=self.settings.legacy
@@ -191,33 +188,7 @@ class _Process:
         service = AdminService(self.flags, self.live, self.evidence, has_new=self.settings.new is not None)
         host, _ = split_address(self.settings.admin)
         app = build_admin(service=service, tokens=self.tokens, live=self.live, allowed_hosts=[host])
-        return _Server(_config(app, ws="none", timeout_graceful_shutdown=2))
-
-    def _data_server(self, gateway: Gateway) -> uvicorn.Server:
-        return _Server(
-            _config(
-                gateway,
-                http=TargetKeepingProtocol,
-                ws="websockets-sansio",
-                ws_max_size=WEBSOCKET_MESSAGE,
-                ws_ping_interval=None,
-                ws_per_message_deflate=False,
-                timeout_keep_alive=KEEPALIVE_S,
-                timeout_graceful_shutdown=round(self.settings.drain_s),
-            )
-        )
-
-
-class _Server(uvicorn.Server):
-    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]  # signals are for both servers at once
-        return nullcontext()
-
-
-def _config(app: Gateway | Starlette, **more: object) -> uvicorn.Config:
-    """What both planes have in common: nothing is added to an answer, nothing believed of a peer, no access log."""
-    common = {"lifespan": "off", "access_log": False, "log_config": None, "backlog": 2048}
-    headers = {"proxy_headers": False, "server_header": False, "date_header": False}
-    return uvicorn.Config(app, **common, **headers, **more)  # type: ignore[arg-type]  # checked at start by uvicorn
+        return QuietServer(quiet_config(app, ws="none", timeout_graceful_shutdown=2))
 
 
 @contextmanager

@@ -35,6 +35,7 @@ class Client:
         while not self._body_read.is_set():
             message = await self._receive()
             if message["type"] == "http.disconnect":
+                self._body_read.set()
                 raise ClientGone
             if not message.get("more_body", False):
                 self._body_read.set()

@@ -40,7 +40,8 @@ async def lifespan(app: App) -> AsyncIterator[MutableMapping[str, Any]]:
 async def _said(task: asyncio.Future[None], outgoing: asyncio.Queue[Message]) -> Message | None:
     """The app's next message; None when it ended without one, which means that it has no lifespan."""
     getter = asyncio.ensure_future(outgoing.get())
-    await asyncio.wait({task, getter}, return_when=asyncio.FIRST_COMPLETED)
+    waited: set[asyncio.Future[Any]] = {task, getter}
+    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
     if getter.done():
         return getter.result()
     getter.cancel()

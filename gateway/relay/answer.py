@@ -1,0 +1,155 @@
+"""Reads one answer out of an origin's bytes. Pure: no socket, no clock, no waiting.
+
+The rules it keeps (RFC 9112):
+- An answer without framing ends where the connection ends (`eof`); one with framing that ends early is cut.
+- 1xx answers are passed over (101 was never asked for); trailers are read and dropped.
+- Bytes after the end, a second answer, two framings, a transfer coding other than chunked: the connection
+  is not to be used again, and what is not yet answered becomes a bad answer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+import httptools
+
+from gateway.relay.trouble import Trouble
+
+Header = tuple[bytes, bytes]
+
+HEAD_LIMIT: Final = 128 * 1024  # bytes of an answer's head, all 1xx included; httptools itself has no limit
+RAW_FROM: Final = 128 * 1024  # a sized body above this passes the parser by, chunk by chunk, without a copy
+
+
+class AnswerReader:
+    """Feed it until `complete` or `trouble`; take body from `chunks` as it comes.
+
+    `status` is 0 until the final answer's head is whole. `keep` is true when the connection may be used again
+    as far as the answer is concerned. `head_only`: the answer has no body whatever it says (HEAD).
+    """
+
+    __slots__ = (
+        "_framed", "_head_bytes", "_head_only", "_length", "_parser", "_raw_left",
+        "chunks", "complete", "headers", "held", "keep", "status", "trouble",
+    )  # fmt: skip
+
+    def __init__(self, *, head_only: bool) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._head_only = head_only
+        self._head_bytes = self._raw_left = 0
+        self._length = -1
+        self._framed = False
+        self.status = 0
+        self.headers: list[Header] = []
+        self.chunks: deque[bytes] = deque()
+        self.held = 0  # bytes in `chunks`
+        self.complete = self.keep = False
+        self.trouble: Trouble | None = None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing of an answer has come."""
+        return self._head_bytes == 0
+
+    def take(self) -> deque[bytes]:
+        """The body that has come since the last call."""
+        chunks, self.chunks, self.held = self.chunks, deque(), 0
+        return chunks
+
+    def feed(self, data: bytes) -> None:
+        """Read bytes in the order they came."""
+        if self.complete or self.trouble is not None:
+            self.keep = False
+        elif self._raw_left:
+            self._take_raw(data)
+        else:
+            self._parse(data)
+
+    def eof(self) -> None:
+        """The origin sends no more."""
+        self.keep = False
+        if self.complete:
+            return
+        if self.status and not self._framed:
+            self.complete = True
+        elif self.trouble is None:
+            self.trouble = Trouble.RESET
+
+    def _take_raw(self, data: bytes) -> None:
+        if len(data) > self._raw_left:
+            self.trouble = Trouble.BAD_ANSWER
+            return
+        self.chunks.append(data)
+        self.held += len(data)
+        self._raw_left -= len(data)
+        if self._raw_left == 0:
+            self.complete = True
+            self.keep = self._parser.should_keep_alive()
+
+    def _parse(self, data: bytes) -> None:
+        if not self.status:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.keep = False
+            if not self.complete:
+                self.trouble = Trouble.BAD_ANSWER
+            return
+        if not self.status and self._head_bytes > HEAD_LIMIT:
+            self.trouble = Trouble.BAD_ANSWER
+        elif self.status and not self.complete and self._length > RAW_FROM:
+            self._raw_left = self._length - self.held
+
+    # httptools' callbacks
+
+    def on_message_begin(self) -> None:
+        """The first byte of an answer; a second one was not asked for."""
+        if self.complete:
+            self.keep = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header of the answer, or a trailer, which nobody has asked for."""
+        if self.status:
+            return
+        self.headers.append((name, value))
+        lowered = name.lower()
+        if lowered == b"content-length":
+            self._length = int(value)
+        elif lowered == b"transfer-encoding":
+            if self._framed or value.lower() != b"chunked":
+                self.trouble = Trouble.BAD_ANSWER  # another coding would have to be undone, not passed on
+            self._framed = True
+
+    def on_headers_complete(self) -> None:
+        """The head of an answer is whole; it is the final one unless it is a 1xx."""
+        if self.complete or self.trouble is not None:
+            return
+        status = self._parser.get_status_code()
+        two_framings = self._framed and self._length >= 0  # RFC 9112 section 6.3 calls it an attack
+        if two_framings or status == 101 or not 100 <= status <= 599:
+            self.trouble = Trouble.BAD_ANSWER
+        elif status < 200:
+            self.headers.clear()
+            self._framed, self._length = False, -1
+        else:
+            self.status = status
+            self._framed = self._framed or self._length >= 0 or status in (204, 304)
+            if self._head_only:
+                self.complete = True
+                self.keep = self._parser.should_keep_alive()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the answer's body."""
+        if self.complete:
+            self.keep = False
+            return
+        self.chunks.append(body)
+        self.held += len(body)
+
+    def on_message_complete(self) -> None:
+        """The end of an answer."""
+        if self.status and not self.complete and self.trouble is None:
+            self.complete = True
+            self.keep = self._framed and self._parser.should_keep_alive()

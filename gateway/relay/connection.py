@@ -1,0 +1,146 @@
+"""One HTTP/1.1 connection to an origin: it carries one request at a time, with back-pressure both ways.
+
+Bytes that arrive while nothing is asked for end it: they must never become the next caller's answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from gateway.relay.answer import AnswerReader
+from gateway.relay.trouble import Trouble
+
+HIGH: Final = 256 * 1024  # bytes of an answer held for a slow reader before the origin is made to wait
+NEVER: Final = float("inf")
+
+
+class Connection(asyncio.Protocol):
+    """Drive it from a pool: `begin`, then `head`, then `more` until empty; `reusable` tells what to do with it then.
+
+    `deadline` is a time of the loop at which the pool fails it; `sent_whole` is set by who sends the body.
+    """
+
+    __slots__ = (
+        "_answer_waiter", "_drain_waiter", "_loop", "_on_lost", "_paused", "_write_paused",
+        "answer", "asked", "deadline", "sent_whole", "transport", "uses",
+    )  # fmt: skip
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[Connection], None]) -> None:
+        self._loop = loop
+        self._on_lost = on_lost
+        self._drain_waiter: asyncio.Future[None] | None = None
+        self._answer_waiter: asyncio.Future[None] | None = None
+        self._write_paused = self._paused = False
+        self.answer = AnswerReader(head_only=False)
+        self.asked = self.sent_whole = False
+        self.deadline = NEVER
+        self.transport: asyncio.Transport
+        self.uses = 0
+
+    def begin(self, head: bytes, *, head_only: bool) -> None:
+        """Send a request's head; `head_only` when its answer has no body whatever it says (HEAD)."""
+        self.answer = AnswerReader(head_only=head_only)
+        self.asked = True
+        self.sent_whole = False
+        self.uses += 1
+        self.transport.write(head)
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the next request may be sent on it."""
+        answer = self.answer
+        return answer.complete and answer.keep and self.sent_whole and not self.transport.is_closing()
+
+    async def head(self) -> None:
+        """Wait for the answer's head, or for trouble."""
+        while not self.answer.status and self.answer.trouble is None:
+            await self._news()
+
+    async def more(self) -> deque[bytes]:
+        """Wait for body; empty when it is over or in trouble."""
+        answer = self.answer
+        while not answer.chunks and not answer.complete and answer.trouble is None:
+            self._resume()
+            await self._news()
+        return answer.take()
+
+    async def drain(self) -> None:
+        """Wait until the origin takes more of the request."""
+        if self._write_paused and not self.transport.is_closing():
+            self._drain_waiter = self._loop.create_future()
+            await self._drain_waiter
+
+    def rest(self) -> None:
+        """End the exchange; the connection is idle."""
+        self.asked = False
+        self.deadline = NEVER
+        self._resume()
+
+    def fail(self, trouble: Trouble) -> None:
+        """End the connection at once; whoever waits learns why."""
+        if not self.answer.complete and self.answer.trouble is None:
+            self.answer.trouble = trouble
+        self.answer.keep = False
+        self.transport.abort()
+        self._wake()
+
+    async def _news(self) -> None:
+        self._answer_waiter = self._loop.create_future()
+        await self._answer_waiter
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
+
+    def _wake(self) -> None:
+        for waiter in (self._answer_waiter, self._drain_waiter):
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection stands."""
+        self.transport = transport  # type: ignore[assignment]  # a TCP or TLS transport is an asyncio.Transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone; an unfinished answer is cut."""
+        if exc is None:
+            self.answer.eof()
+        else:
+            self.fail(Trouble.RESET)
+        self._wake()
+        self._on_lost(self)
+
+    def eof_received(self) -> None:
+        """The origin sends no more."""
+        self.answer.eof()
+
+    def pause_writing(self) -> None:
+        """The socket is full."""
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        """The socket takes more."""
+        self._write_paused = False
+        if self._drain_waiter is not None and not self._drain_waiter.done():
+            self._drain_waiter.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the answer, or bytes nobody asked for."""
+        answer = self.answer
+        if not self.asked or answer.complete:
+            answer.keep = False
+            self.transport.abort()
+            return
+        answer.feed(data)
+        if answer.held > HIGH and not self._paused and not answer.complete:
+            self._paused = True
+            self.transport.pause_reading()
+        waiter = self._answer_waiter
+        if waiter is not None and not waiter.done() and (answer.status or answer.trouble is not None):
+            waiter.set_result(None)

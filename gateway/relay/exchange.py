@@ -1,0 +1,149 @@
+"""One request and its answer on a pooled connection: when to send again, when to stop sending, when to give up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from gateway.relay.connection import NEVER, Connection
+from gateway.relay.pool import Pool
+from gateway.relay.trouble import Cut, Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request as bytes. `head` ends with the empty line; a streamed `body` is framed here when `chunked`.
+
+    `repeatable`: it may be sent again when a kept connection dies before any byte of the answer.
+    """
+
+    head: bytes
+    body: AsyncIterator[bytes] | bytes | None
+    chunked: bool
+    head_only: bool
+    repeatable: bool
+
+
+class Answer:
+    """An answer whose head is here. Read `body` to its end, or `close`; either gives the connection back."""
+
+    __slots__ = ("_connection", "_idle_s", "_pool", "_pump", "headers", "status")
+
+    def __init__(self, pool: Pool, connection: Connection, pump: asyncio.Task[None] | None, idle_s: float) -> None:
+        self.status = connection.answer.status
+        self.headers = tuple(connection.answer.headers)
+        self._pool = pool
+        self._connection: Connection | None = connection
+        self._pump = pump
+        self._idle_s = idle_s
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The body as it comes; Cut when it ends before its end."""
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            while True:
+                connection.deadline = asyncio.get_running_loop().time() + self._idle_s
+                chunks = await connection.more()
+                if not chunks:
+                    break
+                connection.deadline = NEVER  # from here on the reader is slow, not the origin
+                while chunks:
+                    yield chunks.popleft()
+            if not connection.answer.complete:
+                raise Cut(connection.answer.trouble or Trouble.RESET)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the connection; an answer that is not read to its end costs it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            _stop(self._pump)
+            self._pool.give_back(connection)
+
+
+async def exchange(pool: Pool, request: Outgoing, *, timeout_s: float, idle_s: float) -> Answer | Trouble:
+    """Send a request and wait for its answer's head, at most `timeout_s` seconds after it was sent.
+
+    `idle_s` bounds the pauses within both bodies. An exception of the request's own body passes through.
+    """
+    while True:
+        connection = await pool.take()
+        if isinstance(connection, Trouble):
+            return connection
+        reused = connection.uses > 0
+        answer = await _on(pool, connection, request, timeout_s, idle_s)
+        died_early = answer is Trouble.RESET and connection.answer.untouched
+        if not (died_early and reused and request.repeatable):
+            return answer
+
+
+async def _on(
+    pool: Pool, connection: Connection, request: Outgoing, timeout_s: float, idle_s: float
+) -> Answer | Trouble:
+    now = asyncio.get_running_loop().time()
+    pump: asyncio.Task[None] | None = None
+    try:
+        if request.body is None or isinstance(request.body, bytes):
+            connection.begin(request.head + (request.body or b""), head_only=request.head_only)
+            connection.sent_whole = True
+            connection.deadline = now + timeout_s
+            await connection.head()
+        else:
+            connection.begin(request.head, head_only=request.head_only)
+            pump = asyncio.ensure_future(_send_body(connection, request.body, request.chunked, timeout_s, idle_s))
+            await _head_or_broken_body(connection, pump)
+    except BaseException:  # the caller was cancelled, or its body broke off
+        _stop(pump)
+        connection.fail(Trouble.RESET)
+        pool.give_back(connection)
+        raise
+    if connection.answer.status:
+        return Answer(pool, connection, pump, idle_s)
+    _stop(pump)
+    pool.give_back(connection)
+    return connection.answer.trouble or Trouble.RESET
+
+
+async def _head_or_broken_body(connection: Connection, pump: asyncio.Task[None]) -> None:
+    """Wait for the answer's head, which may come before the body is sent, or for the body's own exception."""
+    head = asyncio.ensure_future(connection.head())
+    try:
+        await asyncio.wait({head, pump}, return_when=asyncio.FIRST_COMPLETED)
+        if pump.done() and not head.done():
+            pump.result()
+        await head
+    finally:
+        head.cancel()
+
+
+async def _send_body(
+    connection: Connection, body: AsyncIterator[bytes], chunked: bool, timeout_s: float, idle_s: float
+) -> None:
+    """Send the body until its end, or until the answer is complete: an early one ends an upload."""
+    loop = asyncio.get_running_loop()
+    write = connection.transport.write
+    async for chunk in body:
+        if connection.answer.complete or connection.answer.trouble is not None:
+            return
+        if not chunk:
+            continue  # an empty chunk would end a chunked body
+        write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+        connection.deadline = loop.time() + idle_s
+        await connection.drain()
+        connection.deadline = NEVER  # from here on the client is slow, not the origin
+    if chunked:
+        write(b"0\r\n\r\n")
+    connection.sent_whole = True
+    if not connection.answer.status:
+        connection.deadline = loop.time() + timeout_s
+
+
+def _stop(pump: asyncio.Task[None] | None) -> None:
+    """End the pump without waiting: whoever cleans up may be cancelled at any await."""
+    if pump is not None:
+        pump.cancel()
+        pump.add_done_callback(lambda task: task.cancelled() or task.exception())  # its trouble is known or moot

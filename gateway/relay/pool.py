@@ -1,0 +1,130 @@
+"""The connections to one origin: bounded, the warmest used first, closed before the origin gets tired of them."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.relay.connection import Connection
+from gateway.relay.trouble import Trouble
+
+IDLE_S: Final = 4.0  # Node closes an idle connection after 5 s; leave first, or meet its reset
+TICK_S: Final = 0.1  # how exactly deadlines are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where to connect: host and port, and how TLS is spoken there (None: not at all)."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+
+
+class Pool:
+    """Make it inside the running loop."""
+
+    def __init__(self, origin: Origin, *, max_connections: int, connect_timeout_s: float) -> None:
+        self._origin = origin
+        self._max = max_connections
+        self._connect_timeout_s = connect_timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._idle: deque[tuple[Connection, float]] = deque()  # the longest idle first
+        self._busy: set[Connection] = set()
+        self._connecting = 0
+        self._line: deque[asyncio.Future[None]] = deque()
+        self._ticking: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def take(self) -> Connection | Trouble:
+        """A connection to send one request on; give it back with `give_back` whatever happened on it."""
+        deadline = self._loop.time() + self._connect_timeout_s
+        while True:
+            while self._idle:
+                connection, _ = self._idle.pop()
+                if not connection.transport.is_closing():
+                    return self._hand_out(connection)
+            if len(self._busy) + self._connecting < self._max:
+                return await self._connect(deadline)
+            place: asyncio.Future[None] = self._loop.create_future()
+            self._line.append(place)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await place
+            except TimeoutError:
+                return Trouble.BUSY
+            finally:
+                if place in self._line:
+                    self._line.remove(place)
+
+    def give_back(self, connection: Connection) -> None:
+        """The exchange is over: keep the connection if it may be used again, close it if not."""
+        self._busy.discard(connection)
+        if connection.reusable and not self._closed:
+            connection.rest()
+            self._idle.append((connection, self._loop.time() + IDLE_S))
+        else:
+            connection.rest()
+            connection.transport.abort()
+        self._call_next()
+
+    async def aclose(self) -> None:
+        """Close every connection; exchanges under way are cut."""
+        self._closed = True
+        if self._ticking is not None:
+            self._ticking.cancel()
+        for connection in [*self._busy, *(connection for connection, _ in self._idle)]:
+            connection.fail(Trouble.RESET)
+        await asyncio.sleep(0)  # the transports close on the next turn of the loop
+
+    async def _connect(self, deadline: float) -> Connection | Trouble:
+        self._connecting += 1
+        origin = self._origin
+        try:
+            async with asyncio.timeout_at(deadline):
+                _, connection = await self._loop.create_connection(
+                    lambda: Connection(self._loop, self._lost), origin.host, origin.port, ssl=origin.tls
+                )
+        except TimeoutError:
+            return Trouble.CONNECT_TIMEOUT
+        except OSError:  # refused, unknown name, no route; ssl.SSLError is one, too
+            return Trouble.UNREACHABLE
+        finally:
+            self._connecting -= 1
+            if not self._idle:
+                self._call_next_if_room()
+        return self._hand_out(connection)
+
+    def _hand_out(self, connection: Connection) -> Connection:
+        self._busy.add(connection)
+        if self._ticking is None:
+            self._ticking = self._loop.call_later(TICK_S, self._tick)
+        return connection
+
+    def _lost(self, connection: Connection) -> None:
+        if connection not in self._busy:
+            self._idle = deque(pair for pair in self._idle if pair[0] is not connection)
+
+    def _call_next(self) -> None:
+        while self._line:
+            place = self._line.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+
+    def _call_next_if_room(self) -> None:
+        if len(self._busy) + self._connecting < self._max:
+            self._call_next()
+
+    def _tick(self) -> None:
+        """One coarse clock for every exchange and every idle connection, instead of a timer for each."""
+        now = self._loop.time()
+        for connection in list(self._busy):
+            if connection.deadline < now:
+                connection.fail(Trouble.TIMEOUT)
+        while self._idle and self._idle[0][1] < now:
+            self._idle.popleft()[0].transport.close()
+        self._ticking = self._loop.call_later(TICK_S, self._tick) if self._busy or self._idle else None
