@@ -91,10 +91,10 @@ class AdminClient:
         data = _json(answer)
         if answer.is_success and (data is not None or not answer.content):
             return Reply(data, answer.headers.get("etag"))
-        error = data.get("error") if isinstance(data, dict) else None
-        if not isinstance(error, dict):
+        said = data.get("error") if isinstance(data, dict) else None
+        if not isinstance(said, dict):
             raise self._unreachable(f"is no admin plane (it answered {answer.status_code})")
-        raise Refusal(answer.status_code, error, self._sentence(answer.status_code, error))
+        raise Refusal(answer.status_code, said, self._sentence(answer.status_code, said))
 
     def _unreachable(self, why: str) -> Trouble:
         hint = "is a gateway running? --admin-url or STRANGLER_ADMIN_URL says where"
