@@ -10,31 +10,42 @@ from typing import Any
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    import typer
-
-    from gateway.cli.command import DEBUG
-    from gateway.cli.output import Code, Trouble, complain
-    from gateway.cli.tree import application
-
     given = list(sys.argv[1:] if arguments is None else arguments)
-    usage_error: Any = typer.BadParameter.__mro__[1]  # click's UsageError: from 0.26 on typer has a click of its own
-    _let_any_text_out()
     try:
-        code = typer.main.get_command(application).main(given, prog_name="strangler", standalone_mode=False)
-    except usage_error as error:
-        error.show()
-        return Code.WRONG
+        return _run(given)
     except SystemExit as end:  # click ends the process with 1 when the reader of --help is gone: no error here
         return 0 if end.code == 1 else int(end.code or 0)
     except KeyboardInterrupt:
         return 130
     except Exception as bug:  # noqa: BLE001  # the one place that turns a bug into a sentence
-        if DEBUG in given:
-            traceback.print_exc()
-        sentence = f"this is a bug in strangler: {type(bug).__name__}: {bug} ({DEBUG} shows where)"
-        complain(Trouble(Code.BUG, "bug", sentence), as_json="--json" in given)
-        return Code.BUG
+        return _confess(bug, given)
+
+
+def _run(given: list[str]) -> int:
+    import typer
+
+    from gateway.cli.output import Code
+    from gateway.cli.tree import application
+
+    _let_any_text_out()
+    usage_error: Any = typer.BadParameter.__mro__[1]  # click's UsageError: from 0.26 on typer has a click of its own
+    try:
+        code = typer.main.get_command(application).main(given, prog_name="strangler", standalone_mode=False)
+    except usage_error as error:
+        error.show()
+        return Code.WRONG
     return int(code or 0)
+
+
+def _confess(bug: Exception, given: list[str]) -> int:
+    from gateway.cli.command import DEBUG
+    from gateway.cli.output import Code, Trouble, complain
+
+    if DEBUG in given:
+        traceback.print_exception(bug)
+    sentence = f"this is a bug in strangler: {type(bug).__name__}: {bug} ({DEBUG} shows where)"
+    complain(Trouble(Code.BUG, "bug", sentence), as_json="--json" in given)
+    return Code.BUG
 
 
 def _let_any_text_out() -> None:

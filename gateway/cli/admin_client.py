@@ -17,7 +17,7 @@ from gateway.cli.output import Code, Trouble
 from gateway.cli.place import AdminPlane
 
 _TIMEOUT = httpx.Timeout(15.0, connect=5.0)
-_HOW_TO_GIVE_A_TOKEN = (
+_HOW_TO_GET_IN = (
     "give one with --token or STRANGLER_ADMIN_TOKEN; a gateway shows its first one when it starts on a new database, "
     "and `strangler tokens add NAME --role admin --database-url URL` makes another"
 )
@@ -105,8 +105,8 @@ class AdminClient:
         if status != 401:
             return said
         if self._plane.token is None:
-            return f"{self._plane.url} wants a token: {_HOW_TO_GIVE_A_TOKEN}"
-        return f"{self._plane.url} does not know this token: {_HOW_TO_GIVE_A_TOKEN}"
+            return f"{self._plane.url} wants a token: {_HOW_TO_GET_IN}"
+        return f"{self._plane.url} does not know this token: {_HOW_TO_GET_IN}"
 
 
 def _json(answer: httpx.Response) -> Any:

@@ -256,9 +256,10 @@ def test_stop_during_the_start_leaves_no_process(fresh: Path, after_s: float, si
     """Whenever it comes, and also twice, a wish to stop is followed and no failure."""
     demo = launch(fresh)
     time.sleep(after_s)
-    assert demo.ends(*signals) in (0, -signals[0]), demo.said()  # before the demo listens, the signal ends Python
+    # before the demo listens, the signal ends Python itself: nothing has been started then
+    assert demo.ends(*signals) in (0, 130, -signals[0]), demo.said()
     assert processes_of(fresh) == []
-    assert "Traceback" not in demo.said().replace("KeyboardInterrupt", "")
+    assert "Traceback" not in demo.said()
 
 
 def test_second_start_is_fast_and_keeps_data_token_and_secrets(fresh: Path) -> None:
