@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
@@ -12,6 +13,8 @@ from gateway.message import BodyCut, ClientGone, Headers, OutboundRequest
 
 Message = MutableMapping[str, Any]
 HIGH = 64 * 1024  # bytes the app may be ahead of the reader
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_LINE_ENDS = re.compile(rb"[\r\n\0]")
 
 
 class Call:
@@ -58,8 +61,10 @@ class Call:
         if self._left.done():
             raise OSError("the client has left")  # ASGI HTTP spec 2.4, Disconnected Client
         if message["type"] == "http.response.start":
+            headers = tuple(map(_pair, message.get("headers", ())))
+            sane = 200 <= message["status"] <= 599 and all(map(_is_sane, headers))
             if not self.head.done():
-                self.head.set_result((message["status"], tuple(map(_pair, message.get("headers", ())))))
+                self.head.set_result((message["status"], headers) if sane else Failure.NEW_BAD_ANSWER)
             return
         if message["type"] != "http.response.body":
             raise ValueError(f"unexpected ASGI message {message['type']!r}")
@@ -109,6 +114,11 @@ class Call:
 def _pair(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
     name, value = header
     return bytes(name), bytes(value)
+
+
+def _is_sane(header: tuple[bytes, bytes]) -> bool:
+    name, value = header
+    return _TOKEN.fullmatch(name) is not None and not _LINE_ENDS.search(value)
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:
