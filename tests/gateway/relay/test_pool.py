@@ -93,7 +93,7 @@ async def test_a_cancelled_caller_frees_its_place() -> None:
         await asyncio.gather(*callers, return_exceptions=True)
         gate.set()
         async with asyncio.timeout(2):
-            assert await asyncio.gather(ask(pool), ask(pool), ask(pool)) == [b"ok"] * 3
+            assert list(await asyncio.gather(ask(pool), ask(pool), ask(pool))) == [b"ok"] * 3
         await pool.aclose()
 
 

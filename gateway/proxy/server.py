@@ -1,0 +1,55 @@
+"""uvicorn as the gateway uses it: nothing added to an answer, nothing believed of a peer, signals left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import uvicorn
+
+from gateway.proxy.app import Gateway
+from gateway.proxy.protocol import TargetKeepingProtocol
+
+KEEPALIVE_S: Final = 75  # as nginx; an idle client connection costs little, a new one costs a round trip
+WEBSOCKET_MESSAGE: Final = 64 * 1024 * 1024  # bytes
+
+
+class QuietServer(uvicorn.Server):
+    """A uvicorn server among others in one process: the composition root handles the signals for all of them."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def quiet_config(app: Any, **more: Any) -> uvicorn.Config:
+    """What both planes have in common. `app` is any ASGI app, `more` are uvicorn's own settings."""
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        backlog=2048,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        **more,
+    )
+
+
+def data_server(gateway: Gateway, *, drain_s: float) -> uvicorn.Server:
+    """The server of the data plane; at the end, requests in flight have `drain_s` seconds."""
+    return QuietServer(
+        quiet_config(
+            gateway,
+            http=TargetKeepingProtocol,
+            ws="websockets-sansio",
+            ws_max_size=WEBSOCKET_MESSAGE,
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
+            timeout_keep_alive=KEEPALIVE_S,
+            timeout_graceful_shutdown=round(drain_s),
+        )
+    )
