@@ -178,4 +178,5 @@ def _why(said: str, log: Path) -> str:
     with suppress(OSError):
         logged = log.read_text(errors="replace").splitlines()[-20:]
     lines = [line.strip() for line in (*said.splitlines(), *logged) if line.strip()]
-    return next((line for line in lines if "FATAL" in line or "error:" in line), lines[-1] if lines else "nothing")
+    telling = ("FATAL", "error:", "terminated by")
+    return next((line for line in lines if any(word in line for word in telling)), lines[-1] if lines else "nothing")
