@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -14,6 +14,7 @@ from gateway.contract.routes import METHODS
 from gateway.diff.document import Unreadable, read_json
 from gateway.diff.value import ABSENT, Found
 from gateway.message import Headers, Side
+from gateway.routing.route import Route
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,79}", re.ASCII)
 _TARGET = re.compile(r"/[\x21-\x7e]{0,8000}", re.ASCII)
@@ -38,7 +39,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One request of a route. `identity` None means without a token; `file` is where it stands."""
+    """One request of a route. `identity` None means without a token; `file` and `line` are where it stands."""
 
     route: str
     name: str
@@ -51,6 +52,7 @@ class Case:
     expect: Mapping[Side, Expectation]
     rows: tuple[str, ...]
     file: str
+    line: int
 
     @property
     def path(self) -> bytes:
@@ -58,17 +60,19 @@ class Case:
         return self.target.partition(b"?")[0]
 
 
-def case_of(fields: Fields, *, route: str, method: str, name: str) -> Case | None:
-    """The case a file defines, for a route with the given method; None after problems were noted."""
+def case_of(fields: Fields, *, route: Route, name: str, identities: Container[str]) -> Case | None:
+    """The case a file defines for a route; None after problems were noted."""
     why = fields.text("why", required=True)
     identity = fields.text("as")
+    if identity is not None and identity not in identities:
+        fields.wrong(f"as is {identity!r}, which identities.yaml does not know", "as")
     rows = fields.texts("rows") or ()
     request = fields.fields("request", required=True)
     expect = _expect(fields)
     fields.finish()
     if request is None:
         return None
-    method = request.choice("method", METHODS) or method
+    method = request.choice("method", METHODS) or route.method
     target = request.text("target", required=True)
     if target is not None and not _TARGET.fullmatch(target):
         request.wrong("target must begin with / and hold printable ASCII only (percent-encode the rest)", "target")
@@ -78,7 +82,20 @@ def case_of(fields: Fields, *, route: str, method: str, name: str) -> Case | Non
     request.finish()
     if why is None or target is None or expect is None:
         return None
-    return Case(route, name, why, identity, method, target.encode(), headers, body, expect, rows, fields.file)
+    return Case(
+        route.key,
+        name,
+        why,
+        identity,
+        method,
+        target.encode(),
+        headers,
+        body,
+        expect,
+        rows,
+        fields.file,
+        request.line("target"),
+    )
 
 
 def _body(request: Fields) -> tuple[str | None, bytes | None]:
@@ -127,7 +144,7 @@ def _expect(fields: Fields) -> dict[Side, Expectation] | None:
         found[side] = both if own is None else _expectation(own, both)
         if own is not None:
             own.finish()
-        if found[side].status is None:
+        if found[side].status is None and not expect.has("status") and not (own and own.has("status")):
             expect.wrong(f"expect does not say which status {side} must answer")
     expect.finish()
     return found

@@ -38,7 +38,7 @@ def _rule(row: Fields, today: date | None) -> Rule | None:
     until = _until(row, today)
     scope = _scope(row)
     row.finish()
-    if not (where and because and owner and until) or kinds is None:
+    if not (where and because and owner and until) or kinds is None or (reading is None and row.has("as")):
         return None
     about = kinds_for(Reading(reading) if reading else None, kinds, where)
     if not about:

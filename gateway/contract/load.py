@@ -75,13 +75,15 @@ class _Loading:
 
     def result(self) -> Contracts | list[Problem]:
         found: dict[str, Contract] = {}
-        for entry in self._entries(self._folder, self._folder.name):
-            if entry.is_dir(follow_symlinks=False):
-                contract = self._contract(Path(entry.path)) if entry.name != "schema" else None
-                if contract is not None:
-                    found[contract.route.key] = contract
-            else:
-                self._top(entry)
+        everything = self._entries(self._folder, self._folder.name)
+        folders = [entry for entry in everything if entry.is_dir(follow_symlinks=False)]
+        for entry in everything:
+            if entry not in folders:
+                self._top(entry)  # first, because cases name identities
+        for entry in folders:
+            contract = self._contract(Path(entry.path)) if entry.name != "schema" else None
+            if contract is not None:
+                found[contract.route.key] = contract
         self._problems += overlaps(
             (contract.route, Problem(contract.file, contract.line, "")) for contract in found.values()
         )
@@ -148,9 +150,9 @@ class _Loading:
                 self._unknown(folder, entry.name, "a case file like minimal.yaml (lower case, digits and -)")
                 continue
             fields = self._fields(Path(entry.path))
-            case = case_of(fields, route=route.key, method=route.method, name=name) if fields is not None else None
-            if case is not None:
-                found.append(case)
+            if fields is not None:
+                case = case_of(fields, route=route, name=name, identities=self._identities.by_name)
+                found += [case] if case is not None else []
         return tuple(found)
 
     def _across(self, found: Mapping[str, Contract]) -> None:
@@ -161,10 +163,8 @@ class _Loading:
                 match = table.match(case.method, case.path)
                 if match is None or match.route.key != key:
                     other = match.route.key if match else "no route"
-                    self._problems.append(Problem(case.file, 0, f"the request belongs to {other}, not to {key}"))
-                if case.identity is not None and case.identity not in self._identities.by_name:
-                    sentence = f"as is {case.identity!r}, which identities.yaml does not know"
-                    self._problems.append(Problem(case.file, 0, sentence))
+                    sentence = f"the request belongs to {other}, not to {key}"
+                    self._problems.append(Problem(case.file, case.line, sentence))
             self._rules_across(contract)
 
     def _rules_across(self, contract: Contract) -> None:
