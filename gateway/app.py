@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import signal
 import socket
@@ -24,14 +23,14 @@ from gateway.db.engine import DatabaseDown, make_engine
 from gateway.db.evidence import EvidenceStore
 from gateway.db.flags import FlagStore
 from gateway.db.migrate import MigrationRefused, upgrade
-from gateway.db.snapshot import SnapshotFile
+from gateway.db.snapshot import SnapshotFile, Unusable
 from gateway.db.tokens import TokenStore
 from gateway.db.watch import FlagWatch
 from gateway.diff.rules import Rules
 from gateway.message import Side
 from gateway.proxy.app import Gateway, Limits
 from gateway.proxy.outbound import Addressing
-from gateway.proxy.server import QuietServer, data_server, quiet_config
+from gateway.proxy.server import QuietServer, bind, data_server, quiet_config
 from gateway.rollout.plan import Live, Plan, Source
 from gateway.routing.table import RouteTable
 from gateway.settings import Settings, split_address
@@ -40,6 +39,7 @@ from gateway.telemetry import configure_logging, log
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import App, InProcess
 from gateway.upstream.lifespan import StartupFailed, lifespan
+from gateway.upstream.load import NotLoadable, load_app
 from gateway.upstream.transport import Transport
 
 FIRST_FLAGS_S = 2.0  # how long the data plane waits for flags at start before it goes without (acceptance 21)
@@ -78,6 +78,7 @@ class _Process:
         self.tokens = TokenStore(self.engine)
         self.evidence = EvidenceStore(self.engine)
         self.snapshot = SnapshotFile(settings.state / "flags.json")
+        self.watch = FlagWatch(self.database_url, self.flags, self.live, self.snapshot)
 
     async def run(self, data: socket.socket, admin: socket.socket) -> None:
         """Start every part in order; leaving the stack stops them in the reverse one."""
@@ -85,8 +86,9 @@ class _Process:
             if self.embedded is not None:
                 parts.push_async_callback(asyncio.to_thread, self.embedded.stop)
             parts.push_async_callback(self.engine.dispose)
-            parts.push_async_callback(_end, asyncio.create_task(self._database()))
-            await self._first_flags()
+            prepared = asyncio.create_task(self._prepare())
+            parts.push_async_callback(_end, asyncio.create_task(self._follow(prepared)))
+            await self._first_flags(prepared)
             gateway = await self._gateway(parts)
             servers = [self._admin_server(), data_server(gateway, drain_s=self.settings.drain_s)]
             with _stop_on_signals(servers):
@@ -95,43 +97,44 @@ class _Process:
                 )
                 await asyncio.gather(servers[0].serve([admin]), servers[1].serve([data]))
 
-    async def _database(self) -> None:
-        """Bring the database up, keep the embedded one up, and follow the flags in it."""
-        while not await self._prepared():
-            await asyncio.sleep(1)
-        watch = asyncio.create_task(FlagWatch(self.database_url, self.flags, self.live, self.snapshot).run())
-        try:
-            while True:
+    async def _follow(self, prepared: asyncio.Task[None]) -> None:
+        """Follow the flags for ever, and bring an embedded database that died up again."""
+        async with asyncio.TaskGroup() as group:
+            await prepared
+            group.create_task(self.watch.run())
+            while self.embedded is not None:
                 await asyncio.sleep(1)
-                if self.embedded is not None and not self.embedded.is_running():
+                if not await asyncio.to_thread(self.embedded.is_running):
                     log("embedded_postgres_died", level=logging.ERROR)
-                    await self._prepared()
-        finally:
-            await _end(watch)
+                    await self._prepare()
 
-    async def _prepared(self) -> bool:
-        try:
-            if self.embedded is not None:
-                await asyncio.to_thread(self.embedded.start)
-            await asyncio.to_thread(upgrade, self.database_url, "gateway")
-            secret = await ensure_first_token(self.tokens)
-        except (EmbeddedPostgresError, DatabaseDown, MigrationRefused) as error:
-            self.live.why_stale = str(error)
-            log("database_not_ready", level=logging.ERROR, why=str(error))
-            return False
-        if secret is not None:
-            sys.stdout.write(f"The first admin token, shown only now: {secret}\n")
-            sys.stdout.flush()
-        return True
+    async def _prepare(self) -> None:
+        """Bring the database up and its tables to the newest version, however long that takes."""
+        while True:
+            try:
+                if self.embedded is not None:
+                    await asyncio.to_thread(self.embedded.start)
+                await asyncio.to_thread(upgrade, self.database_url, "gateway")
+                secret = await ensure_first_token(self.tokens)
+            except (EmbeddedPostgresError, DatabaseDown, MigrationRefused) as error:
+                self.live.why_stale = str(error)
+                log("database_not_ready", level=logging.ERROR, why=str(error))
+                await asyncio.sleep(1)
+                continue
+            if secret is not None:
+                sys.stdout.write(f"The first admin token, shown only now: {secret}\n")
+                sys.stdout.flush()
+            return
 
-    async def _first_flags(self) -> None:
-        """Act on the last-known-good flags until the database answers; wait for that, but not for long."""
+    async def _first_flags(self, prepared: asyncio.Task[None]) -> None:
+        """Act on the database's flags if it is quick, else on the last-known-good ones."""
+        await asyncio.wait({prepared}, timeout=FIRST_FLAGS_S)
+        if prepared.done():
+            await self.watch.start()
+            return
         known = await asyncio.to_thread(self.snapshot.read)
-        if known is not None:
+        if not isinstance(known, Unusable):
             self.live.replace(known, Source.SNAPSHOT)
-        deadline = asyncio.get_running_loop().time() + FIRST_FLAGS_S
-        while not self.live.fresh and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
 
     async def _gateway(self, parts: AsyncExitStack) -> Gateway:
         settings = self.settings
@@ -226,28 +229,20 @@ def _contracts(settings: Settings) -> Contracts | None:
 
 
 def _new_app(new: str | None) -> App | None:
-    """Load an in-process new side by its name `module:factory`; the current folder is importable, as for uvicorn."""
     if new is None or "://" in new:
         return None
-    module, _, factory = new.partition(":")
-    sys.path.insert(0, "")
     try:
-        app: App = getattr(importlib.import_module(module), factory)()
-    except Exception as error:  # noqa: BLE001 - the border to other people's code: it may raise anything
-        raise CannotStart([f"--new {new} cannot be loaded: {type(error).__name__}: {error}"]) from error
-    return app
+        return load_app(new)
+    except NotLoadable as error:
+        raise CannotStart([f"--new {error}"]) from error
 
 
 def _bind(address: str, option: str) -> socket.socket:
-    host, port = split_address(address)
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        sock.bind((host, port))
+        return bind(address)
     except OSError as error:
-        sock.close()
+        _, port = split_address(address)
         raise CannotStart([f"{option} {address}: cannot listen on port {port}: {error.strerror}"]) from error
-    return sock
 
 
 __all__ = ["CannotStart", "StartupFailed", "run"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -10,6 +11,7 @@ import uvicorn
 
 from gateway.proxy.app import Gateway
 from gateway.proxy.protocol import TargetKeepingProtocol
+from gateway.settings import split_address
 
 KEEPALIVE_S: Final = 75  # as nginx; an idle client connection costs little, a new one costs a round trip
 WEBSOCKET_MESSAGE: Final = 64 * 1024 * 1024  # bytes
@@ -22,6 +24,19 @@ class QuietServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
+
+
+def bind(address: str) -> socket.socket:
+    """A TCP socket bound to HOST:PORT, not yet listening; OSError when the address is taken or not ours."""
+    host, port = split_address(address)
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def quiet_config(app: Any, **more: Any) -> uvicorn.Config:
