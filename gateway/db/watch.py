@@ -14,7 +14,7 @@ import psycopg
 from gateway.db.accept import accept
 from gateway.db.engine import ANSWER_S, DatabaseDown, connection_parameters, database_url
 from gateway.db.flags import CHANNEL, FlagStore
-from gateway.db.snapshot import SnapshotFile, Unusable
+from gateway.db.snapshot import SnapshotFile
 from gateway.rollout.flag import Flag
 from gateway.rollout.plan import Live, Source
 from gateway.telemetry import log
@@ -55,12 +55,16 @@ class FlagWatch:
         Await it before the first request; it takes less than two seconds whatever happens.
         """
         self._started = True
-        if await self._reload(FIRST_LOAD_S):
-            return
+        if not await self._reload(FIRST_LOAD_S):
+            await self.use_snapshot()
+
+    async def use_snapshot(self) -> None:
+        """Act on the last-known-good file, if there is one and nothing better is known yet.
+
+        Ask the database first: what is in force here is not replaced by an older version from there.
+        """
         found = await asyncio.to_thread(self._snapshot.read)
-        if isinstance(found, Unusable):
-            log("started_without_flags", reason=found.reason)  # every route is on legacy
-        else:
+        if found is not None and self._live.plan.source is Source.DEFAULT:
             log("started_from_snapshot", flags=len(found))
             self._live.replace(found, Source.SNAPSHOT)
 
