@@ -1,0 +1,41 @@
+"""What flip and rollback say afterwards: before and after, who was faster, why the gate said no."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.cli.output import Answer, Code, Trouble
+from gateway.cli.show import flag_text, moment
+
+if TYPE_CHECKING:
+    from gateway.cli.admin_client import AdminClient, Refusal, Reply
+
+
+def moved(route: str, before: Reply, after: Reply) -> Answer:
+    """The answer to a change that was made."""
+    old, new = before.data["flag"], after.data["flag"]
+    data = {"route": route, "before": old, "after": new}
+    if new["version"] == old["version"]:
+        return Answer(data, f"{route}: {flag_text(new)}, as it was (version {new['version']})")
+    return Answer(data, f"{route}: {flag_text(old)} -> {flag_text(new)} (version {new['version']})")
+
+
+def lost_race(client: AdminClient, route: str, expected: str | None) -> Trouble:
+    """Somebody else has changed the flag since it was read: say who, and to what."""
+    current = client.get("routes", route).data["flag"]
+    changes = client.get("routes", route, "history", limit=1).data["changes"]
+    who = f"{changes[0]['by']} at {moment(changes[0]['at'])}" if changes else str(current["set_by"])
+    sentence = (
+        f"{route} is not at version {(expected or '').strip(chr(34))} any more: {who} made it "
+        f"{flag_text(current)} (version {current['version']}); nothing was changed"
+    )
+    return Trouble(Code.NO, "lost_race", sentence, current=current)
+
+
+def with_reasons(refused: Refusal) -> Trouble:
+    """The gate's reasons under the sentence, one a line."""
+    reasons = refused.details.get("reasons") or []
+    if not isinstance(reasons, list) or not reasons:
+        return refused
+    lines = [refused.sentence, *(f"  - {reason}" for reason in reasons)]
+    return Trouble(refused.code, refused.name, "\n".join(lines), **refused.details)

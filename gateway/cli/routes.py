@@ -1,0 +1,152 @@
+"""The commands about routes: what they are, moving one, taking it back, and what is known of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from gateway.cli.access import AdminUrl, Token, admin
+from gateway.cli.command import command
+from gateway.cli.output import Answer, Code, Trouble
+from gateway.cli.share import parse_share
+
+Route = Annotated[str, typer.Argument(metavar="ROUTE", help="The route's key, like lots.create.")]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stays in the history.")]
+Limit = Annotated[int, typer.Option(metavar="N", min=1, max=500, help="How many, the newest first.")]
+
+
+class Stage(StrEnum):
+    """The stages by name; a test keeps them equal to gateway/rollout/stage.py."""
+
+    LEGACY = "legacy"
+    SHADOW = "shadow"
+    CANARY = "canary"
+    NEW = "new"
+    RETIRED = "retired"
+
+
+def register(group: typer.Typer) -> None:
+    """Put the commands into the tree."""
+    for name, work in (("routes", routes), ("flip", flip), ("rollback", rollback), ("history", history)):
+        command(group, name, examples=_EXAMPLES[name])(work)
+    command(group, "mismatches", examples=_EXAMPLES["mismatches"])(mismatches)
+
+
+_EXAMPLES = {
+    "routes": """
+        strangler routes
+        strangler routes --json
+        """,
+    "flip": """
+        strangler flip lots.list shadow
+        strangler flip lots.list shadow --sample 10%
+        strangler flip lots.list canary --share 5% --reason "no mismatch since Monday"
+        strangler flip lots.list new --if-version 7
+        strangler flip lots.list new --force --reason "legacy is going down tonight"
+        """,
+    "rollback": """
+        strangler rollback lots.create
+        strangler rollback lots.create --reason "wrong weights"
+        """,
+    "history": """
+        strangler history lots.create
+        """,
+    "mismatches": """
+        strangler mismatches lots.list
+        strangler mismatches lots.list --limit 200 --json
+        """,
+}
+
+
+def routes(admin_url: AdminUrl = None, token: Token = None) -> Answer:
+    """List the routes: who answers each, and how far it has moved."""
+    from gateway.cli.show import routes_table
+
+    with admin(admin_url, token) as client:
+        data = client.get("routes").data
+    return Answer(data, routes_table(data["routes"]))
+
+
+def flip(
+    route: Route,
+    stage: Annotated[Stage, typer.Argument(metavar="STAGE", help="How far the route shall have moved.")],
+    share: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE", help="Callers on the new side in canary: 5%, 0.01%, or 500 (1/10,000)."),
+    ] = None,
+    sample: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Requests that are compared: 10%, or 1000.")
+    ] = None,
+    reason: Reason = "",
+    force: Annotated[bool, typer.Option("--force", help="Skip a stage or overrule the gate; needs --reason.")] = False,
+    if_version: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Flip only if the flag is at this version.")
+    ] = None,
+    admin_url: AdminUrl = None,
+    token: Token = None,
+) -> Answer:
+    """Move a route to a stage, and say what it was before.
+
+    Forward goes one stage at a time and through the gate; back is always allowed. A change that somebody
+    else makes at the same moment is never overwritten.
+    """
+    from gateway.cli.admin_client import Refusal
+    from gateway.cli.moving import lost_race, moved, with_reasons
+
+    canary = _share(share, "--share")
+    if canary is not None and stage is not Stage.CANARY:
+        raise Trouble(Code.WRONG, "share_without_canary", f"--share is about canary; {stage} has no share of callers")
+    body = {"stage": stage.value, "canary": canary, "sample": _share(sample, "--sample"), "reason": reason}
+    with admin(admin_url, token) as client:
+        before = client.get("routes", route)
+        expected = f'"{if_version}"' if if_version is not None else before.etag
+        given = {name: value for name, value in {**body, "force": force}.items() if value is not None}
+        try:
+            after = client.send("PUT", "routes", route, "flag", body=given, headers={"if-match": expected or "*"})
+        except Refusal as refused:
+            if refused.status == 412:
+                raise lost_race(client, route, expected) from refused
+            raise with_reasons(refused) from refused
+    return moved(route, before, after)
+
+
+def rollback(route: Route, reason: Reason = "", admin_url: AdminUrl = None, token: Token = None) -> Answer:
+    """Send a route back to legacy at once; nothing can refuse it."""
+    from gateway.cli.moving import moved
+
+    with admin(admin_url, token) as client:
+        before = client.get("routes", route)
+        after = client.send("POST", "routes", route, "rollback", body={"reason": reason})
+    return moved(route, before, after)
+
+
+def history(route: Route, limit: Limit = 50, admin_url: AdminUrl = None, token: Token = None) -> Answer:
+    """Show who moved a route, when and why, the newest first."""
+    from gateway.cli.show import history_table
+
+    with admin(admin_url, token) as client:
+        data = client.get("routes", route, "history", limit=limit).data
+    return Answer(data, history_table(route, data["changes"]))
+
+
+def mismatches(route: Route, limit: Limit = 100, admin_url: AdminUrl = None, token: Token = None) -> Answer:
+    """Show where the two sides differ, and how to allow that.
+
+    The same difference is shown once, with its newest values and how often it was seen.
+    """
+    from gateway.cli.show import findings_text
+
+    with admin(admin_url, token) as client:
+        data = client.get("routes", route, "mismatches", limit=limit).data
+    return Answer(data, findings_text(route, data["mismatches"]))
+
+
+def _share(text: str | None, option: str) -> int | None:
+    if text is None:
+        return None
+    share = parse_share(text)
+    if isinstance(share, str):
+        raise Trouble(Code.WRONG, "bad_share", f"{option}: {share}")
+    return share

@@ -1,0 +1,107 @@
+"""Flags, histories and findings as people read them in 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from rich.console import Group as Stack
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gateway.cli.findings import Group, grouped, rule_for
+from gateway.cli.output import plain
+from gateway.cli.share import WHOLE, show_share
+
+_RULE_LIVES = timedelta(days=180)  # long enough to settle it, short enough to be asked again
+_VALUE = 500  # characters shown of a value; --json has what was kept
+
+
+def flag_text(flag: Mapping[str, Any]) -> str:
+    """A flag in a few words: `canary 5%, compared 10%`."""
+    stage = str(flag["stage"])
+    words = f"canary {show_share(flag['canary'])}" if stage == "canary" else stage
+    compared = flag["sample"] != WHOLE and stage not in ("legacy", "retired")
+    return f"{words}, compared {show_share(flag['sample'])}" if compared else words
+
+
+def routes_table(routes: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Every route: its key, its request, its flag."""
+    if not routes:
+        return "no routes: every request goes to legacy"
+    table = _table("route", "request", "effect", "stage", "version")
+    for route in routes:
+        flag = route["flag"]
+        request = plain(f"{route['method']} {route['path']}")
+        table.add_row(plain(route["key"]), request, route["effect"], flag_text(flag), str(flag["version"]))
+    return table
+
+
+def history_table(route: str, changes: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """The changes of a route."""
+    if not changes:
+        return f"nobody has moved {route} yet"
+    table = _table("when", "what", "who", "why")
+    for change in changes:
+        what = f"{flag_text(change['before'])} -> {flag_text(change['after'])}"
+        what += " (forced)" if change["forced"] else ""
+        table.add_row(moment(change["at"]), what, plain(change["by"]), plain(change["reason"]))
+    return table
+
+
+def findings_text(route: str, findings: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Each difference with both values, then the rules that would allow them."""
+    if not findings:
+        return f"no mismatch is known of {route}"
+    groups = grouped(findings)
+    unreadable = [finding for finding in findings if not finding["mismatches"]]
+    parts: list[RenderableType] = [_group(group) for group in groups]
+    if unreadable:
+        newest = unreadable[0]
+        parts.append(Text(f"not comparable, {len(unreadable)} times: {plain(newest['reason'])}\n{_request(newest)}\n"))
+    if groups:
+        parts.append(_how_to_allow(route, groups))
+    return Stack(*parts)
+
+
+def moment(text: str) -> str:
+    """A time as people read it: to the second, in UTC."""
+    return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _group(group: Group) -> RenderableType:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    times = "once" if group.seen == 1 else f"{group.seen} times"
+    heading = Text(f"{plain(group.where)}: {group.kind}, seen {times}")
+    table.add_row("legacy", _value(group.newest["control"]))
+    table.add_row("new", _value(group.newest["candidate"]))
+    table.add_row("request", _request(group.finding))
+    return Stack(heading, table, "")
+
+
+def _request(finding: Mapping[str, Any]) -> str:
+    return plain(f"{finding['method']} {finding['target']} at {moment(finding['at'])} ({finding['request_id']})")
+
+
+def _value(text: str | None) -> str:
+    if text is None:
+        return "(nothing)"
+    return plain(text if len(text) <= _VALUE else f"{text[:_VALUE]}...")
+
+
+def _how_to_allow(route: str, groups: Sequence[Group]) -> RenderableType:
+    until = date.today() + _RULE_LIVES
+    rules = [plain(rule_for(group, owner=route.partition(".")[0], until=until)) for group in groups]
+    heading = f"What is right can be allowed in contracts/{route}/differences.yaml:"
+    return Text("\n".join([heading, "", "allow:", *rules]))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
