@@ -7,6 +7,7 @@ tuples of numbers that all hash alike.
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import count
 
 from gateway.diff.value import Value
 
@@ -17,10 +18,12 @@ class Interner:
     The values must outlive the interner: containers are remembered by where they are in memory.
     """
 
-    __slots__ = ("_containers", "_numbers")
+    __slots__ = ("_containers", "_next", "_numbers", "_texts")
 
     def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
+        self._next = count().__next__
+        self._texts: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}  # of everything else, each kind with a letter in front
         self._containers: dict[int, int] = {}
 
     def number(self, value: Value) -> int:
@@ -46,7 +49,7 @@ class Interner:
 
     def parts(self, value: dict[str, Value]) -> frozenset[str]:
         """One text per key and value of an object; shared texts are what two objects agree on."""
-        return frozenset(f"{self._number('s' + key)}:{self._known(child)}" for key, child in value.items())
+        return frozenset(f"{self._text(key)}:{self._known(child)}" for key, child in value.items())
 
     def _known(self, value: Value) -> int:
         if isinstance(value, list | dict):
@@ -60,13 +63,16 @@ class Interner:
 
     def _scalar(self, value: bool | int | Decimal | str | None) -> int:
         if isinstance(value, str):
-            return self._number("s" + value)
+            return self._text(value)
         if value is None or isinstance(value, bool):
             return self._number(repr(value))
         return self._number("n" + _exact(value))
 
+    def _text(self, text: str) -> int:
+        return self._texts.setdefault(text, self._next())
+
     def _number(self, key: str) -> int:
-        return self._numbers.setdefault(key, len(self._numbers))
+        return self._numbers.setdefault(key, self._next())
 
 
 def _exact(number: int | Decimal) -> str:

@@ -14,11 +14,12 @@ from functools import partial
 from itertools import zip_longest
 
 from gateway.diff.identity import Interner
-from gateway.diff.value import Value
+from gateway.diff.value import Value, same_within
 
 Pair = tuple[int | None, int | None]  # index on the control's side, on the candidate's; None: nothing there
 
 MAX_CELLS = 250_000  # of all tables of one comparison; beyond it elements are paired by anchors and position
+MAX_LOOKS = 500_000  # values looked at for equal beginnings and ends
 _GAP = 10  # the cost of an insertion or a removal, and the most a replacement costs
 _PAIRED, _ADDED, _REMOVED = range(3)  # the ways through a table
 _LIKE = 5  # a replacement at most this dear is the same thing changed
@@ -35,14 +36,43 @@ class Alignment:
 class Aligner:
     """Aligns the arrays of one comparison and keeps count of what that costs."""
 
-    __slots__ = ("_cells", "_interner")
+    __slots__ = ("_cells", "_interner", "_looks")
 
     def __init__(self) -> None:
         self._interner = Interner()
         self._cells = MAX_CELLS
+        self._looks = MAX_LOOKS
 
     def align(self, control: list[Value], candidate: list[Value], *, unordered: bool) -> Alignment:
         """Pair the elements of two arrays; equal ones are left out."""
+        head = self._common(control, candidate)
+        one, other = control[head:], candidate[head:]
+        tail = self._common(one[::-1], other[::-1])
+        one, other = one[: len(one) - tail], other[: len(other) - tail]
+        if not one and not other:
+            return Alignment(())
+        aligned = self._align(one, other, unordered=unordered)
+        if not head:
+            return aligned
+        shifted = ((None if i is None else i + head, None if j is None else j + head) for i, j in aligned.pairs)
+        return Alignment(tuple(shifted), aligned.reordered)
+
+    def _common(self, one: Sequence[Value], other: Sequence[Value]) -> int:
+        """How many elements are equal from the beginning on, as far as looking is affordable.
+
+        This is the cheap way for the usual case. Each level of nested arrays looks anew at what lies below
+        it, hence the limit; beyond it the interner looks at everything once.
+        """
+        for at, (mine, theirs) in enumerate(zip(one, other, strict=False)):
+            equal, looked = same_within(mine, theirs, self._looks)
+            self._looks -= looked
+            if not equal:
+                return at
+        return min(len(one), len(other))
+
+    def _align(self, control: list[Value], candidate: list[Value], *, unordered: bool) -> Alignment:
+        if not control or not candidate or len(control) == len(candidate) == 1:
+            return Alignment(tuple(zip_longest(range(len(control)), range(len(candidate)))))
         mine = [self._interner.number(value) for value in control]
         theirs = [self._interner.number(value) for value in candidate]
         if mine == theirs:
