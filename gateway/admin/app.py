@@ -1,0 +1,59 @@
+"""Puts the admin plane together: its paths, the role each needs, and the guard around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route
+
+from gateway.admin.answers import database_down, refused_by_router
+from gateway.admin.auth import Endpoint, needs
+from gateway.admin.endpoints import RouteEndpoints, TokenEndpoints
+from gateway.admin.guard import Guard
+from gateway.admin.service import AdminService
+from gateway.db.engine import DatabaseDown
+from gateway.db.tokens import Role, TokenStore
+from gateway.rollout.plan import Live
+
+
+def build_admin(
+    *,
+    service: AdminService,
+    tokens: TokenStore,
+    live: Live,
+    allowed_hosts: Iterable[str] = (),
+    pages: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """The ASGI app of the admin plane.
+
+    Loopback names and addresses are always allowed as Host, `allowed_hosts` beside them. `pages` are further
+    routes, such as the console's; they come after the API's and look after their own sessions.
+    """
+    routes, secrets = RouteEndpoints(service, live), TokenEndpoints(tokens)
+
+    def at(path: str, method: str, role: Role, endpoint: Endpoint) -> Route:
+        return Route(path, needs(role, tokens, endpoint), methods=[method])
+
+    app = Starlette(
+        routes=[
+            Route("/healthz", routes.healthz, methods=["GET"]),
+            Route("/readyz", routes.readyz, methods=["GET"]),
+            at("/api/routes", "GET", Role.VIEWER, routes.routes),
+            at("/api/routes/{key}", "GET", Role.VIEWER, routes.route),
+            at("/api/routes/{key}/flag", "PUT", Role.OPERATOR, routes.flip),
+            at("/api/routes/{key}/rollback", "POST", Role.OPERATOR, routes.rollback),
+            at("/api/routes/{key}/history", "GET", Role.VIEWER, routes.history),
+            at("/api/routes/{key}/mismatches", "GET", Role.VIEWER, routes.mismatches),
+            at("/api/tokens", "GET", Role.ADMIN, secrets.list),
+            at("/api/tokens", "POST", Role.ADMIN, secrets.create),
+            at("/api/tokens/{name}", "DELETE", Role.ADMIN, secrets.revoke),
+            *pages,
+        ],
+        middleware=[Middleware(Guard, allowed_hosts=allowed_hosts)],
+        exception_handlers={DatabaseDown: database_down, HTTPException: refused_by_router},
+    )
+    app.router.redirect_slashes = False  # a redirect would be built from the Host header
+    return app

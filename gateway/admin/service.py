@@ -1,0 +1,89 @@
+"""What can be done with routes, for the API and the console alike. It knows no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.db.accept import put_in_force
+from gateway.db.evidence import EvidenceStore, StoredFinding
+from gateway.db.flags import FlagChange, FlagStore, LostRace, Unchanged
+from gateway.rollout.flag import Change, Flag, Flipped, Refused
+from gateway.rollout.plan import Live
+from gateway.routing.route import Route
+from gateway.telemetry import log
+
+
+@dataclass(frozen=True, slots=True)
+class RouteView:
+    """A route and the flag this process acts on; `has_new` says whether a new side is configured at all."""
+
+    route: Route
+    flag: Flag
+    has_new: bool
+
+
+class AdminService:
+    """Reads routes from the plan in force, and changes flags in the database first, then here.
+
+    None is the answer for a route that this gateway does not have. DatabaseDown passes through.
+    """
+
+    def __init__(self, flags: FlagStore, live: Live, evidence: EvidenceStore, *, has_new: bool) -> None:
+        self._flags = flags
+        self._live = live
+        self._evidence = evidence
+        self._has_new = has_new
+
+    def routes(self) -> list[RouteView]:
+        """Every route in the order of the keys."""
+        plan = self._live.plan
+        return [RouteView(plan.table.routes[key], plan.flag(key), self._has_new) for key in sorted(plan.table.routes)]
+
+    def route(self, key: str) -> RouteView | None:
+        """One route."""
+        plan = self._live.plan
+        route = plan.table.routes.get(key)
+        return None if route is None else RouteView(route, plan.flag(key), self._has_new)
+
+    async def flip(
+        self, key: str, change: Change, *, by: str, expected: int | None
+    ) -> Flipped | Refused | LostRace | None:
+        """Change a flag; it is in force here when this returns, and everywhere else within a second."""
+        if key not in self._live.plan.table.routes:
+            return None
+        in_force = self._live.plan.flag(key)
+        outcome = await self._flags.change(key, change, by=by, expected=expected, in_force=in_force)
+        if isinstance(outcome, Flipped):
+            self._act_on(outcome)
+        elif isinstance(outcome, LostRace):
+            put_in_force(self._live, outcome.current)
+        return outcome
+
+    async def rollback(self, key: str, *, by: str, reason: str) -> Flipped | Refused | Unchanged | None:
+        """Send a route back to legacy, whatever stage it is in and whatever else is known of it."""
+        if key not in self._live.plan.table.routes:
+            return None
+        outcome = await self._flags.rollback(key, by=by, reason=reason, in_force=self._live.plan.flag(key))
+        if isinstance(outcome, Flipped):
+            self._act_on(outcome)
+        elif isinstance(outcome, Unchanged):
+            put_in_force(self._live, outcome.flag)
+        return outcome
+
+    async def history(self, key: str, *, limit: int, before: int | None) -> Sequence[FlagChange] | None:
+        """Who moved a route, newest first."""
+        if key not in self._live.plan.table.routes:
+            return None
+        return await self._flags.history(key, limit, before)
+
+    async def mismatches(self, key: str, *, limit: int) -> Sequence[StoredFinding] | None:
+        """Where the two sides of a route were seen to differ, newest first."""
+        if key not in self._live.plan.table.routes:
+            return None
+        return await self._evidence.mismatches(key, limit)
+
+    def _act_on(self, flipped: Flipped) -> None:
+        flag = flipped.flag
+        put_in_force(self._live, flag)
+        log("flag_changed", route=flag.route, stage=flag.stage, version=flag.version, by=flag.set_by, move=flipped.move)
