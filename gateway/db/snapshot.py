@@ -38,15 +38,7 @@ class SnapshotFile:
         self._path = path
         self._failing = False
 
-    def read(self) -> dict[str, Flag] | None:
-        """The flags in the file, None when there are none to be trusted (the log says why)."""
-        found = self.examine()
-        if isinstance(found, Unusable):
-            log("snapshot_unusable", reason=found.reason)
-            return None
-        return found
-
-    def examine(self) -> dict[str, Flag] | Unusable:
+    def read(self) -> dict[str, Flag] | Unusable:
         """The flags in the file, or why they cannot be used."""
         try:
             return _decoded(self._bytes())
@@ -59,7 +51,7 @@ class SnapshotFile:
 
     def keep(self, flags: Mapping[str, Flag]) -> bool:
         """Make the file hold these flags; False when the disk would not have it, which is only logged."""
-        if self.examine() == flags:
+        if self.read() == flags:
             return True
         try:
             self._write(_encoded(flags))

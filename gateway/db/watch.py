@@ -14,7 +14,7 @@ import psycopg
 from gateway.db.accept import accept
 from gateway.db.engine import ANSWER_S, DatabaseDown, connection_parameters, database_url
 from gateway.db.flags import CHANNEL, FlagStore
-from gateway.db.snapshot import SnapshotFile
+from gateway.db.snapshot import SnapshotFile, Unusable
 from gateway.rollout.flag import Flag
 from gateway.rollout.plan import Live, Source
 from gateway.telemetry import log
@@ -64,7 +64,9 @@ class FlagWatch:
         Ask the database first: what is in force here is not replaced by an older version from there.
         """
         found = await asyncio.to_thread(self._snapshot.read)
-        if found is not None and self._live.plan.source is Source.DEFAULT:
+        if isinstance(found, Unusable):
+            log("snapshot_unusable", reason=found.reason)
+        elif self._live.plan.source is Source.DEFAULT:
             log("started_from_snapshot", flags=len(found))
             self._live.replace(found, Source.SNAPSHOT)
 

@@ -37,8 +37,7 @@ def test_what_was_kept_is_read(file: SnapshotFile) -> None:
 
 def test_no_file_is_said(file: SnapshotFile) -> None:
     """A first start has no file, and that is a reason like any other."""
-    assert file.examine() == Unusable("there is no last-known-good file")
-    assert file.read() is None
+    assert file.read() == Unusable("there is no last-known-good file")
 
 
 def test_unchanged_flags_are_not_written_again(file: SnapshotFile) -> None:
@@ -55,7 +54,7 @@ def test_every_torn_length_is_refused(file: SnapshotFile) -> None:
     whole = path_of(file).read_bytes()
     for length in range(0, len(whole), 7):
         path_of(file).write_bytes(whole[:length])
-        assert isinstance(file.examine(), Unusable), length
+        assert isinstance(file.read(), Unusable), length
     assert file.keep(FLAGS)
     assert path_of(file).read_bytes() == whole
 
@@ -93,7 +92,7 @@ def test_hostile_content_is_refused_with_a_reason(file: SnapshotFile, content: b
     """Nothing but a whole snapshot of this format is believed, and nothing makes reading fail."""
     file.keep({})
     path_of(file).write_bytes(content)
-    found = file.examine()
+    found = file.read()
     assert isinstance(found, Unusable)
     assert found.reason.startswith("the last-known-good file is refused: ")
 
@@ -102,7 +101,7 @@ def test_content_used_above_is_good_when_nothing_is_wrong(file: SnapshotFile) ->
     """The hostile contents are refused for what is wrong with them, not for how the test makes them."""
     file.keep({})
     path_of(file).write_bytes(signed([GOOD]))
-    assert file.examine() == {"r": Flag("r", Stage.NEW, 0, 1, 3, "x")}
+    assert file.read() == {"r": Flag("r", Stage.NEW, 0, 1, 3, "x")}
 
 
 def oversized(path: Path) -> None:
@@ -124,7 +123,7 @@ def test_what_is_no_file_of_ours_is_refused(tmp_path: Path, make: Callable[[Path
     """Too large, writable by others, a link, a pipe or a folder: refused at once, without waiting for it."""
     path = tmp_path / "flags.json"
     make(path)
-    assert isinstance(SnapshotFile(path).examine(), Unusable)
+    assert isinstance(SnapshotFile(path).read(), Unusable)
 
 
 def test_full_disk_keeps_the_old_file(file: SnapshotFile, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,5 +135,5 @@ def test_full_disk_keeps_the_old_file(file: SnapshotFile, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "fsync", full)
     assert not file.keep({})
-    assert file.examine() == FLAGS
+    assert file.read() == FLAGS
     assert [each.name for each in path_of(file).parent.iterdir()] == ["flags.json"]
