@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 from secrets import token_hex
 
 import uvicorn
@@ -18,14 +19,8 @@ from gateway.admin.app import build_admin
 from gateway.admin.bootstrap import ensure_first_token
 from gateway.admin.service import AdminService
 from gateway.contract.load import Contracts, load
-from gateway.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from gateway.db.engine import DatabaseDown, make_engine
-from gateway.db.evidence import EvidenceStore
-from gateway.db.flags import FlagStore
-from gateway.db.migrate import MigrationRefused, upgrade
-from gateway.db.snapshot import SnapshotFile, Unusable
-from gateway.db.tokens import TokenStore
-from gateway.db.watch import FlagWatch
+from gateway.contract.watch import changes
+from gateway.db.lifecycle import Database
 from gateway.diff.rules import Rules
 from gateway.message import Side
 from gateway.proxy.app import Gateway, Limits
@@ -41,8 +36,6 @@ from gateway.upstream.inprocess import App, InProcess
 from gateway.upstream.lifespan import StartupFailed, lifespan
 from gateway.upstream.load import NotLoadable, load_app
 from gateway.upstream.transport import Transport
-
-FIRST_FLAGS_S = 2.0  # how long the data plane waits for flags at start before it goes without (acceptance 21)
 
 
 class CannotStart(Exception):  # noqa: N818 - it says what happened
@@ -71,24 +64,16 @@ class _Process:
         self.new_app = new_app
         self.contracts = contracts
         self.live = Live(Plan(RouteTable(() if contracts is None else contracts.routes), {}, Source.DEFAULT))
-        self.embedded = None if settings.database_url else EmbeddedPostgres(settings.state / "postgres")
-        self.database_url = settings.database_url or (self.embedded.url if self.embedded else "")
-        self.engine = make_engine(self.database_url)
-        self.flags = FlagStore(self.engine)
-        self.tokens = TokenStore(self.engine)
-        self.evidence = EvidenceStore(self.engine)
-        self.snapshot = SnapshotFile(settings.state / "flags.json")
-        self.watch = FlagWatch(self.database_url, self.flags, self.live, self.snapshot)
+        self.database = Database(settings.database_url, settings.state, self.live, self._tell_first_token)
 
     async def run(self, data: socket.socket, admin: socket.socket) -> None:
         """Start every part in order; leaving the stack stops them in the reverse one."""
         async with AsyncExitStack() as parts:
-            if self.embedded is not None:
-                parts.push_async_callback(asyncio.to_thread, self.embedded.stop)
-            parts.push_async_callback(self.engine.dispose)
-            prepared = asyncio.create_task(self._prepare())
-            parts.push_async_callback(_end, asyncio.create_task(self._follow(prepared)))
-            await self._first_flags(prepared)
+            parts.push_async_callback(self.database.stop)
+            await self.database.start()
+            folder = self.settings.contracts_folder
+            if folder is not None:
+                parts.push_async_callback(_end, asyncio.create_task(self._follow_contracts(folder)))
             gateway = await self._gateway(parts)
             servers = [self._admin_server(), data_server(gateway, drain_s=self.settings.drain_s)]
             with _stop_on_signals(servers):
@@ -97,44 +82,22 @@ class _Process:
                 )
                 await asyncio.gather(servers[0].serve([admin]), servers[1].serve([data]))
 
-    async def _follow(self, prepared: asyncio.Task[None]) -> None:
-        """Follow the flags for ever, and bring an embedded database that died up again."""
-        async with asyncio.TaskGroup() as group:
-            await prepared
-            group.create_task(self.watch.run())
-            while self.embedded is not None:
-                await asyncio.sleep(1)
-                if not await asyncio.to_thread(self.embedded.is_running):
-                    log("embedded_postgres_died", level=logging.ERROR)
-                    await self._prepare()
+    async def _tell_first_token(self) -> None:
+        secret = await ensure_first_token(self.database.tokens)
+        if secret is not None:
+            sys.stdout.write(f"The first admin token, shown only now: {secret}\n")
+            sys.stdout.flush()
 
-    async def _prepare(self) -> None:
-        """Bring the database up and its tables to the newest version, however long that takes."""
-        while True:
-            try:
-                if self.embedded is not None:
-                    await asyncio.to_thread(self.embedded.start)
-                await asyncio.to_thread(upgrade, self.database_url, "gateway")
-                secret = await ensure_first_token(self.tokens)
-            except (EmbeddedPostgresError, DatabaseDown, MigrationRefused) as error:
-                self.live.why_stale = str(error)
-                log("database_not_ready", level=logging.ERROR, why=str(error))
-                await asyncio.sleep(1)
-                continue
-            if secret is not None:
-                sys.stdout.write(f"The first admin token, shown only now: {secret}\n")
-                sys.stdout.flush()
-            return
-
-    async def _first_flags(self, prepared: asyncio.Task[None]) -> None:
-        """Act on the database's flags if it is quick, else on the last-known-good ones."""
-        await asyncio.wait({prepared}, timeout=FIRST_FLAGS_S)
-        if prepared.done():
-            await self.watch.start()
-            return
-        known = await asyncio.to_thread(self.snapshot.read)
-        if not isinstance(known, Unusable):
-            self.live.replace(known, Source.SNAPSHOT)
+    async def _follow_contracts(self, folder: Path) -> None:
+        """Put edited contracts in force; files with problems change nothing and are told."""
+        async for _ in changes(folder):
+            loaded = await asyncio.to_thread(load, folder)
+            if isinstance(loaded, Contracts):
+                self.contracts = loaded
+                self.live.reroute(RouteTable(loaded.routes))
+                log("contracts_reloaded", routes=len(loaded.routes))
+            else:
+                log("contracts_refused", level=logging.ERROR, problems=[str(problem) for problem in loaded[:20]])
 
     async def _gateway(self, parts: AsyncExitStack) -> Gateway:
         settings = self.settings
@@ -150,7 +113,7 @@ class _Process:
         mirror = Mirror(
             behind,
             self._rules,
-            self.evidence,
+            self.database.evidence,
             queue=settings.shadow_queue,
             concurrency=settings.shadow_concurrency,
             timeout_s=settings.shadow_timeout_s,
@@ -188,9 +151,11 @@ class _Process:
         }
 
     def _admin_server(self) -> uvicorn.Server:
-        service = AdminService(self.flags, self.live, self.evidence, has_new=self.settings.new is not None)
+        service = AdminService(
+            self.database.flags, self.live, self.database.evidence, has_new=self.settings.new is not None
+        )
         host, _ = split_address(self.settings.admin)
-        app = build_admin(service=service, tokens=self.tokens, live=self.live, allowed_hosts=[host])
+        app = build_admin(service=service, tokens=self.database.tokens, live=self.live, allowed_hosts=[host])
         return QuietServer(quiet_config(app, ws="none", timeout_graceful_shutdown=2))
 
 
@@ -225,7 +190,7 @@ def _contracts(settings: Settings) -> Contracts | None:
     loaded = load(folder)
     if isinstance(loaded, Contracts):
         return loaded
-    raise CannotStart([f"{problem.file}:{problem.line}: {problem.sentence}" for problem in loaded])
+    raise CannotStart([str(problem) for problem in loaded])
 
 
 def _new_app(new: str | None) -> App | None:

@@ -43,6 +43,10 @@ class Live:
     fresh: bool = False
     why_stale: str = field(default="the database has not been asked yet")
 
+    def reroute(self, table: RouteTable) -> None:
+        """Put another table in force; the flags stay as they are."""
+        self.plan = Plan(table, self.plan.flags, self.plan.source)
+
     def replace(self, flags: Mapping[str, Flag], source: Source) -> None:
         """Put a new set of flags in force with one assignment."""
         self.plan = Plan(self.plan.table, flags, source)

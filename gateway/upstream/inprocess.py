@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import unquote
 
@@ -51,6 +52,8 @@ class InProcess:
         if isinstance(head, Failure):
             return head
         status, headers = head
+        if not any(name.lower() == b"date" for name, _ in headers):  # RFC 9110 section 6.6.1: whoever serves dates
+            headers = (*headers, (b"date", formatdate(usegmt=True).encode("ascii")))
 
         async def close() -> None:
             self._let_go(call, task)
