@@ -101,12 +101,17 @@ class AdminClient:
         return Trouble(Code.UNREACHABLE, "admin_unreachable", f"{self._plane.url} {why}; {hint}")
 
     def _sentence(self, status: int, error: Mapping[str, Any]) -> str:
-        said = str(error.get("message", "the admin plane refused"))
         if status != 401:
-            return said
+            return _with_reasons(str(error.get("message", "the admin plane refused")), error.get("reasons"))
         if self._plane.token is None:
             return f"{self._plane.url} wants a token: {_HOW_TO_GET_IN}"
         return f"{self._plane.url} does not know this token: {_HOW_TO_GET_IN}"
+
+
+def _with_reasons(said: str, reasons: object) -> str:
+    """The sentence, and under it every reason that says more than the sentence does."""
+    more = [str(one) for one in reasons] if isinstance(reasons, list) else []
+    return "\n".join([said, *(f"  - {one}" for one in more if one.rstrip(".") != said.rstrip("."))])
 
 
 def _json(answer: httpx.Response) -> Any:

@@ -1,4 +1,4 @@
-"""What flip and rollback say afterwards: before and after, who was faster, why the gate said no."""
+"""What flip and rollback say afterwards: before and after, or who was faster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gateway.cli.output import Answer, Code, Trouble
 from gateway.cli.show import flag_text, moment
 
 if TYPE_CHECKING:
-    from gateway.cli.admin_client import AdminClient, Refusal, Reply
+    from gateway.cli.admin_client import AdminClient, Reply
 
 
 def moved(route: str, before: Reply, after: Reply) -> Answer:
@@ -30,12 +30,3 @@ def lost_race(client: AdminClient, route: str, expected: str | None) -> Trouble:
         f"{flag_text(current)} (version {current['version']}); nothing was changed"
     )
     return Trouble(Code.NO, "lost_race", sentence, current=current)
-
-
-def with_reasons(refused: Refusal) -> Trouble:
-    """The gate's reasons under the sentence, one a line."""
-    reasons = refused.details.get("reasons") or []
-    if not isinstance(reasons, list) or not reasons:
-        return refused
-    lines = [refused.sentence, *(f"  - {reason}" for reason in reasons)]
-    return Trouble(refused.code, refused.name, "\n".join(lines), **refused.details)

@@ -73,7 +73,7 @@ def rendered(text: RenderableType, stream: TextIO) -> str:
     console = Console(file=stream, highlight=False, markup=False, emoji=False)
     with console.capture() as capture:
         console.print(text, soft_wrap=isinstance(text, Text))  # a line of a report stays one line
-    return capture.get()
+    return "".join(f"{line.rstrip(' ')}\n" for line in capture.get().splitlines())
 
 
 def put(text: str, stream: TextIO | None = None) -> None:

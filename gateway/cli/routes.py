@@ -93,7 +93,7 @@ def flip(
     else makes at the same moment is never overwritten.
     """
     from gateway.cli.admin_client import Refusal
-    from gateway.cli.moving import lost_race, moved, with_reasons
+    from gateway.cli.moving import lost_race, moved
 
     canary = _share(share, "--share")
     if canary is not None and stage is not Stage.CANARY:
@@ -108,7 +108,7 @@ def flip(
         except Refusal as refused:
             if refused.status == 412:
                 raise lost_race(client, route, expected) from refused
-            raise with_reasons(refused) from refused
+            raise
     return moved(route, before, after)
 
 

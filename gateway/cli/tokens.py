@@ -48,11 +48,11 @@ def add(
     if database_url is not None:
         from gateway.cli.token_database import create
 
-        data: dict[str, Any] = {"name": name, "role": role.value, "token": create(database_url, name, role.value)}
+        data: dict[str, Any] = {"name": name, "role": role.value, "secret": create(database_url, name, role.value)}
     else:
         with admin(admin_url, token) as client:
             data = client.send("POST", "tokens", body={"name": name, "role": role.value}).data
-    return Answer(data, f"{data['token']}\n\nThis is shown only now. Use it as STRANGLER_ADMIN_TOKEN.")
+    return Answer(data, f"{data['secret']}\n\nThis is shown only now. Use it as STRANGLER_ADMIN_TOKEN.")
 
 
 @command(
@@ -93,7 +93,7 @@ def revoke(name: _Name, database_url: _Url = None, admin_url: AdminUrl = None, t
         from gateway.cli.token_database import end
 
         if not end(database_url, name):
-            raise Trouble(Code.NO, "no_such_token", f"there is no token {name!r}")
+            raise Trouble(Code.WRONG, "unknown_token", f"there is no token {name!r}")
     else:
         with admin(admin_url, token) as client:
             client.send("DELETE", "tokens", name)

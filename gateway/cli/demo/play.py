@@ -75,7 +75,7 @@ def play(setting: Setting, *, wish: Wish, say: Say, announce: Callable[[dict[str
         if not wish.to_stop:  # Ctrl-C also ends what prepares the database: that is no failure
             raise Trouble(Code.UNREACHABLE, "database", str(error)) from error
     finally:
-        say("stopping")
+        say(f"stopping ({wish.why})" if wish.why else "stopping")
         if traffic is not None:
             traffic.stop()
         _stop(parts, wish=wish)

@@ -16,6 +16,7 @@ class Wish:
 
     def __init__(self) -> None:
         self._asked = 0
+        self._first = ""
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Wish:
@@ -29,13 +30,19 @@ class Wish:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self._asked += 1  # nothing else: this runs between any two instructions
+        del frame
+        self._first = self._first or signal.Signals(number).name
+        self._asked += 1  # nothing more: this runs between any two instructions
 
     @property
     def to_stop(self) -> bool:
         """Whether the demo shall end."""
         return self._asked > 0
+
+    @property
+    def why(self) -> str:
+        """The signal that came first, or nothing."""
+        return self._first
 
     @property
     def to_stop_at_once(self) -> bool:
