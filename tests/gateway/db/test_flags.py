@@ -1,6 +1,7 @@
 """The flag store on a real PostgreSQL: atomic, guarded by versions, with a history nobody can rewrite."""
 
 import asyncio
+from contextlib import suppress
 from itertools import pairwise
 
 import psycopg
@@ -11,6 +12,8 @@ from gateway.db.engine import DatabaseDown, make_engine
 from gateway.db.flags import FlagStore, LostRace, Setting, Unchanged
 from gateway.rollout.flag import Change, Flag, Flipped, Refused
 from gateway.rollout.stage import Move, Stage
+
+from .fixtures import Mortal
 
 ROUTE = "lots.create"
 
@@ -169,4 +172,31 @@ async def test_no_server_is_said_in_a_sentence() -> None:
     engine = make_engine("postgresql://u:secret@/x?host=/nowhere")
     with pytest.raises(DatabaseDown, match=r"^the database cannot be reached$"):
         await FlagStore(engine).load()
+    await engine.dispose()
+
+
+async def test_kill_under_load_loses_no_answered_flip(mortal: Mortal) -> None:
+    """When PostgreSQL is killed among flips, those that were answered are kept, and flag and history still agree."""
+    engine = make_engine(mortal.url)
+    store = FlagStore(engine)
+    answered: list[int] = []
+    busy = asyncio.Event()
+
+    async def keep_flipping(number: int) -> None:
+        with suppress(DatabaseDown):
+            while True:
+                flag = await flip(store, Stage.SHADOW, sample=number)
+                answered.append(flag.version)
+                if len(answered) == 30:
+                    busy.set()
+
+    flippers = [asyncio.create_task(keep_flipping(number)) for number in range(10)]
+    await busy.wait()
+    mortal.kill()
+    await asyncio.wait_for(asyncio.gather(*flippers), 10)
+    await asyncio.to_thread(mortal.start)
+    history = [change.after.version for change in await store.history(ROUTE, limit=10_000)]
+    assert history == list(range(len(history), 0, -1))
+    assert set(answered) <= set(history)
+    assert (await store.load())[ROUTE].version == history[0]
     await engine.dispose()

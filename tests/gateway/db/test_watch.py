@@ -76,10 +76,10 @@ async def listeners(engine: AsyncEngine, wanted: int) -> None:
 
 
 async def test_flip_arrives_by_notification_in_well_under_a_second(database: str, live: Live, tmp_path: Path) -> None:
-    """A committed flip is in force in another process within half a second, without polling."""
+    """A committed flip is in force in another process in well under a second, without polling."""
     async with watching(database, live, tmp_path) as store:
         flag = await flip(store)
-        assert await until(lambda: live.plan.flag(ROUTE) == flag, within=2) < 0.5
+        assert await until(lambda: live.plan.flag(ROUTE) == flag, within=2) < 1.0
         assert live.plan.source is Source.DATABASE
 
 
@@ -115,7 +115,7 @@ async def test_lost_listener_is_replaced(database: str, live: Live, tmp_path: Pa
         await asyncio.sleep(0.1)
         await listeners(store._engine, 1)
         flag = await flip(store)
-        assert await until(lambda: live.plan.flag(ROUTE) == flag, within=2) < 0.5
+        assert await until(lambda: live.plan.flag(ROUTE) == flag, within=2) < 1.0
 
 
 async def test_snapshot_follows_every_accepted_load(database: str, live: Live, tmp_path: Path) -> None:
