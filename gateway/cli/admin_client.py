@@ -101,6 +101,8 @@ class AdminClient:
         return Trouble(Code.UNREACHABLE, "admin_unreachable", f"{self._plane.url} {why}; {hint}")
 
     def _sentence(self, status: int, error: Mapping[str, Any]) -> str:
+        if error.get("code") == "unknown_route":
+            return "there is no such route; `strangler routes` lists them"
         if status != 401:
             return _with_reasons(str(error.get("message", "the admin plane refused")), error.get("reasons"))
         if self._plane.token is None:

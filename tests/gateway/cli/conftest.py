@@ -1,75 +1,24 @@
-"""What the command line's tests share: the real program in a child process, in a folder of its own."""
+"""What the command line's tests share: the program in this process, and one demo that runs."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+import signal
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import psutil
 import pytest
 
 from gateway.cli import main
-
-ROOT = Path(__file__).parents[3]
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The one document on standard output."""
-        return json.loads(self.out)
+from tests.gateway.cli.demos import Demo, insist_on_ready, launch, until
+from tests.gateway.cli.program import Ran, processes_of
 
 
 class Strangler(Protocol):
     """Runs `strangler` with these words."""
 
     def __call__(self, *words: str, env: Mapping[str, str] | None = None) -> Ran: ...
-
-
-def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment without anything that would configure a gateway."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STRANGLER_", "SERVICES_"))}
-    return {**kept, "PYTHONWARNINGS": "error", "COLUMNS": "80", **(more or {})}
-
-
-def run_in(folder: Path, words: Sequence[str], env: Mapping[str, str] | None = None) -> Ran:
-    """Run `python -m gateway` in a folder."""
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway", *words],
-        cwd=folder,
-        env=clean_environment(env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
-
-
-def processes_of(folder: Path) -> list[psutil.Process]:
-    """Living processes whose command or environment names the folder, but for the test itself."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):  # gone meanwhile, a zombie, or not ours to look at
-            words = [*process.cmdline(), *process.environ().values()]
-            if process.pid != os.getpid() and any(str(folder) in word for word in words):
-                found.append(process)
-    return found
 
 
 @pytest.fixture
@@ -90,3 +39,28 @@ def strangler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         return Ran(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state folder that outlives the demos that use it."""
+    folder = tmp_path_factory.mktemp("demo") / "state"
+    yield folder
+    for process in processes_of(folder):  # only what a failed test has left
+        process.kill()
+
+
+@pytest.fixture(scope="session")
+def running(state: Path) -> Iterator[Demo]:
+    """One demo for all tests that do not stop it."""
+    demo = launch(state, "--traffic", "5")
+    insist_on_ready(demo)
+    yield demo
+    demo.ends(signal.SIGINT)
+
+
+@pytest.fixture
+def demo(running: Demo) -> Demo:
+    """The demo, whole again whatever the test before has done to it."""
+    assert until(running.answers), running.said()
+    return running

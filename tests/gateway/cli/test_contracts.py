@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.gateway.cli.conftest import ROOT, Strangler
+from tests.gateway.cli.conftest import Strangler
+from tests.gateway.cli.program import ROOT
 
 
 def test_our_own_contracts_are_right(strangler: Strangler) -> None:

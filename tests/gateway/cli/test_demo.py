@@ -6,12 +6,8 @@ import json
 import os
 import signal
 import stat
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from http.client import HTTPConnection
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,114 +16,8 @@ import psutil
 import psycopg
 import pytest
 
-from tests.gateway.cli.conftest import ROOT, Ran, clean_environment, processes_of, run_in
-
-ANY = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--legacy-port", "0")
-
-
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """What the condition gives once it is true, or its last word when it never was."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return found
-
-
-def get(url: str, target: str, **headers: str) -> tuple[int, bytes] | None:
-    """Ask once; None when nobody answered."""
-    parts = urlsplit(url)
-    connection = HTTPConnection(str(parts.hostname), parts.port, timeout=5)
-    try:
-        connection.request("GET", target, headers=headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    except OSError:
-        return None
-    finally:
-        connection.close()
-
-
-@dataclass
-class Demo:
-    """A demo that runs in a child process."""
-
-    process: subprocess.Popen[str]
-    state: Path
-    log: Path
-
-    @property
-    def notes(self) -> dict[str, Any]:
-        """What demo.json says."""
-        found = json.loads((self.state / "demo.json").read_text())
-        assert isinstance(found, dict)
-        return found
-
-    def said(self) -> str:
-        """Everything on both outputs so far."""
-        return self.log.read_text()
-
-    def child(self, word: str) -> psutil.Process:
-        """The child whose command has this word."""
-        [found] = [one for one in psutil.Process(self.process.pid).children() if word in " ".join(one.cmdline())]
-        return found
-
-    def answers(self, target: str = "/api/lots") -> bool:
-        """Whether the gateway serves this target."""
-        answer = get(self.notes["gateway_url"], target)
-        return answer is not None and answer[0] == 200
-
-    def ends(self, *signals: signal.Signals) -> int:
-        """Send the signals; the exit code."""
-        for number in signals:
-            self.process.send_signal(number)
-        return self.process.wait(30)
-
-
-def launch(state: Path, *words: str) -> Demo:
-    """Start a demo; it may not be ready."""
-    log = state.with_suffix(".log")
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "demo", "--state", str(state), *ANY, *words],
-            cwd=ROOT,
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            text=True,
-        )
-    return Demo(process, state, log)
-
-
-def ready(demo: Demo) -> bool:
-    """Whether the demo has said that it runs; a demo that ended is no use."""
-    assert demo.process.poll() is None, demo.said()
-    return "Ctrl-C stops everything" in demo.said()
-
-
-@pytest.fixture(scope="session")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A state folder that outlives the demos that use it."""
-    folder = tmp_path_factory.mktemp("demo") / "state"
-    yield folder
-    for process in processes_of(folder):  # only what a failed test has left
-        process.kill()
-
-
-@pytest.fixture(scope="session")
-def running(state: Path) -> Iterator[Demo]:
-    """One demo for all tests that do not stop it."""
-    demo = launch(state, "--traffic", "5")
-    assert until(lambda: ready(demo), 90), demo.said()
-    yield demo
-    demo.ends(signal.SIGINT)
-
-
-@pytest.fixture
-def demo(running: Demo) -> Demo:
-    """The demo, whole again whatever the test before has done to it."""
-    assert until(running.answers), running.said()
-    return running
+from tests.gateway.cli.demos import ANY, Demo, get, insist_on_ready, launch, until
+from tests.gateway.cli.program import ROOT, processes_of, run_in
 
 
 def test_table_tells_where_everything_is(demo: Demo) -> None:
@@ -265,7 +155,7 @@ def test_stop_during_the_start_leaves_no_process(fresh: Path, after_s: float, si
 def test_second_start_is_fast_and_keeps_data_token_and_secrets(fresh: Path) -> None:
     """What was there is there again: rows, the admin token, the anon key; Ctrl-C leaves no process either time."""
     first = launch(fresh)
-    assert until(lambda: ready(first), 90), first.said()
+    insist_on_ready(first)
     before = first.notes
     with psycopg.connect(before["database_url"], autocommit=True) as connection:
         connection.execute("INSERT INTO lots (lot_code) VALUES ('KEEP-ME')")
@@ -273,47 +163,33 @@ def test_second_start_is_fast_and_keeps_data_token_and_secrets(fresh: Path) -> N
     assert processes_of(fresh) == []
 
     begun = time.monotonic()
-    second = launch(fresh)
-    assert until(lambda: ready(second), 60), second.said()
+    second = launch(fresh, "--json")
+    insist_on_ready(second)
     assert time.monotonic() - begun < 20  # 5 s on a machine that does nothing else
     assert (second.notes["admin_token"], second.notes["anon_key"]) == (before["admin_token"], before["anon_key"])
     assert second.answers("/api/traceability/KEEP-ME")
     assert second.ends(signal.SIGTERM) == 0, second.said()
+    assert json.loads(second.out) == second.notes  # with --json that is all there is on standard output
     assert processes_of(fresh) == []
 
 
 def test_demo_that_was_killed_leaves_nothing_the_next_one_cannot_use(fresh: Path) -> None:
     """After kill -9 the children are gone, and the next start adopts the database that was left."""
     first = launch(fresh)
-    assert until(lambda: ready(first), 90), first.said()
+    insist_on_ready(first)
     children = psutil.Process(first.process.pid).children()
     first.process.kill()
     first.process.wait()
     gone, alive = psutil.wait_procs(children, timeout=10)
     assert (len(gone), alive) == (2, [])
     second = launch(fresh)
-    assert until(lambda: ready(second), 60), second.said()
+    insist_on_ready(second)
     assert second.answers()
     done = run_in(ROOT, ["demo", "--reset", "--state", str(fresh)])
     assert done.code == 0, done.err
     assert second.process.wait(10) == 0
     assert not fresh.exists()
     assert processes_of(fresh) == []
-
-
-def test_json_is_the_only_thing_on_standard_output(fresh: Path) -> None:
-    """With --json programs get one document with the addresses, once everything is ready."""
-    words = [sys.executable, "-m", "gateway", "demo", "--json", "--state", str(fresh), *ANY]
-    with subprocess.Popen(
-        words, cwd=ROOT, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert until(lambda: (fresh / "demo.json").exists(), 90)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
-    assert process.returncode == 0, err
-    assert Ran(0, out, err).json["gateway_url"].startswith("http://127.0.0.1:")
-    assert "stopping" in err
 
 
 def test_children_have_sessions_of_their_own(demo: Demo) -> None:

@@ -10,15 +10,26 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main
-from tests.gateway.cli.conftest import Strangler, clean_environment
+from tests.gateway.cli.conftest import Strangler
+from tests.gateway.cli.program import clean_environment
 
 COMMANDS = [
     ["demo"],
     ["run"],
     ["check"],
+    ["routes"],
+    ["flip"],
+    ["rollback"],
+    ["history"],
+    ["mismatches"],
     ["contracts", "check"],
+    ["contracts", "verify"],
+    ["contracts", "schema"],
     ["db", "upgrade"],
     ["db", "current"],
+    ["tokens", "add"],
+    ["tokens", "list"],
+    ["tokens", "revoke"],
 ]
 
 

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.gateway.cli.conftest import ROOT, Strangler, processes_of, run_in
+from tests.gateway.cli.conftest import Strangler
+from tests.gateway.cli.program import ROOT, processes_of, run_in
 
 
 @contextmanager
