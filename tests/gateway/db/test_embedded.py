@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote
 
 import psutil
 import psycopg
@@ -89,15 +90,28 @@ def test_killed_server_starts_again_with_its_data(mortal: Mortal) -> None:
         assert connection.execute("SELECT n FROM kept").fetchone() == (7,)
 
 
-def test_stale_pid_file_is_not_believed(mortal: Mortal) -> None:
+def test_stale_pid_file_is_not_believed(mortal: Mortal, postgres: str) -> None:
     """A pid that belongs to somebody else by now, or no pid at all, neither passes for a server nor stops a start."""
+    other = Path(unquote(postgres.partition("host=")[2]), "postmaster.pid").read_text().split()[0]
     rest = "\n".join(["/x", "1700000000", "5432", str(mortal.data), "", "1 1", "ready"])
-    for left in (str(os.getpid()), "1", "garbage", ""):
+    for left in (str(os.getpid()), other, "1", "garbage", ""):
         mortal.stop()
         (mortal.data / "postmaster.pid").write_text(f"{left}\n{rest}\n")
         (mortal.data / ".s.PGSQL.5432.lock").write_text(f"{os.getpid()}\n")
         assert not mortal.embedded.is_running(), left
         assert answers(mortal.embedded.start()), left
+    assert answers(postgres)
+
+
+def test_person_who_stands_in_the_folder_is_not_killed(mortal: Mortal) -> None:
+    """Only PostgreSQL's own processes are cleared away before a start, not a shell somebody left there."""
+    mortal.stop()
+    with subprocess.Popen(["sleep", "60"], cwd=mortal.data) as shell:
+        (mortal.data / "postmaster.pid").write_text(f"{shell.pid}\n")
+        assert not mortal.embedded.is_running()
+        assert answers(mortal.embedded.start())
+        assert shell.poll() is None
+        shell.kill()
 
 
 def test_interrupted_initdb_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
@@ -153,7 +167,7 @@ def test_two_processes_start_together(tmp_path: Path) -> None:
         assert second.stdout is not None
         urls = {first.stdout.readline(), second.stdout.readline()}
         assert len(urls) == 1
-        first.terminate()
+        first.send_signal(signal.SIGINT)
         first.wait(20)
         assert answers(urls.pop().strip())
         second.send_signal(signal.SIGINT)

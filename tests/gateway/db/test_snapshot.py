@@ -59,6 +59,14 @@ def test_every_torn_length_is_refused(file: SnapshotFile) -> None:
     assert path_of(file).read_bytes() == whole
 
 
+def test_changed_value_is_refused(file: SnapshotFile) -> None:
+    """A file that is whole JSON, but not what was written, is refused, too."""
+    file.keep(FLAGS)
+    text = path_of(file).read_text()
+    path_of(file).write_text(text.replace('"canary": 500', '"canary": 900'))
+    assert file.read() == Unusable("the last-known-good file is refused: its checksum does not fit")
+
+
 def signed(flags: object) -> bytes:
     return json.dumps({"format": 1, "sha256": snapshot._checksum(flags), "flags": flags}).encode()
 
