@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(given: list[str]) -> int:
     import typer
 
-    from gateway.cli.output import Code
+    from gateway.cli.output import Code, Trouble, complain
     from gateway.cli.tree import application
 
     _let_any_text_out()
@@ -32,7 +32,10 @@ def _run(given: list[str]) -> int:
     try:
         code = typer.main.get_command(application).main(given, prog_name="strangler", standalone_mode=False)
     except usage_error as error:
-        error.show()
+        if "--json" in given:
+            complain(Trouble(Code.WRONG, "usage", error.format_message()), as_json=True)
+        else:
+            error.show()
         return Code.WRONG
     return int(code or 0)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -38,7 +40,7 @@ def register(group: typer.Typer) -> None:
     )(check)
 
 
-def run(context: typer.Context) -> Answer:
+def run(context: typer.Context, as_json: bool = False) -> Answer:
     """Run a gateway until Ctrl-C or SIGTERM.
 
     Every option is also a variable STRANGLER_<NAME> and a key of strangler.yaml; the option wins, then the variable.
@@ -47,7 +49,9 @@ def run(context: typer.Context) -> Answer:
     # by name: the composition root is this package's neighbour, and neighbours do not import each other
     root: Any = importlib.import_module("gateway.app")
     try:
-        code = root.run(settings)
+        # a gateway shows its first token on standard output, where programs expect one document
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            code = root.run(settings)
     except root.CannotStart as refused:
         raise Trouble(Code.WRONG, "cannot_start", "\n".join(refused.problems), problems=refused.problems) from refused
     except root.StartupFailed as failed:

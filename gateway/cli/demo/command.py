@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.command import command
-from gateway.cli.output import Answer, Code, Trouble, plain, put, rendered
+from gateway.cli.output import Answer, Code, Trouble, put, rendered
 
 _WHERE = "HOST:PORT"
 
@@ -37,7 +37,9 @@ def demo(
     legacy_port: Annotated[
         int, typer.Option(metavar="PORT", min=0, max=65_535, help="The legacy app's port; 0 is any, here as above.")
     ] = 3001,
-    state: Annotated[Path, typer.Option(metavar="DIR", help="Where the demo keeps its data.")] = Path(".strangler"),
+    state: Annotated[
+        Path, typer.Option(metavar="DIR", envvar="STRANGLER_STATE", help="Where the demo keeps its data.")
+    ] = Path(".strangler"),
     reset: Annotated[bool, typer.Option("--reset", help="Stop a demo that runs here and forget its data.")] = False,
     as_json: bool = False,
 ) -> Answer:
@@ -68,6 +70,7 @@ def _play(folder: Any, *, listen: str, admin: str, legacy_port: int, traffic: fl
     from gateway.cli.demo.needs import find_node, insist_on_checkout
     from gateway.cli.demo.play import Setting, play
     from gateway.cli.demo.signals import Wish
+    from gateway.cli.demo.teller import Teller
 
     here = Path.cwd()
     insist_on_checkout(here)
@@ -80,7 +83,7 @@ def _play(folder: Any, *, listen: str, admin: str, legacy_port: int, traffic: fl
     try:
         setting = Setting(here, node, folder, *_addresses(listen, admin, legacy_port), traffic)
         with Wish() as wish:
-            play(setting, wish=wish, say=_tell, announce=lambda notes: _announce(notes, as_json=as_json))
+            play(setting, wish=wish, teller=Teller(), announce=lambda notes: _announce(notes, as_json=as_json))
     finally:
         hold.release()
     return Answer(None, None)
@@ -102,10 +105,6 @@ def _split(text: str, option: str) -> tuple[str, int]:
     if not colon or not host or not port.isdecimal() or int(port) > 65_535:
         raise Trouble(Code.WRONG, "bad_address", f"{option}: {text!r} is not HOST:PORT")
     return host.strip("[]"), int(port)
-
-
-def _tell(sentence: str) -> None:
-    put(f"strangler demo: {plain(sentence)}\n", sys.stderr)
 
 
 def _announce(notes: dict[str, Any], *, as_json: bool) -> None:

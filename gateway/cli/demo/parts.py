@@ -5,7 +5,6 @@ A child has its own session, so that Ctrl-C reaches the demo alone, and dies wit
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -15,9 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Part(Protocol):
@@ -79,17 +75,17 @@ class Child:
 
     def start(self) -> str | None:
         """Start the program in a session of its own, its output appended to its log."""
-        demo = os.getpid()
+        if not os.access(self.program.command[0], os.X_OK):
+            return f"{self.program.command[0]} is no program"
         with self.program.log.open("ab") as log:
             try:
                 self._process = subprocess.Popen(  # noqa: S603  # commands are made by the demo itself
-                    self.program.command,
+                    _tied(self.program.command),
                     env=dict(self.program.environment),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
-                    preexec_fn=lambda: _die_with(demo),
                 )
             except OSError as error:
                 return f"{self.program.command[0]} cannot be started: {error.strerror}"
@@ -108,7 +104,7 @@ class Child:
         code = None if self._process is None else self._process.poll()
         if code is None:
             return "has not ended"
-        return f"ended with exit code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}" if code >= 0 else f"was killed by {_signal_name(-code)}"
 
     def log_tail(self, lines: int = 8) -> str:
         """The end of the log, for somebody who has to find out why."""
@@ -128,9 +124,16 @@ class Child:
         self._process.wait()
 
 
-def _die_with(demo: int) -> None:
-    """In the child, before it becomes the program: end when the demo ends, however that happens."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != demo:  # it died before the line above
-            os._exit(1)
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has no name
+        return f"signal {number}"
+
+
+def _tied(command: tuple[str, ...]) -> list[str]:
+    """The command as a process that ends when the demo ends, however that happens."""
+    if sys.platform != "linux":
+        return list(command)
+    # -I and -S: neither the environment nor site-packages may slow or change the few lines before the program
+    return [sys.executable, "-I", "-S", str(Path(__file__).with_name("tied.py")), str(os.getpid()), *command]

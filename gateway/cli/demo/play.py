@@ -20,6 +20,7 @@ from gateway.cli.demo.parts import Child, Part, Program
 from gateway.cli.demo.secrets import Secrets, keep_secrets
 from gateway.cli.demo.signals import Wish
 from gateway.cli.demo.supervise import Say, stop_all, supervise
+from gateway.cli.demo.teller import Teller
 from gateway.cli.demo.token import working_token
 from gateway.cli.demo.traffic import Traffic
 from gateway.cli.output import Code, Trouble
@@ -28,7 +29,6 @@ from gateway.db.engine import DatabaseDown
 from gateway.db.migrate import MigrationRefused
 
 _READY_S = 60.0  # a cold start on a slow machine
-_STATUS_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +59,23 @@ class Setting:
         return _url(self.admin)
 
 
-def play(setting: Setting, *, wish: Wish, say: Say, announce: Callable[[dict[str, Any]], None]) -> None:
+def play(setting: Setting, *, wish: Wish, teller: Teller, announce: Callable[[dict[str, Any]], None]) -> None:
     """Start everything, keep it alive, and stop everything when somebody wishes so."""
     parts: list[Part] = []
     traffic = Traffic(setting.gateway_url, per_second=setting.traffic) if setting.traffic else None
     try:
-        notes = _start(setting, parts, wish=wish, say=say)
+        notes = _start(setting, parts, wish=wish, say=teller.say)
         if notes is not None:
             write_object(setting.folder.notes, notes)
             announce(notes)
             if traffic is not None:
                 traffic.start()
-            supervise(parts, wish=wish, say=say, meanwhile=_reporter(traffic, say))
+            supervise(parts, wish=wish, say=teller.say, meanwhile=lambda: _show(traffic, teller))
     except (EmbeddedPostgresError, DatabaseDown, MigrationRefused) as error:
         if not wish.to_stop:  # Ctrl-C also ends what prepares the database: that is no failure
             raise Trouble(Code.UNREACHABLE, "database", str(error)) from error
     finally:
-        say(f"stopping ({wish.why})" if wish.why else "stopping")
+        teller.say(f"stopping ({wish.why})" if wish.why else "stopping")
         if traffic is not None:
             traffic.stop()
         _stop(parts, wish=wish)
@@ -112,6 +112,11 @@ def _start(setting: Setting, parts: list[Part], *, wish: Wish, say: Say) -> dict
         "database_url": url,
         "anon_key": secrets.anon_key,
     }
+
+
+def _show(traffic: Traffic | None, teller: Teller) -> None:
+    if traffic is not None:
+        teller.status(traffic.status())
 
 
 def _stop(parts: list[Part], *, wish: Wish) -> None:
@@ -183,18 +188,6 @@ def _gateway(setting: Setting, secrets: Secrets, database_url: str) -> Program:
 
 def _with(more: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **more}
-
-
-def _reporter(traffic: Traffic | None, say: Say) -> Callable[[], None]:
-    due = time.monotonic() + _STATUS_S
-
-    def report() -> None:
-        nonlocal due
-        if traffic is not None and time.monotonic() >= due:
-            due = time.monotonic() + _STATUS_S
-            say(traffic.status())
-
-    return report
 
 
 def _address(address: tuple[str, int]) -> str:

@@ -61,6 +61,12 @@ def test_wrong_usage_is_2(words: list[str], capsys: pytest.CaptureFixture[str]) 
     assert out + err
 
 
+def test_wrong_usage_is_one_document_with_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that mistypes an option can read why."""
+    assert main(["routes", "--nonsense", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "usage"
+
+
 def test_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """--version prints the version and nothing else."""
     assert main(["--version"]) == 0

@@ -1,0 +1,99 @@
+"""`run` from the shell: it starts, it stops, and what keeps it from starting is a sentence."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.ports import free_port
+from tests.gateway.cli.conftest import Strangler
+from tests.gateway.cli.demos import get, until
+from tests.gateway.cli.program import clean_environment, processes_of, run_in
+
+LEGACY = ("--legacy", "http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("option", ["--listen", "--admin"])
+def test_busy_port_is_named_with_its_option(tmp_path: Path, option: str) -> None:
+    """A port that is taken ends the start with 2, before anything else is started."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        free = {"--listen": "127.0.0.1:0", "--admin": "127.0.0.1:0", option: f"127.0.0.1:{port}"}
+        ran = run_in(tmp_path, ["run", *LEGACY, *(word for pair in free.items() for word in pair)])
+    assert ran.code == 2
+    assert option in ran.err
+    assert str(port) in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_broken_contracts_keep_it_from_starting(strangler: Strangler, tmp_path: Path) -> None:
+    """Every problem of the contracts is told with its file."""
+    (tmp_path / "contracts" / "a.b").mkdir(parents=True)
+    ran = strangler("run", *LEGACY, "--json")
+    assert ran.code == 2
+    assert "contracts/a.b" in ran.json["error"]["problems"][0]
+
+
+def test_new_side_that_cannot_be_loaded_keeps_it_from_starting(strangler: Strangler) -> None:
+    """A module that is not there is told by its name."""
+    ran = strangler("run", *LEGACY, "--new", "no_such_module:build", "--listen", "127.0.0.1:0")
+    assert ran.code == 2
+    assert "no_such_module" in ran.err
+
+
+def test_gateway_starts_with_legacy_alone_and_stops_on_ctrl_c(tmp_path: Path) -> None:
+    """One option is enough: it brings its own database, serves both planes and leaves no process behind."""
+    listen, admin = (f"127.0.0.1:{free_port('127.0.0.1')}" for _ in range(2))
+    words = ["run", *LEGACY, "--listen", listen, "--admin", admin, "--json"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", *words],
+            cwd=tmp_path,
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        assert until(lambda: get(f"http://{admin}", "/readyz"), 60), (tmp_path / "log").read_text()
+        answer = get(f"http://{listen}", "/api/lots")
+        assert answer is not None
+        assert answer[0] == 502
+    finally:
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert json.loads(out) == {"exit_code": 0}
+    assert processes_of(tmp_path) == []
+
+
+def test_first_token_is_shown_once(tmp_path: Path) -> None:
+    """Without --json a new gateway shows its first admin token on standard output, and the token works."""
+    admin = f"127.0.0.1:{free_port('127.0.0.1')}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway", "run", *LEGACY, "--listen", "127.0.0.1:0", "--admin", admin],
+        cwd=tmp_path,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        secret = process.stdout.readline().split()[-1]
+        assert until(lambda: get(f"http://{admin}", "/readyz"), 60)
+        connection = HTTPConnection(admin, timeout=5)
+        connection.request("GET", "/api/routes", headers={"authorization": f"Bearer {secret}"})
+        assert connection.getresponse().status == 200
+        connection.close()
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    assert processes_of(tmp_path) == []
