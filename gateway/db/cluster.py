@@ -64,14 +64,16 @@ class Cluster:
     def end(self) -> None:
         """End the server: orderly first, then at once."""
         for mode in ("fast", "immediate"):
-            if self.server() is None:
-                return
-            with suppress(subprocess.TimeoutExpired, ClusterFault):
-                self._run("pg_ctl", "stop", "-w", "-t", str(STOP_S), "-m", mode)
+            if self.server() is not None:
+                with suppress(subprocess.TimeoutExpired, ClusterFault):
+                    self._run("pg_ctl", "stop", "-w", "-t", str(STOP_S), "-m", mode)
         process = self.server()
         if process is not None:
             process.kill()
             process.wait(STOP_S)
+        if self.socket_folder != self._data:
+            with suppress(OSError):  # a killed server leaves its socket there, which the next start replaces
+                self.socket_folder.rmdir()
 
     @property
     def socket_folder(self) -> Path:

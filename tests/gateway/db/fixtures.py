@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -25,15 +27,31 @@ from gateway.routing.template import Template
 FAST = {"fsync": "off"}  # enough against kill -9; with synchronous_commit off a killed server forgets commits
 TEMPLATE = "gateway_template"
 
+# Not pytest's tmp_path: as root the server runs as another user, whom every pytest that starts locks out of there.
+TEMPORARY = Path(tempfile.gettempdir())
+
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of the session's server, with a template database that has the gateway's tables."""
-    server = EmbeddedPostgres(tmp_path_factory.getbasetemp() / "postgres", settings=FAST)
+def postgres() -> Iterator[str]:
+    """The URL of the session's server, with a template database that has the gateway's tables.
+
+    Two folders that import this fixture share one server: the second adopts it, the last one stops it.
+    """
+    server = EmbeddedPostgres(TEMPORARY / f"strangler-tests-{os.getpid()}", settings=FAST)
     url = server.start()
     upgrade(ensure_database(url, TEMPLATE), "gateway")
     yield url
     server.stop()
+    if not server.is_running():
+        shutil.rmtree(TEMPORARY / f"strangler-tests-{os.getpid()}")
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder for a server of this test alone."""
+    folder = Path(tempfile.mkdtemp(prefix="strangler-tests-", dir=TEMPORARY))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -65,9 +83,9 @@ def live() -> Live:
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Mortal]:
+def mortal(place: Path) -> Iterator[Mortal]:
     """A server of this test alone, which it may kill and start again."""
-    server = Mortal(tmp_path / "mortal")
+    server = Mortal(place / "mortal")
     server.start()
     yield server
     server.stop()

@@ -14,7 +14,7 @@ import pytest
 
 from gateway.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
-from .fixtures import FAST, Mortal
+from .fixtures import FAST, TEMPORARY, Mortal
 
 USE = """
 import sys, time
@@ -49,9 +49,9 @@ def answers(url: str) -> bool:
         return connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_orphan_is_adopted_and_stop_ends_it(mortal: Mortal, tmp_path: Path) -> None:
+def test_orphan_is_adopted_and_stop_ends_it(mortal: Mortal, place: Path) -> None:
     """The server outlives a parent that is killed; starting again takes over that very server, and stop ends it."""
-    folder = tmp_path / "mortal"
+    folder = place / "mortal"
     with parent(folder, "stay") as first:
         assert first.stdout is not None
         url = first.stdout.readline().strip()
@@ -69,9 +69,9 @@ def test_orphan_is_adopted_and_stop_ends_it(mortal: Mortal, tmp_path: Path) -> N
     assert processes(folder) == []
 
 
-def test_process_that_forgets_to_stop_leaves_nothing(tmp_path: Path) -> None:
+def test_process_that_forgets_to_stop_leaves_nothing(place: Path) -> None:
     """An ordinary exit of the last user ends the server, also after Ctrl-C."""
-    folder = tmp_path / "pg"
+    folder = place / "pg"
     with parent(folder, "stay") as forgetful:
         assert forgetful.stdout is not None
         assert answers(forgetful.stdout.readline().strip())
@@ -114,54 +114,57 @@ def test_person_who_stands_in_the_folder_is_not_killed(mortal: Mortal) -> None:
         shell.kill()
 
 
-def test_interrupted_initdb_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
+def test_interrupted_initdb_leaves_nothing_that_looks_finished(place: Path) -> None:
     """What an initdb left that was killed half-way is thrown away."""
-    (tmp_path / "pg" / "data.new").mkdir(parents=True)
-    (tmp_path / "pg" / "data.new" / "PG_VERSION").write_text("18")
-    server = EmbeddedPostgres(tmp_path / "pg", settings=FAST)
+    (place / "pg" / "data.new").mkdir(parents=True)
+    (place / "pg" / "data.new" / "PG_VERSION").write_text("18")
+    server = EmbeddedPostgres(place / "pg", settings=FAST)
     assert answers(server.start())
     server.stop()
 
 
-def test_folder_of_any_name_and_length_works(tmp_path: Path) -> None:
+def test_folder_of_any_name_and_length_works(place: Path) -> None:
     """Spaces, quotes and dollar signs are only a name, and a path too long for a socket gets one elsewhere."""
-    folder = tmp_path / 'it\'s "$HOME" `x`' / ("long" * 25)
+    folder = place / 'it\'s "$HOME" `x`' / ("long" * 25)
     server = EmbeddedPostgres(folder, settings=FAST)
+    socket_folder = Path(unquote(server.url.partition("host=")[2]))
+    assert socket_folder.parent == TEMPORARY
     try:
         assert answers(server.start())
     finally:
         server.stop()
     assert processes(folder) == []
+    assert not socket_folder.exists()
 
 
 @pytest.mark.parametrize("content", ["17", "not a number"])
-def test_foreign_data_is_refused_with_a_sentence(tmp_path: Path, content: str) -> None:
+def test_foreign_data_is_refused_with_a_sentence(place: Path, content: str) -> None:
     """Data of a PostgreSQL that is not installed is left alone, and the sentence says why nothing starts."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "PG_VERSION").write_text(content)
+    (place / "data").mkdir()
+    (place / "data" / "PG_VERSION").write_text(content)
     with pytest.raises(EmbeddedPostgresError, match=r"does not start: .*PostgreSQL"):
-        EmbeddedPostgres(tmp_path).start()
+        EmbeddedPostgres(place).start()
 
 
-def test_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_folder_with_something_else_is_left_alone(place: Path) -> None:
     """A data folder that holds no database is neither filled nor emptied."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "thesis.txt").write_text("mine")
+    (place / "data").mkdir()
+    (place / "data" / "thesis.txt").write_text("mine")
     with pytest.raises(EmbeddedPostgresError, match="holds something that is not a database"):
-        EmbeddedPostgres(tmp_path).start()
-    assert (tmp_path / "data" / "thesis.txt").read_text() == "mine"
+        EmbeddedPostgres(place).start()
+    assert (place / "data" / "thesis.txt").read_text() == "mine"
 
 
-def test_place_where_nothing_can_be_written_is_said(tmp_path: Path) -> None:
+def test_place_where_nothing_can_be_written_is_said(place: Path) -> None:
     """A folder that cannot be made is a sentence, not a traceback of the system's."""
-    (tmp_path / "file").write_text("")
+    (place / "file").write_text("")
     with pytest.raises(EmbeddedPostgresError, match="does not start: "):
-        EmbeddedPostgres(tmp_path / "file" / "pg").start()
+        EmbeddedPostgres(place / "file" / "pg").start()
 
 
-def test_two_processes_start_together(tmp_path: Path) -> None:
+def test_two_processes_start_together(place: Path) -> None:
     """Two that find an empty folder share one server; it ends with the last of them."""
-    folder = tmp_path / "pg"
+    folder = place / "pg"
     with parent(folder, "stay") as first, parent(folder, "stay") as second:
         assert first.stdout is not None
         assert second.stdout is not None
