@@ -167,6 +167,6 @@ async def test_a_side_that_does_not_start_is_told_and_nothing_is_left(
 def test_a_contracts_folder_needs_no_backends(tmp_path: Path) -> None:
     """With --legacy and --new nothing is started."""
     assert right(load(write(tmp_path, {}), today=TODAY)).backends is None
-    assert load(write(tmp_path, {"backends.yaml": "[]"})) == [
+    assert load(write(tmp_path, {"backends.yaml": "[]"}), today=TODAY) == [
         Problem("contracts/backends.yaml", 1, "the file must hold keys and values")
     ]
