@@ -231,6 +231,20 @@ def test_every_way_to_stop_is_heard_and_given_back(number: signal.Signals) -> No
     assert signal.getsignal(number) is before
 
 
+def test_terminal_that_is_gone_is_a_wish_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the window is closed and nobody passes the signal on, the demo notices by itself."""
+    master, slave = os.openpty()
+    with open(slave) as terminal, monkeypatch.context() as changed:
+        changed.setattr(sys, "stdin", terminal)
+        with Wish() as wish:
+            wish.pause(0)
+            assert not wish.to_stop
+            os.close(master)
+            wish.pause(0)
+            assert wish.to_stop
+            assert wish.why == "SIGHUP"
+
+
 def test_reset_of_nothing_is_fine(tmp_path: Path) -> None:
     """Where no demo was, there is nothing to forget."""
     assert reset(Folder(tmp_path / "none")) is False
