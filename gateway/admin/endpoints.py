@@ -87,9 +87,11 @@ class RouteEndpoints:
         return JSONResponse({"alive": True})
 
     async def readyz(self, _request: Request) -> Response:
-        """200 while the flags are known, also when they may be out of date: this process can serve with them."""
-        said = live_json(self._live)
-        return JSONResponse(said, 200 if said["ready"] else 503)
+        """200 as soon as this process serves; how old its flags are is in the body.
+
+        Without any flags everything goes to legacy (acceptance 21): that is service, not an outage.
+        """
+        return JSONResponse(live_json(self._live))
 
 
 class TokenEndpoints:
@@ -136,7 +138,7 @@ def _changed(outcome: Flipped | Refused | LostRace | Unchanged | None) -> Respon
             sentence = f"The flag is at version {current.version} by now; nothing was changed."
             return problem(412, "lost_race", sentence, headers=etag(current), current=flag_json(current))
         case Refused(code, sentence):
-            status = 409 if code == "bad_transition" else 422
+            status = 409 if code in ("bad_transition", "no_new_side") else 422
             return problem(status, code, f"{sentence}.", reasons=[sentence])
         case _:
             assert_never(outcome)

@@ -12,7 +12,7 @@ from gateway.db.evidence import StoredFinding
 from gateway.db.flags import FlagChange, Setting
 from gateway.db.tokens import Token
 from gateway.rollout.flag import Change, Flag
-from gateway.rollout.plan import Live, Source
+from gateway.rollout.plan import Live
 from gateway.rollout.stage import Stage
 
 Json = dict[str, Any]
@@ -126,7 +126,7 @@ def live_json(live: Live) -> Json:
     """What this process acts on, and since when it may be out of date."""
     plan = live.plan
     return {
-        "ready": plan.source is not Source.DEFAULT,
+        "ready": True,
         "fresh": live.fresh,
         "source": plan.source,
         "why_stale": live.why_stale,

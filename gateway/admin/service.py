@@ -10,6 +10,7 @@ from gateway.db.evidence import EvidenceStore, StoredFinding
 from gateway.db.flags import FlagChange, FlagStore, LostRace, Unchanged
 from gateway.rollout.flag import Change, Flag, Flipped, Refused
 from gateway.rollout.plan import Live
+from gateway.rollout.stage import Stage
 from gateway.routing.route import Route
 from gateway.telemetry import log
 
@@ -52,6 +53,8 @@ class AdminService:
         """Change a flag; it is in force here when this returns, and everywhere else within a second."""
         if key not in self._live.plan.table.routes:
             return None
+        if change.stage is not Stage.LEGACY and not self._has_new:
+            return Refused("no_new_side", f"this gateway was started without a new side, so {key} stays on legacy")
         in_force = self._live.plan.flag(key)
         outcome = await self._flags.change(key, change, by=by, expected=expected, in_force=in_force)
         if isinstance(outcome, Flipped):

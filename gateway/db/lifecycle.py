@@ -15,10 +15,10 @@ from gateway.db.engine import DatabaseDown, make_engine
 from gateway.db.evidence import EvidenceStore
 from gateway.db.flags import FlagStore
 from gateway.db.migrate import MigrationRefused, upgrade
-from gateway.db.snapshot import SnapshotFile, Unusable
+from gateway.db.snapshot import SnapshotFile
 from gateway.db.tokens import TokenStore
 from gateway.db.watch import FlagWatch
-from gateway.rollout.plan import Live, Source
+from gateway.rollout.plan import Live
 from gateway.telemetry import log
 
 FIRST_FLAGS_S = 1.5  # how long a start waits for the database before it goes without (acceptance 21: 2 s in all)
@@ -36,12 +36,11 @@ class Database:
         self._engine = make_engine(self._url)
         self._live = live
         self._once_ready = once_ready
-        self._snapshot = SnapshotFile(state / "flags.json")
         self._following: asyncio.Task[None] | None = None
         self.flags = FlagStore(self._engine)
         self.tokens = TokenStore(self._engine)
         self.evidence = EvidenceStore(self._engine)
-        self._watch = FlagWatch(self._url, self.flags, live, self._snapshot)
+        self._watch = FlagWatch(self._url, self.flags, live, SnapshotFile(state / "flags.json"))
 
     async def start(self) -> None:
         """Put the database's flags in force if it is quick, else the last-known-good ones; then follow it."""
@@ -51,12 +50,7 @@ class Database:
         if prepared.done():
             await self._watch.start()
             return
-        known = await asyncio.to_thread(self._snapshot.read)
-        if isinstance(known, Unusable):
-            log("started_without_flags", reason=known.reason)  # every route is on legacy
-        else:
-            log("started_from_snapshot", flags=len(known))
-            self._live.replace(known, Source.SNAPSHOT)
+        await self._watch.use_snapshot()
 
     async def stop(self) -> None:
         """Follow no more, close the connections, end an embedded server that nobody else uses."""

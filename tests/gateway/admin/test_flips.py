@@ -274,3 +274,15 @@ async def test_without_database_flips_are_503_and_change_nothing(plane: Plane, s
     assert (await plane.ask("GET", ROUTE, role="admin")).status_code == 503, "a token nobody has seen is not known"
     assert plane.live.plan.flag("lots.create").version == 1
     assert (await store.load())["lots.create"].version == 1
+
+
+async def test_a_route_without_a_new_side_stays_on_legacy(plane: Plane) -> None:
+    """Nobody can send callers to a side that is not there; going back is always possible."""
+    plane.service._has_new = False
+    for stage in ("shadow", "canary", "new", "retired"):
+        refused = await plane.ask(
+            "PUT", "/api/routes/lots.list/flag", json={"stage": stage, "force": True, "reason": "x"}
+        )
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "no_new_side")
+    back = await plane.ask("PUT", "/api/routes/lots.list/flag", json={"stage": "legacy"})
+    assert back.status_code == 200
