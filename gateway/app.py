@@ -82,6 +82,13 @@ class _Process:
                 )
                 await asyncio.gather(servers[0].serve([admin]), servers[1].serve([data]))
 
+    def _greet(self) -> None:
+        """Tell a person at a terminal where everything is; programs read the log."""
+        if sys.stdout.isatty():
+            settings = self.settings
+            sys.stdout.write(f"http://{settings.listen} -> {settings.legacy}   admin: http://{settings.admin}\n")
+            sys.stdout.flush()
+
     async def _tell_first_token(self) -> None:
         secret = await ensure_first_token(self.database.tokens)
         if secret is not None:
@@ -155,7 +162,7 @@ class _Process:
             self.database.flags, self.live, self.database.evidence, has_new=self.settings.new is not None
         )
         host, _ = split_address(self.settings.admin)
-        app = build_admin(service=service, tokens=self.database.tokens, live=self.live, allowed_hosts=[host])
+        app = build_admin(service=service, tokens=database.tokens, live=self.live, allowed_hosts=[host])
         return QuietServer(quiet_config(app, ws="none", timeout_graceful_shutdown=2))
 
 
