@@ -77,9 +77,9 @@ class _Process:
             gateway = await self._gateway(parts)
             servers = [self._admin_server(), data_server(gateway, drain_s=self.settings.drain_s)]
             with _stop_on_signals(servers):
-                log(
-                    "gateway_ready", listen=self.settings.listen, admin=self.settings.admin, legacy=self.settings.legacy
-                )
+                self._greet()
+                settings = self.settings
+                log("gateway_ready", listen=settings.listen, admin=settings.admin, legacy=settings.legacy)
                 await asyncio.gather(servers[0].serve([admin]), servers[1].serve([data]))
 
     def _greet(self) -> None:
@@ -158,9 +158,8 @@ class _Process:
         }
 
     def _admin_server(self) -> uvicorn.Server:
-        service = AdminService(
-            self.database.flags, self.live, self.database.evidence, has_new=self.settings.new is not None
-        )
+        database, has_new = self.database, self.settings.new is not None
+        service = AdminService(database.flags, self.live, database.evidence, has_new=has_new)
         host, _ = split_address(self.settings.admin)
         app = build_admin(service=service, tokens=database.tokens, live=self.live, allowed_hosts=[host])
         return QuietServer(quiet_config(app, ws="none", timeout_graceful_shutdown=2))
