@@ -27,6 +27,16 @@ class Stage(StrEnum):
     RETIRED = "retired"
 
 
+_Stage = Annotated[Stage, typer.Argument(metavar="STAGE", help="How far the route shall have moved.")]
+_Share = Annotated[
+    str | None,
+    typer.Option(metavar="SHARE", help="Callers on the new side in canary: 5%, 0.01%, or 500 (1/10,000)."),
+]
+_Sample = Annotated[str | None, typer.Option(metavar="SHARE", help="Requests that are compared: 10%, or 1000.")]
+_Force = Annotated[bool, typer.Option("--force", help="Skip a stage or overrule the gate; needs --reason.")]
+_Version = Annotated[int | None, typer.Option(metavar="N", min=0, help="Flip only if the flag is at this version.")]
+
+
 def register(group: typer.Typer) -> None:
     """Put the commands into the tree."""
     for name, work in (("routes", routes), ("flip", flip), ("rollback", rollback), ("history", history)):
@@ -71,19 +81,12 @@ def routes(admin_url: AdminUrl = None, token: Token = None) -> Answer:
 
 def flip(
     route: Route,
-    stage: Annotated[Stage, typer.Argument(metavar="STAGE", help="How far the route shall have moved.")],
-    share: Annotated[
-        str | None,
-        typer.Option(metavar="SHARE", help="Callers on the new side in canary: 5%, 0.01%, or 500 (1/10,000)."),
-    ] = None,
-    sample: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Requests that are compared: 10%, or 1000.")
-    ] = None,
+    stage: _Stage,
+    share: _Share = None,
+    sample: _Sample = None,
     reason: Reason = "",
-    force: Annotated[bool, typer.Option("--force", help="Skip a stage or overrule the gate; needs --reason.")] = False,
-    if_version: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Flip only if the flag is at this version.")
-    ] = None,
+    force: _Force = False,
+    if_version: _Version = None,
     admin_url: AdminUrl = None,
     token: Token = None,
 ) -> Answer:
