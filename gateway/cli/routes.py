@@ -76,7 +76,7 @@ def routes(admin_url: AdminUrl = None, token: Token = None) -> Answer:
 
     with admin(admin_url, token) as client:
         data = client.get("routes").data
-    return Answer(data, routes_table(data["routes"]))
+    return Answer(data, routes_table(data["routes"], data["plan"]))
 
 
 def flip(

@@ -27,8 +27,8 @@ def flag_text(flag: Mapping[str, Any]) -> str:
     return f"{words}, compared {show_share(flag['sample'])}" if compared else words
 
 
-def routes_table(routes: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Every route: its key, its request, its flag."""
+def routes_table(routes: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> RenderableType:
+    """Every route: its key, its request, its flag; and a note when the gateway cannot ask its database."""
     if not routes:
         return "no routes: every request goes to legacy"
     table = _table("route", "request", "effect", "stage", "version")
@@ -36,7 +36,7 @@ def routes_table(routes: Sequence[Mapping[str, Any]]) -> RenderableType:
         flag = route["flag"]
         request = plain(f"{route['method']} {route['path']}")
         table.add_row(plain(route["key"]), request, route["effect"], flag_text(flag), str(flag["version"]))
-    return table
+    return table if plan["fresh"] else Stack(table, f"\nThe flags may be out of date: {plain(plan['why_stale'])}")
 
 
 def history_table(route: str, changes: Sequence[Mapping[str, Any]]) -> RenderableType:

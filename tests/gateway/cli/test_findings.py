@@ -12,7 +12,7 @@ import pytest
 from gateway.cli.findings import Group, grouped, place, rule_for
 from gateway.cli.output import rendered
 from gateway.cli.routes import Stage
-from gateway.cli.show import findings_text, flag_text
+from gateway.cli.show import findings_text, flag_text, routes_table
 from gateway.cli.tokens import Role
 from gateway.contract.load import Contracts, load
 from gateway.db import tokens
@@ -135,6 +135,15 @@ def test_no_finding_is_said() -> None:
 def test_flag_is_told_in_a_few_words(flag: dict[str, Any], text: str) -> None:
     """A share is shown where it has a meaning."""
     assert flag_text(flag) == text
+
+
+def test_flags_that_may_be_out_of_date_are_marked() -> None:
+    """While the gateway cannot ask its database, the list of routes says so."""
+    flag = {"stage": "legacy", "canary": 0, "sample": 0, "version": 0}
+    routes = [{"key": "a.b", "method": "GET", "path": "/b", "effect": "read", "flag": flag}]
+    stale = routes_table(routes, {"fresh": False, "why_stale": "the disk is full"})
+    assert "out of date: the disk is full" in rendered(stale, io.StringIO())
+    assert "out of date" not in rendered(routes_table(routes, {"fresh": True, "why_stale": ""}), io.StringIO())
 
 
 def test_words_are_those_of_the_gateway() -> None:
