@@ -50,9 +50,13 @@ def run(settings: Settings) -> int:
     """Run a gateway until SIGTERM or SIGINT. Raises CannotStart before anything was started."""
     contracts = _contracts(settings)
     new_app = _new_app(settings.new)
-    sockets = [_bind(settings.listen, "--listen"), _bind(settings.admin, "--admin")]
-    configure_logging()
-    uvloop.run(_Process(settings, contracts, new_app).run(*sockets))
+    with _bound(settings.listen, "--listen") as data, _bound(settings.admin, "--admin") as admin:
+        configure_logging()
+        try:
+            process = _Process(settings, contracts, new_app)
+        except ValueError as error:
+            raise CannotStart([f"--database-url: {error}"]) from error
+        uvloop.run(process.run(data, admin))
     return 0
 
 
@@ -208,7 +212,7 @@ def _new_app(new: str | None) -> App | None:
         raise CannotStart([f"--new {error}"]) from error
 
 
-def _bind(address: str, option: str) -> socket.socket:
+def _bound(address: str, option: str) -> socket.socket:
     try:
         return bind(address)
     except OSError as error:

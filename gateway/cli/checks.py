@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
@@ -52,12 +50,12 @@ def _address(name: str, address: str) -> Finding:
 
 
 def _factory(new: str) -> Finding:
-    module, _, factory = new.partition(":")
-    sys.path.insert(0, "")  # as `run` does
+    from gateway.upstream.load import NotLoadable, load_app
+
     try:
-        getattr(importlib.import_module(module), factory)()
-    except Exception as error:  # noqa: BLE001  # the border to other people's code: it may raise anything
-        return Finding("new", Code.WRONG, [f"--new {new} cannot be loaded: {type(error).__name__}: {error}"])
+        load_app(new)
+    except NotLoadable as error:
+        return Finding("new", Code.WRONG, [f"--new {error}"])
     return Finding("new", Code.YES, [f"{new} can be loaded"])
 
 

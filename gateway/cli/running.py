@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any
@@ -45,16 +44,16 @@ def run(context: typer.Context, as_json: bool = False) -> Answer:
 
     Every option is also a variable STRANGLER_<NAME> and a key of strangler.yaml; the option wins, then the variable.
     """
+    from gateway import app
+
     settings = settings_of(context)
-    # by name: the composition root is this package's neighbour, and neighbours do not import each other
-    root: Any = importlib.import_module("gateway.app")
     try:
         # a gateway shows its first token on standard output, where programs expect one document
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
-            code = root.run(settings)
-    except root.CannotStart as refused:
+            code = app.run(settings)
+    except app.CannotStart as refused:
         raise Trouble(Code.WRONG, "cannot_start", "\n".join(refused.problems), problems=refused.problems) from refused
-    except root.StartupFailed as failed:
+    except app.StartupFailed as failed:
         raise Trouble(Code.WRONG, "cannot_start", f"--new {settings.new} cannot start: {failed}") from failed
     return Answer({"exit_code": code}, None, Code(code))
 
