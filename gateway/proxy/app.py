@@ -50,7 +50,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket; the lifespan belongs to the composition root."""
-        client = Client(receive)
+        client = Client(scope, receive)
         request, peer = read(scope, client, trusted=self.trusted)  # 1
         request_id.set(request.id)
         if scope["type"] == "websocket":
@@ -58,11 +58,11 @@ class Gateway:
             return
         try:
             async with client.connected(has_body=request.body is not None):
-                await self._serve(request, peer, send)
+                await self._serve(scope, request, peer, send)
         except ClientGone:
             count("client_gone")
 
-    async def _serve(self, request: Request, peer: Peer, send: Send) -> None:
+    async def _serve(self, scope: Scope, request: Request, peer: Peer, send: Send) -> None:
         begun, plan = perf_counter(), self.live.plan
         match = plan.table.match(request.method, request.path)  # 2
         decision = self._decide(plan, match, request)  # 3
@@ -72,7 +72,7 @@ class Gateway:
             copy = copy_of(build(request, decision.shadow, peer, match, self.addressing))
             capture = Capture(copy, cap=self.limits.capture_bytes, begun=begun)
             outbound = capture.request(outbound)
-        refused = refusal(request, self.addressing.pseudonym)
+        refused = refusal(scope, request, self.addressing.pseudonym)
         answer = refused or await self._forward(outbound, side, match)  # 5
         if capture is not None and isinstance(answer, Response):
             answer = capture.answer(side, answer)  # 6
@@ -122,7 +122,7 @@ class Gateway:
         if isinstance(transport, InProcess):
             await transport.websocket(scope, outbound, receive, send)
             return
-        outcome = refusal(request, self.addressing.pseudonym) or await open_websocket(
+        outcome = refusal(scope, request, self.addressing.pseudonym) or await open_websocket(
             self.origins[side],
             side,
             outbound,

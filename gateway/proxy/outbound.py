@@ -12,6 +12,8 @@ from gateway.proxy.peer import Peer, is_claim, is_ours
 from gateway.routing.table import Match
 
 _SET_HERE = frozenset({b"x-request-id", b"expect"})  # the server in front of us has answered `expect` itself
+# With an underscore for a dash they are other headers, until an app behind us reads both alike.
+_TWINS = frozenset({b"host", b"content-length", b"transfer-encoding", b"via", b"connection"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ def copy_of(outbound: OutboundRequest) -> OutboundRequest:
 
 
 def _travels(name: bytes, *, trusted: bool) -> bool:
-    if name in _SET_HERE or is_ours(name):
+    plain = name.replace(b"_", b"-")
+    if plain in _SET_HERE or is_ours(name) or (plain in _TWINS and plain != name):
         return False
     return (name == b"x-real-ip" and trusted) or not is_claim(name)
 

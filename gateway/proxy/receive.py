@@ -19,15 +19,21 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-TARGET_EXTENSION: Final = "strangler.target"  # set by our uvicorn protocol: the target as it stood on the wire
+TARGET_EXTENSION: Final = "strangler.target"  # bytes, set by our door: the target as it stood on the wire
+AUTHORITY_EXTENSION: Final = "strangler.authority"  # bytes or None, set by our door: of a target in absolute form
+GONE_EXTENSION: Final = "strangler.gone"  # a future, set by our door: done when the client's connection is lost
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
+_HOST: Final = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_PATH_END: Final = re.compile(rb"[?#]")  # a fragment has no place in a target; Express cuts it off like a query
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 
 
 class Client:
     """The client's end of one exchange: its request body, and the news that it has gone."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
+        self._gone_future: asyncio.Future[None] | None = (scope.get("extensions") or {}).get(GONE_EXTENSION)
         self._body_read = asyncio.Event()
 
     async def body(self) -> AsyncIterator[bytes]:
@@ -48,18 +54,28 @@ class Client:
         if not has_body:
             self._body_read.set()
         loop = asyncio.get_running_loop()
+        gone = self._gone_future or loop.create_task(self._hear_of_leaving())
+        inside = True
+
+        def leave(_: asyncio.Future[None]) -> None:
+            if inside and not gone.cancelled():
+                block.reschedule(loop.time())
+
         try:
             async with asyncio.timeout(None) as block:
-                watch = loop.create_task(self._gone())
-                watch.add_done_callback(lambda task: None if task.cancelled() else block.reschedule(loop.time()))
+                gone.add_done_callback(leave)
                 try:
                     yield
                 finally:
-                    watch.cancel()
+                    inside = False
+                    gone.remove_done_callback(leave)
+                    if self._gone_future is None:
+                        gone.cancel()
         except TimeoutError:
             raise ClientGone from None
 
-    async def _gone(self) -> None:
+    async def _hear_of_leaving(self) -> None:
+        """For servers without our door: after the body, what `receive` says next is that the client has gone."""
         await self._body_read.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
@@ -75,7 +91,7 @@ def read(scope: Scope, client: Client, *, trusted: Sequence[Network]) -> tuple[R
         id=_request_id(headers),
         method=scope.get("method", "GET"),
         target=target,
-        path=target.partition(b"?")[0],
+        path=_PATH_END.split(target, maxsplit=1)[0],
         headers=headers,
         scheme=peer.scheme,
         client_ip=peer.client_ip,
@@ -84,17 +100,47 @@ def read(scope: Scope, client: Client, *, trusted: Sequence[Network]) -> tuple[R
     return request, peer
 
 
-def refusal(request: Request, pseudonym: bytes) -> Failure | None:
+def refusal(scope: Scope, request: Request, pseudonym: bytes) -> Failure | None:
     """Why a request goes no further: it has been here before, or two readers would read it differently."""
-    hosts = framings = 0
+    hosts: list[bytes] = []
+    framings = 0
     for name, value in request.headers:
         if name == b"via" and pseudonym in value:
             return Failure.LOOP
-        hosts += name == b"host"
+        if name == b"host":
+            hosts.append(value)
+        elif name == b"transfer-encoding" and value.lower() != b"chunked":
+            return Failure.BAD_REQUEST  # another coding would have to be undone here, an odd spelling hides one
         framings += name in (b"content-length", b"transfer-encoding")
-    if hosts > 1 or framings > 1 or (not request.path.startswith(b"/") and request.target != b"*"):
-        return Failure.BAD_REQUEST
-    return None
+    sane = (
+        framings <= 1
+        and _names_one_host(hosts, scope.get("http_version", "1.1"))
+        and _same_authority(scope, hosts)
+        and (request.path.startswith(b"/") or request.target == b"*")
+    )
+    return None if sane else Failure.BAD_REQUEST
+
+
+def _names_one_host(hosts: list[bytes], version: str) -> bool:
+    """One Host, and nothing but a host in it; HTTP/1.0 need not send one (RFC 9112 section 3.2)."""
+    if not hosts:
+        return version == "1.0"
+    return version in ("1.0", "1.1") and len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
+
+
+def _same_authority(scope: Scope, hosts: list[bytes]) -> bool:
+    """Whether a target in absolute form names the host that the Host header names."""
+    authority = (scope.get("extensions") or {}).get(AUTHORITY_EXTENSION)
+    return authority is None or authority.lower() == b"".join(hosts).lower()
+
+
+def split_target(as_sent: bytes) -> tuple[bytes | None, bytes]:
+    """Authority and origin form of a target; the authority is None unless it is in absolute form (RFC 9112, 3.2)."""
+    absolute = _ABSOLUTE.match(as_sent)
+    if absolute is None:
+        return None, as_sent
+    rest = as_sent[absolute.end() :]
+    return absolute.group(1), rest if rest.startswith(b"/") else b"/" + rest
 
 
 def has_body(headers: Headers) -> bool:

@@ -28,10 +28,10 @@ async def write(send: Send, outcome: Response | Failure, request: Request, *, si
     if isinstance(outcome, Failure):
         return await _write_failure(send, outcome, request, begun=begun)
     headers = (*without_hop_by_hop(outcome.headers), *_added(outcome.headers, request, side))
-    await send({"type": "http.response.start", "status": outcome.status, "headers": headers})
-    first_byte_ms = (perf_counter() - begun) * 1000
-    count = 0
+    count, first_byte_ms = 0, 0.0
     try:
+        await send({"type": "http.response.start", "status": outcome.status, "headers": headers})
+        first_byte_ms = (perf_counter() - begun) * 1000
         async for chunk in outcome.body:
             count += len(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -44,7 +44,7 @@ async def write(send: Send, outcome: Response | Failure, request: Request, *, si
 
 
 async def _write_failure(send: Send, failure: Failure, request: Request, *, begun: float) -> Sent:
-    body = failure_body(failure, request)
+    body = failure_body(failure, request.id)
     headers = [
         (b"content-type", b"application/json; charset=utf-8"),
         (b"content-length", b"%d" % len(body)),
@@ -58,9 +58,9 @@ async def _write_failure(send: Send, failure: Failure, request: Request, *, begu
     return Sent(failure.status, len(body), (perf_counter() - begun) * 1000, whole=True, failure=failure)
 
 
-def failure_body(failure: Failure, request: Request) -> bytes:
+def failure_body(failure: Failure, request_id: str) -> bytes:
     """What a client reads when the gateway answers itself: a sentence, a stable code, the request id."""
-    return json.dumps({"error": failure.sentence, "code": failure.code, "request_id": request.id}).encode()
+    return json.dumps({"error": failure.sentence, "code": failure.code, "request_id": request_id}).encode()
 
 
 def _added(headers: Headers, request: Request, side: Side | None) -> Headers:

@@ -8,13 +8,30 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import uvicorn
+import websockets.http11
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gateway.proxy.app import Gateway
-from gateway.proxy.protocol import TargetKeepingProtocol
+from gateway.proxy.door import HEAD_BYTES, Door
 from gateway.settings import split_address
 
 KEEPALIVE_S: Final = 75  # as nginx; an idle client connection costs little, a new one costs a round trip
 WEBSOCKET_MESSAGE: Final = 64 * 1024 * 1024  # bytes
+
+
+# The library's own limit is 8 KiB a line; the door has already held the head to what we allow anywhere.
+websockets.http11.MAX_LINE_LENGTH = HEAD_BYTES
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol, whose end cannot keep the other connections from theirs."""
+
+    def shutdown(self) -> None:
+        """Say goodbye (1012), or just hang up where there never was a handshake."""
+        if self.handshake_initiated:
+            super().shutdown()
+        else:
+            self.transport.close()
 
 
 class QuietServer(uvicorn.Server):
@@ -59,8 +76,8 @@ def data_server(gateway: Gateway, *, drain_s: float) -> uvicorn.Server:
     return QuietServer(
         quiet_config(
             gateway,
-            http=TargetKeepingProtocol,
-            ws="websockets-sansio",
+            http=Door,
+            ws=Socket,
             ws_max_size=WEBSOCKET_MESSAGE,
             ws_ping_interval=None,
             ws_per_message_deflate=False,

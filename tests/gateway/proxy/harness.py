@@ -75,7 +75,7 @@ class Upstream:
                 self.received.append(request)
                 await self.answer(request, reader, writer)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError):  # ValueError: a chunk's size that never came
             self.lost.set()
         except asyncio.CancelledError:
             pass  # the test is over
