@@ -19,6 +19,7 @@ from gateway.relay.trouble import Trouble
 Header = tuple[bytes, bytes]
 
 HEAD_LIMIT: Final = 128 * 1024  # bytes of an answer's head, all 1xx included; httptools itself has no limit
+REST_LIMIT: Final = 128 * 1024  # bytes in a row that are no body: chunk extensions, trailers; the parser buffers them
 RAW_FROM: Final = 128 * 1024  # a sized body above this passes the parser by, chunk by chunk, without a copy
 
 
@@ -30,14 +31,14 @@ class AnswerReader:
     """
 
     __slots__ = (
-        "_framed", "_head_bytes", "_head_only", "_length", "_parser", "_raw_left",
+        "_framed", "_head_bytes", "_head_only", "_length", "_parser", "_raw_left", "_rest_bytes",
         "chunks", "complete", "headers", "held", "keep", "status", "trouble",
     )  # fmt: skip
 
     def __init__(self, *, head_only: bool) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._head_only = head_only
-        self._head_bytes = self._raw_left = 0
+        self._head_bytes = self._raw_left = self._rest_bytes = 0
         self._length = -1
         self._framed = False
         self.status = 0
@@ -90,6 +91,8 @@ class AnswerReader:
     def _parse(self, data: bytes) -> None:
         if not self.status:
             self._head_bytes += len(data)
+        else:
+            self._rest_bytes += len(data)  # on_body takes it back
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -97,9 +100,11 @@ class AnswerReader:
             if not self.complete:
                 self.trouble = Trouble.BAD_ANSWER
             return
-        if not self.status and self._head_bytes > HEAD_LIMIT:
+        if self.complete:
+            return
+        if self._rest_bytes > REST_LIMIT or (not self.status and self._head_bytes > HEAD_LIMIT):
             self.trouble = Trouble.BAD_ANSWER
-        elif self.status and not self.complete and self._length > RAW_FROM:
+        elif self.status and self._length > RAW_FROM:
             self._raw_left = self._length - self.held
 
     # httptools' callbacks
@@ -145,6 +150,7 @@ class AnswerReader:
         if self.complete:
             self.keep = False
             return
+        self._rest_bytes = 0
         self.chunks.append(body)
         self.held += len(body)
 

@@ -20,12 +20,14 @@ NEVER: Final = float("inf")
 class Connection(asyncio.Protocol):
     """Drive it from a pool: `begin`, then `head`, then `more` until empty; `reusable` tells what to do with it then.
 
-    `deadline` is a time of the loop at which the pool fails it; `sent_whole` is set by who sends the body.
+    Three times of the loop at which the pool fails it: the origin's answer goes on by `answer_by`; until it has
+    begun, the origin takes what was written by `taken_by` and the request's own body goes on by `body_by`.
+    `sent_whole` is set by who sends the body.
     """
 
     __slots__ = (
         "_answer_waiter", "_drain_waiter", "_loop", "_on_lost", "_paused", "_write_paused",
-        "answer", "asked", "deadline", "sent_whole", "transport", "uses",
+        "answer", "answer_by", "asked", "body_by", "sent_whole", "taken_by", "transport", "uses",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[Connection], None]) -> None:
@@ -36,7 +38,7 @@ class Connection(asyncio.Protocol):
         self._write_paused = self._paused = False
         self.answer = AnswerReader(head_only=False)
         self.asked = self.sent_whole = False
-        self.deadline = NEVER
+        self.answer_by = self.taken_by = self.body_by = NEVER
         self.transport: asyncio.Transport
         self.uses = 0
 
@@ -76,8 +78,15 @@ class Connection(asyncio.Protocol):
     def rest(self) -> None:
         """End the exchange; the connection is idle."""
         self.asked = False
-        self.deadline = NEVER
+        self.answer_by = self.taken_by = self.body_by = NEVER
         self._resume()
+
+    def overdue(self, now: float) -> Trouble | None:
+        """Who has kept the others waiting too long, if anybody has."""
+        begun = self.answer.status != 0  # from then on whoever reads the answer is waited for, or sets answer_by
+        if self.answer_by < now or (self.taken_by < now and not begun):
+            return Trouble.TIMEOUT
+        return Trouble.STALLED_BODY if self.body_by < now and not begun else None
 
     def fail(self, trouble: Trouble) -> None:
         """End the connection at once; whoever waits learns why."""

@@ -45,11 +45,11 @@ class Answer:
             return
         try:
             while True:
-                connection.deadline = asyncio.get_running_loop().time() + self._idle_s
+                connection.answer_by = asyncio.get_running_loop().time() + self._idle_s
                 chunks = await connection.more()
                 if not chunks:
                     break
-                connection.deadline = NEVER  # from here on the reader is slow, not the origin
+                connection.answer_by = NEVER  # from here on the reader is slow, not the origin
                 while chunks:
                     yield chunks.popleft()
             if not connection.answer.complete:
@@ -65,36 +65,46 @@ class Answer:
             self._pool.give_back(connection)
 
 
-async def exchange(pool: Pool, request: Outgoing, *, timeout_s: float, idle_s: float) -> Answer | Trouble:
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: until the head once the request is sent, pauses of the origin in a body, pauses of the request's own."""
+
+    timeout_s: float
+    idle_s: float
+    body_idle_s: float
+
+
+async def exchange(
+    pool: Pool, request: Outgoing, *, timeout_s: float, idle_s: float, body_idle_s: float | None = None
+) -> Answer | Trouble:
     """Send a request and wait for its answer's head, at most `timeout_s` seconds after it was sent.
 
-    `idle_s` bounds the pauses within both bodies. An exception of the request's own body passes through.
+    `idle_s` bounds the origin's pauses within both bodies, `body_idle_s` (default: the same) those of whoever
+    provides the request's body until the answer begins. An exception of that body passes through.
     """
+    patience = Patience(timeout_s, idle_s, idle_s if body_idle_s is None else body_idle_s)
     while True:
         connection = await pool.take()
         if isinstance(connection, Trouble):
             return connection
         reused = connection.uses > 0
-        answer = await _on(pool, connection, request, timeout_s, idle_s)
+        answer = await _on(pool, connection, request, patience)
         died_early = answer is Trouble.RESET and connection.answer.untouched
         if not (died_early and reused and request.repeatable):
             return answer
 
 
-async def _on(
-    pool: Pool, connection: Connection, request: Outgoing, timeout_s: float, idle_s: float
-) -> Answer | Trouble:
-    now = asyncio.get_running_loop().time()
+async def _on(pool: Pool, connection: Connection, request: Outgoing, patience: Patience) -> Answer | Trouble:
     pump: asyncio.Task[None] | None = None
     try:
         if request.body is None or isinstance(request.body, bytes):
             connection.begin(request.head + (request.body or b""), head_only=request.head_only)
             connection.sent_whole = True
-            connection.deadline = now + timeout_s
+            connection.answer_by = asyncio.get_running_loop().time() + patience.timeout_s
             await connection.head()
         else:
             connection.begin(request.head, head_only=request.head_only)
-            pump = asyncio.ensure_future(_send_body(connection, request.body, request.chunked, timeout_s, idle_s))
+            pump = asyncio.ensure_future(_send_body(connection, request.body, patience, chunked=request.chunked))
             await _head_or_broken_body(connection, pump)
     except BaseException:  # the caller was cancelled, or its body broke off
         _stop(pump)
@@ -102,7 +112,7 @@ async def _on(
         pool.give_back(connection)
         raise
     if connection.answer.status:
-        return Answer(pool, connection, pump, idle_s)
+        return Answer(pool, connection, pump, patience.idle_s)
     _stop(pump)
     pool.give_back(connection)
     return connection.answer.trouble or Trouble.RESET
@@ -120,26 +130,28 @@ async def _head_or_broken_body(connection: Connection, pump: asyncio.Task[None])
         head.cancel()
 
 
-async def _send_body(
-    connection: Connection, body: AsyncIterator[bytes], chunked: bool, timeout_s: float, idle_s: float
-) -> None:
+async def _send_body(connection: Connection, body: AsyncIterator[bytes], patience: Patience, *, chunked: bool) -> None:
     """Send the body until its end, or until the answer is complete: an early one ends an upload."""
     loop = asyncio.get_running_loop()
     write = connection.transport.write
+    connection.body_by = loop.time() + patience.body_idle_s
     async for chunk in body:
         if connection.answer.complete or connection.answer.trouble is not None:
             return
         if not chunk:
             continue  # an empty chunk would end a chunked body
         write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
-        connection.deadline = loop.time() + idle_s
+        connection.body_by, connection.taken_by = NEVER, loop.time() + patience.idle_s
         await connection.drain()
-        connection.deadline = NEVER  # from here on the client is slow, not the origin
+        connection.body_by, connection.taken_by = loop.time() + patience.body_idle_s, NEVER
+        if connection.answer_by != NEVER:  # an answer that began early may wait for the rest of the request
+            connection.answer_by = loop.time() + patience.idle_s
+    connection.body_by = NEVER
     if chunked:
         write(b"0\r\n\r\n")
     connection.sent_whole = True
     if not connection.answer.status:
-        connection.deadline = loop.time() + timeout_s
+        connection.answer_by = loop.time() + patience.timeout_s
 
 
 def _stop(pump: asyncio.Task[None] | None) -> None:

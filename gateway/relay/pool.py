@@ -42,26 +42,21 @@ class Pool:
     async def take(self) -> Connection | Trouble:
         """A connection to send one request on; give it back with `give_back` whatever happened on it."""
         deadline = self._loop.time() + self._connect_timeout_s
-        while True:
+        while not self._closed:
             while self._idle:
                 connection, _ = self._idle.pop()
                 if not connection.transport.is_closing():
                     return self._hand_out(connection)
-            if len(self._busy) + self._connecting < self._max:
+            if self._has_room():
                 return await self._connect(deadline)
-            place: asyncio.Future[None] = self._loop.create_future()
-            self._line.append(place)
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await place
-            except TimeoutError:
+            if not await self._stand_in_line(deadline):
                 return Trouble.BUSY
-            finally:
-                if place in self._line:
-                    self._line.remove(place)
+        return Trouble.UNREACHABLE
 
     def give_back(self, connection: Connection) -> None:
         """The exchange is over: keep the connection if it may be used again, close it if not."""
+        if connection not in self._busy:
+            return  # it died while it was read, and its place has been given away
         self._busy.discard(connection)
         if connection.reusable and not self._closed:
             connection.rest()
@@ -78,7 +73,27 @@ class Pool:
             self._ticking.cancel()
         for connection in [*self._busy, *(connection for connection, _ in self._idle)]:
             connection.fail(Trouble.RESET)
+        for _ in range(len(self._line)):
+            self._call_next()  # to be told that it is closed
         await asyncio.sleep(0)  # the transports close on the next turn of the loop
+
+    async def _stand_in_line(self, deadline: float) -> bool:
+        """Wait to be called; False when the deadline came first."""
+        place: asyncio.Future[None] = self._loop.create_future()
+        self._line.append(place)
+        called = False
+        try:
+            async with asyncio.timeout_at(deadline):
+                await place
+            called = True
+        except TimeoutError:
+            pass
+        finally:
+            if place in self._line:
+                self._line.remove(place)
+            elif not called and not place.cancelled():  # it was called in the very turn in which it left
+                self._call_next()
+        return called
 
     async def _connect(self, deadline: float) -> Connection | Trouble:
         self._connecting += 1
@@ -105,7 +120,11 @@ class Pool:
         return connection
 
     def _lost(self, connection: Connection) -> None:
-        if connection not in self._busy:
+        """A connection is gone; its place is free even while what it brought is still being read."""
+        if connection in self._busy:
+            self._busy.discard(connection)
+            self._call_next_if_room()
+        else:
             self._idle = deque(pair for pair in self._idle if pair[0] is not connection)
 
     def _call_next(self) -> None:
@@ -115,16 +134,20 @@ class Pool:
                 place.set_result(None)
                 return
 
+    def _has_room(self) -> bool:
+        return len(self._busy) + self._connecting < self._max
+
     def _call_next_if_room(self) -> None:
-        if len(self._busy) + self._connecting < self._max:
+        if self._has_room():
             self._call_next()
 
     def _tick(self) -> None:
         """One coarse clock for every exchange and every idle connection, instead of a timer for each."""
         now = self._loop.time()
         for connection in list(self._busy):
-            if connection.deadline < now:
-                connection.fail(Trouble.TIMEOUT)
+            trouble = connection.overdue(now)
+            if trouble is not None:
+                connection.fail(trouble)
         while self._idle and self._idle[0][1] < now:
             self._idle.popleft()[0].transport.close()
         self._ticking = self._loop.call_later(TICK_S, self._tick) if self._busy or self._idle else None

@@ -13,6 +13,7 @@ class Trouble(Enum):
     BUSY = "no connection became free in time"
     RESET = "the origin closed the connection"
     TIMEOUT = "the origin sent nothing in time"
+    STALLED_BODY = "the request's own body did not go on in time"
     BAD_ANSWER = "the origin sent something that is not HTTP/1.1, or not an answer to this request"
 
 

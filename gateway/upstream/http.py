@@ -18,7 +18,10 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110
 
 
 class HttpTransport:
-    """Connections to one origin (`http://host:port` or `https://...`), shared by every request to it."""
+    """Connections to one origin (`http://host:port` or `https://...`), shared by every request to it.
+
+    `body_idle_timeout_s` bounds a client's pauses within its upload; left out, it is `idle_timeout_s`.
+    """
 
     def __init__(
         self,
@@ -27,6 +30,7 @@ class HttpTransport:
         side: Side,
         connect_timeout_s: float = 5.0,
         idle_timeout_s: float = 300.0,
+        body_idle_timeout_s: float | None = None,
         max_connections: int = 1_000,
     ) -> None:
         parts = urlsplit(origin)
@@ -37,6 +41,7 @@ class HttpTransport:
         self._side = side
         self._connect_timeout_s = connect_timeout_s
         self._idle_timeout_s = idle_timeout_s
+        self._body_idle_timeout_s = body_idle_timeout_s
         self._max_connections = max_connections
         self._pool: Pool | None = None
 
@@ -49,9 +54,15 @@ class HttpTransport:
             self._pool = Pool(
                 self._origin, max_connections=self._max_connections, connect_timeout_s=self._connect_timeout_s
             )
-        answer = await exchange(self._pool, outgoing, timeout_s=timeout_s, idle_s=self._idle_timeout_s)
+        answer = await exchange(
+            self._pool,
+            outgoing,
+            timeout_s=timeout_s,
+            idle_s=self._idle_timeout_s,
+            body_idle_s=self._body_idle_timeout_s,
+        )
         if isinstance(answer, Trouble):
-            return failure_of(self._side, answer.name)
+            return _failure(self._side, answer)
 
         async def close() -> None:
             answer.close()
@@ -68,7 +79,12 @@ class HttpTransport:
             async for chunk in answer.body():
                 yield chunk
         except Cut as cut:
-            raise BodyCut(failure_of(self._side, cut.trouble.name)) from cut
+            raise BodyCut(_failure(self._side, cut.trouble)) from cut
+
+
+def _failure(side: Side, trouble: Trouble) -> Failure:
+    """A side's failure, or the client's when it was the client that did not go on."""
+    return Failure.REQUEST_BODY_TIMEOUT if trouble is Trouble.STALLED_BODY else failure_of(side, trouble.name)
 
 
 def _outgoing(request: OutboundRequest, netloc: bytes) -> Outgoing | None:

@@ -6,7 +6,7 @@ import random
 import h11
 import pytest
 
-from gateway.relay.answer import HEAD_LIMIT, AnswerReader
+from gateway.relay.answer import HEAD_LIMIT, REST_LIMIT, AnswerReader
 from gateway.relay.trouble import Trouble
 
 
@@ -105,6 +105,32 @@ def test_what_is_no_answer_is_trouble(raw: bytes) -> None:
     reader = read(raw, cuts=list(range(4096, len(raw), 4096)))
     assert reader.trouble is Trouble.BAD_ANSWER
     assert not reader.complete
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"0\r\nX-Trailer: ", b"3;x=", b"3\r\nhel\r\n0\r\n"],
+    ids=["one trailer line", "one chunk extension", "many trailer lines"],
+)
+def test_an_endless_trailer_is_not_kept_in_memory(start: bytes) -> None:
+    """What is neither head nor body is bounded, too: the parser holds such a line whole."""
+    reader = AnswerReader(head_only=False)
+    reader.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + start)
+    fed = 0
+    while reader.trouble is None and fed < 10 * REST_LIMIT:
+        reader.feed(b"a: b\r\n" * 700 if start.endswith(b"\n") else b"a" * 4096)
+        fed += 4096
+    assert reader.trouble is Trouble.BAD_ANSWER
+    assert fed <= REST_LIMIT + 8192
+    assert not reader.complete
+
+
+def test_a_long_body_in_tiny_chunks_is_no_endless_trailer() -> None:
+    """Each byte of body makes new room for extensions."""
+    chunk = b"1;ext=%s\r\nx\r\n" % (b"a" * 500)
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 2_000 + b"0\r\n\r\n"
+    reader = read(raw, cuts=list(range(100, len(raw), 100)), eof=False)
+    assert (reader.complete, reader.keep, body(reader)) == (True, True, b"x" * 2_000)
 
 
 @pytest.mark.parametrize("size", [200_000, 1_000_000])
