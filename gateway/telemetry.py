@@ -1,6 +1,7 @@
 """Logs and counters: one JSON object a line, one ContextVar (the request id), plain in-process counts.
 
-It must not know what it counts; nothing here may hold a secret, so callers pass codes, never values.
+It must not know what it counts; nothing here may hold a secret, so callers pass codes, never values, and of an
+exception only its type and its places are written: SQLAlchemy's texts hold parameters, pydantic's the input.
 """
 
 from __future__ import annotations
@@ -10,29 +11,65 @@ import logging
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextvars import ContextVar
+from traceback import walk_tb
+from typing import Final
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 counters: Counter[str] = Counter()
+
+FRAMES: Final = 40  # the innermost of an exception; frameworks put dozens around them
+EXCEPTIONS: Final = 8  # a chain of causes or a group may be long
 
 _logger = logging.getLogger("strangler")
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per record, on one line whatever the text contains."""
+    """One JSON object per record, on one line and in ASCII whatever the text contains: terminals obey C1 controls."""
 
     def format(self, record: logging.LogRecord) -> str:
+        raised = record.exc_info[1] if record.exc_info else None
+        event = record.getMessage()
         line: dict[str, object] = {
             "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
-            "event": record.getMessage(),
+            # asyncio writes a task and its exception's text below its sentence
+            "event": event if raised is None else event.partition("\n")[0],
         }
         if request_id.get():
             line["request_id"] = request_id.get()
         line.update(getattr(record, "fields", {}))
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        if raised is not None:
+            line["raised"] = describe(raised)
+        return json.dumps(line, default=str, ensure_ascii=True)
+
+
+def describe(bug: BaseException) -> list[dict[str, object]]:
+    """An exception and then its causes, each by its type and its frames (file:line function), without a word of it."""
+    return [
+        {
+            "error": f"{type(one).__module__}.{type(one).__qualname__}",
+            "frames": [
+                f"{frame.f_code.co_filename}:{line} {frame.f_code.co_name}"
+                for frame, line in walk_tb(one.__traceback__)
+            ][-FRAMES:],
+        }
+        for one in _with_causes(bug)
+    ]
+
+
+def _with_causes(bug: BaseException) -> Iterator[BaseException]:
+    waiting, seen = [bug], set[int]()
+    while waiting and len(seen) < EXCEPTIONS:
+        one = waiting.pop(0)
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        cause = one.__cause__ if one.__suppress_context__ else one.__cause__ or one.__context__
+        waiting += [] if cause is None else [cause]
+        waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
 
 
 def configure_logging(level: int = logging.INFO) -> None:
@@ -53,7 +90,7 @@ def configure_logging(level: int = logging.INFO) -> None:
 
 
 def log(event: str, *, level: int = logging.INFO, bug: BaseException | None = None, **fields: object) -> None:
-    """Write one event with its fields; `bug` adds a traceback and is for exceptions nobody expected."""
+    """Write one event with its fields; `bug` adds where an exception nobody expected was raised, not its text."""
     _logger.log(level, event, extra={"fields": fields}, exc_info=bug)
 
 
