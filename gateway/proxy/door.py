@@ -40,6 +40,8 @@ class Cycle(RequestResponseCycle):
             if self.scope["http_version"] == "1.0" and not sized:
                 self.close_delimited = True  # HTTP/1.0 knows no chunks (RFC 9112 section 6.1)
                 self.chunked_encoding = False
+            if self.waiting_for_100_continue:
+                self.keep_alive = False  # nobody asked for the body: it may come or not, so what follows is unclear
             await super().send(message)
             if message["status"] in (204, 304):
                 self.expected_content_length = 0  # it says how long a body would be (RFC 9110 section 15.4.5)

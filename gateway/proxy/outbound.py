@@ -11,7 +11,7 @@ from gateway.proxy.hop import without_hop_by_hop
 from gateway.proxy.peer import Peer, is_claim, is_ours
 from gateway.routing.table import Match
 
-_SET_HERE = frozenset({b"x-request-id", b"expect"})  # the server in front of us has answered `expect` itself
+_SET_HERE = frozenset({b"x-request-id"})
 # With an underscore for a dash they are other headers, until an app behind us reads both alike.
 _TWINS = frozenset({b"host", b"content-length", b"transfer-encoding", b"via", b"connection"})
 
@@ -57,7 +57,8 @@ def build(request: Request, side: Side, peer: Peer, match: Match | None, to: Add
 
 def copy_of(outbound: OutboundRequest) -> OutboundRequest:
     """The same request as a marked copy without a body, which must leave no trace."""
-    return replace(outbound, headers=(*outbound.headers, (b"x-strangler-shadow", b"1")), body=None, commit=False)
+    kept = tuple(header for header in outbound.headers if header[0] != b"expect")  # its body is here already
+    return replace(outbound, headers=(*kept, (b"x-strangler-shadow", b"1")), body=None, commit=False)
 
 
 def _travels(name: bytes, *, trusted: bool) -> bool:

@@ -32,7 +32,7 @@ class AnswerReader:
 
     __slots__ = (
         "_framed", "_head_bytes", "_head_only", "_length", "_parser", "_raw_left", "_rest_bytes",
-        "chunks", "complete", "headers", "held", "keep", "status", "trouble",
+        "chunks", "complete", "continued", "headers", "held", "keep", "status", "trouble",
     )  # fmt: skip
 
     def __init__(self, *, head_only: bool) -> None:
@@ -46,6 +46,7 @@ class AnswerReader:
         self.chunks: deque[bytes] = deque()
         self.held = 0  # bytes in `chunks`
         self.complete = self.keep = False
+        self.continued = False  # the origin wants the request's body (100 Continue)
         self.trouble: Trouble | None = None
 
     @property
@@ -136,6 +137,7 @@ class AnswerReader:
         if two_framings or status == 101 or not 100 <= status <= 599:
             self.trouble = Trouble.BAD_ANSWER
         elif status < 200:
+            self.continued = self.continued or status == 100
             self.headers.clear()
             self._framed, self._length = False, -1
         else:

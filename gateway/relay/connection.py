@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from gateway.relay.answer import AnswerReader
@@ -26,7 +27,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answer_waiter", "_drain_waiter", "_loop", "_on_lost", "_paused", "_write_paused",
+        "_answer_waiter", "_continue_waiter", "_drain_waiter", "_loop", "_on_lost", "_paused", "_write_paused",
         "answer", "answer_by", "asked", "body_by", "sent_whole", "taken_by", "transport", "uses",
     )  # fmt: skip
 
@@ -35,6 +36,7 @@ class Connection(asyncio.Protocol):
         self._on_lost = on_lost
         self._drain_waiter: asyncio.Future[None] | None = None
         self._answer_waiter: asyncio.Future[None] | None = None
+        self._continue_waiter: asyncio.Future[None] | None = None
         self._write_paused = self._paused = False
         self.answer = AnswerReader(head_only=False)
         self.asked = self.sent_whole = False
@@ -68,6 +70,16 @@ class Connection(asyncio.Protocol):
             self._resume()
             await self._news()
         return answer.take()
+
+    async def wanted(self, within_s: float) -> None:
+        """Wait until the origin wants the request's body, has answered without it, or lets the time pass."""
+        answer = self.answer
+        if answer.continued or answer.status or answer.trouble is not None:
+            return
+        self._continue_waiter = self._loop.create_future()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._continue_waiter
 
     async def drain(self) -> None:
         """Wait until the origin takes more of the request."""
@@ -106,9 +118,8 @@ class Connection(asyncio.Protocol):
             self.transport.resume_reading()
 
     def _wake(self) -> None:
-        for waiter in (self._answer_waiter, self._drain_waiter):
-            if waiter is not None and not waiter.done():
-                waiter.set_result(None)
+        for waiter in (self._answer_waiter, self._continue_waiter, self._drain_waiter):
+            _call(waiter)
 
     # asyncio.Protocol
 
@@ -136,8 +147,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The socket takes more."""
         self._write_paused = False
-        if self._drain_waiter is not None and not self._drain_waiter.done():
-            self._drain_waiter.set_result(None)
+        _call(self._drain_waiter)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the answer, or bytes nobody asked for."""
@@ -150,6 +160,13 @@ class Connection(asyncio.Protocol):
         if answer.held > HIGH and not self._paused and not answer.complete:
             self._paused = True
             self.transport.pause_reading()
-        waiter = self._answer_waiter
-        if waiter is not None and not waiter.done() and (answer.status or answer.trouble is not None):
-            waiter.set_result(None)
+        if answer.status or answer.trouble is not None:
+            _call(self._answer_waiter)
+            _call(self._continue_waiter)
+        elif answer.continued:
+            _call(self._continue_waiter)
+
+
+def _call(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.relay.connection import NEVER, Connection
 from gateway.relay.pool import Pool
 from gateway.relay.trouble import Cut, Trouble
+
+CONTINUE_S: Final = 1.0  # an origin that ignores the question gets the body all the same; curl waits as long
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """A request as bytes. `head` ends with the empty line; a streamed `body` is framed here when `chunked`.
 
+    `asks_first`: the body is held until the origin wants it (`Expect: 100-continue`, RFC 9110 section 10.1.1).
     `repeatable`: it may be sent again when a kept connection dies before any byte of the answer.
     """
 
@@ -23,6 +27,7 @@ class Outgoing:
     chunked: bool
     head_only: bool
     repeatable: bool
+    asks_first: bool = False
 
 
 class Answer:
@@ -104,7 +109,7 @@ async def _on(pool: Pool, connection: Connection, request: Outgoing, patience: P
             await connection.head()
         else:
             connection.begin(request.head, head_only=request.head_only)
-            pump = asyncio.ensure_future(_send_body(connection, request.body, patience, chunked=request.chunked))
+            pump = asyncio.ensure_future(_send_body(connection, request, request.body, patience))
             await _head_or_broken_body(connection, pump)
     except BaseException:  # the caller was cancelled, or its body broke off
         _stop(pump)
@@ -130,10 +135,14 @@ async def _head_or_broken_body(connection: Connection, pump: asyncio.Task[None])
         head.cancel()
 
 
-async def _send_body(connection: Connection, body: AsyncIterator[bytes], patience: Patience, *, chunked: bool) -> None:
+async def _send_body(connection: Connection, request: Outgoing, body: AsyncIterator[bytes], patience: Patience) -> None:
     """Send the body until its end, or until the answer is complete: an early one ends an upload."""
     loop = asyncio.get_running_loop()
-    write = connection.transport.write
+    write, chunked = connection.transport.write, request.chunked
+    if request.asks_first:
+        await connection.wanted(CONTINUE_S)
+        if connection.answer.status or connection.answer.trouble is not None:
+            return  # answered without the body, which then is never asked for
     connection.body_by = loop.time() + patience.body_idle_s
     async for chunk in body:
         if connection.answer.complete or connection.answer.trouble is not None:

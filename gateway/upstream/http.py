@@ -93,10 +93,11 @@ def _outgoing(request: OutboundRequest, netloc: bytes) -> Outgoing | None:
     None when a part of it would end its line early: nobody may write a second request with the first.
     """
     lines = [b"%b %b HTTP/1.1" % (request.method.encode(), request.target)]
-    has_host = has_length = False
+    has_host = has_length = asks_first = False
     for name, value in request.headers:
         has_host = has_host or name == b"host"
         has_length = has_length or name == b"content-length"
+        asks_first = asks_first or (name == b"expect" and value.lower() == b"100-continue")
         lines.append(name + b": " + value)
     if not has_host:  # an HTTP/1.0 client need not send one
         lines.insert(1, b"host: " + netloc)
@@ -115,4 +116,5 @@ def _outgoing(request: OutboundRequest, netloc: bytes) -> Outgoing | None:
         chunked=chunked,
         head_only=request.method == "HEAD",
         repeatable=request.method in SAFE_METHODS and request.body is None,
+        asks_first=asks_first,
     )

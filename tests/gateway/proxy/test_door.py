@@ -290,3 +290,41 @@ async def test_an_upload_is_not_mistaken_for_a_request() -> None:
             head = method + b" / HTTP/1.1\r\nConnection: close\r\nContent-Length: %d\r\n" % len(inner)
             await raw(served.port, head + HEAD + b"\r\n" + inner)
     assert [request.body for request in legacy.received] == [inner] * 4
+
+
+@pytest.mark.parametrize("wants", [True, False])
+async def test_a_body_is_only_asked_for_when_legacy_wants_it(wants: bool) -> None:
+    """Expect: 100-continue is legacy's to answer: 100 reaches the client after legacy's, a final answer at once."""
+
+    async def answer(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not wants:
+            writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno")
+            return
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await read_body(request, reader)
+        writer.write(OK)
+
+    head = b"POST / HTTP/1.1\r\n" + HEAD + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    async with upstream(answer) as legacy, gateway(legacy.url) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(head)
+        async with asyncio.timeout(5):
+            first = await reader.readuntil(b"\r\n\r\n")
+            if wants:
+                assert first == b"HTTP/1.1 100 Continue\r\n\r\n"
+                writer.write(b"hello")
+                first = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+    assert Reply(first).status == (200 if wants else 403)
+    assert (Reply(first).values(b"connection") == [b"close"]) is not wants
+    assert len(legacy.received) == 1
+    assert legacy.received[0].body == (b"hello" if wants else b"")
+    assert legacy.received[0].values(b"expect") == [b"100-continue"]
+
+
+async def test_a_legacy_that_ignores_expect_gets_the_body_all_the_same() -> None:
+    """After a second without a word the body is sent, as curl does."""
+    async with upstream(always(OK)) as legacy, gateway(legacy.url) as served:
+        answer = await ask(served.port, b"POST / HTTP/1.1\nExpect: 100-continue\nContent-Length: 5", b"hello")
+    assert b" 200 OK" in answer.raw
+    assert legacy.received[0].body == b"hello"
