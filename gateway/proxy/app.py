@@ -23,7 +23,7 @@ from gateway.shadow.mirror import Job, Mirror
 from gateway.telemetry import count, log, request_id
 from gateway.upstream.inprocess import InProcess
 from gateway.upstream.transport import Transport
-from gateway.upstream.websocket import Opened, open_websocket
+from gateway.upstream.websocket import Declined, Opened, open_websocket
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +118,26 @@ class Gateway:
         match = plan.table.match("GET", request.path)  # 2
         side = self._decide(plan, match, request).authoritative  # 3
         outbound = build(request, side, peer, match, self.addressing)  # 4
+        failure = refusal(scope, request, self.addressing.pseudonym)
         transport = self.transports.get(side)
-        if isinstance(transport, InProcess):
-            await transport.websocket(scope, outbound, receive, send)
-            return
-        outcome = refusal(scope, request, self.addressing.pseudonym) or await open_websocket(
-            self.origins[side],
-            side,
-            outbound,
-            subprotocols=scope.get("subprotocols", []),
-            timeout_s=min(self.limits.connect_timeout_s * 2, self._timeout_s(match)),
-        )
+        if failure is None and isinstance(transport, InProcess):
+            failure = await transport.websocket(scope, outbound, receive, send)
+            if failure is None:
+                return
+        outcome = failure or await self._open(side, outbound, scope, match)
         if isinstance(outcome, Opened):
             await join(outcome, receive, send)
         else:
             await decline(outcome, request, send)
+
+    async def _open(
+        self, side: Side, outbound: OutboundRequest, scope: Scope, match: Match | None
+    ) -> Opened | Declined | Failure:
+        if side not in self.origins:
+            return Failure.NEW_MISSING
+        timeout_s = min(self.limits.connect_timeout_s * 2, self._timeout_s(match))
+        offered = scope.get("subprotocols", [])
+        return await open_websocket(self.origins[side], side, outbound, subprotocols=offered, timeout_s=timeout_s)
 
 
 def _tell(sent: Sent, failure: Failure, side: Side, decision: Decision, match: Match | None) -> None:

@@ -1,8 +1,14 @@
-"""A WebSocket's way through: its handshake is decided like any request, then messages go both ways."""
+"""A WebSocket's way through: its handshake is decided like any request, then messages go both ways.
+
+Nothing is collected here: a message is taken from one end when the other has room for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextlib import suppress
+from typing import Final
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
@@ -12,43 +18,52 @@ from gateway.message import Request
 from gateway.proxy.hop import without_hop_by_hop
 from gateway.proxy.receive import Receive, Send
 from gateway.proxy.respond import failure_body
+from gateway.telemetry import log
 from gateway.upstream.websocket import Declined, Opened
 
 GOING_AWAY, INTERNAL = 1001, 1011  # RFC 6455 section 7.4.1
-_UNSENDABLE = frozenset({1005, 1006, 1015})  # codes that say what was seen and are never sent
+_UNSENDABLE: Final = frozenset({1005, 1006, 1015})  # codes that say what was seen and are never sent
 
 
 async def join(opened: Opened, receive: Receive, send: Send) -> None:
     """Accept the client's handshake with what the side answered, then pass messages until one end closes."""
-    await send(
-        {
-            "type": "websocket.accept",
-            "subprotocol": opened.subprotocol,
-            "headers": list(without_hop_by_hop(opened.headers)),
-        }
-    )
-    upward = asyncio.create_task(_client_to_side(receive, opened.socket))
-    downward = asyncio.create_task(_side_to_client(opened.socket, send))
+    headers = list(without_hop_by_hop(opened.headers))
     try:
-        await asyncio.wait({upward, downward}, return_when=asyncio.FIRST_COMPLETED)
+        with suppress(OSError):  # the client has left during the handshake (ASGI WebSocket spec 2.4)
+            await send({"type": "websocket.accept", "subprotocol": opened.subprotocol, "headers": headers})
+            await _pass_on(opened.socket, receive, send)
     finally:
-        upward.cancel()
-        downward.cancel()
-        await asyncio.gather(upward, downward, return_exceptions=True)
-        await opened.socket.close(GOING_AWAY)
+        try:
+            await opened.socket.close(GOING_AWAY)
+        finally:
+            opened.socket.transport.abort()  # also when this task is cancelled while the side takes its time
 
 
 async def decline(outcome: Declined | Failure, request: Request, send: Send) -> None:
     """Give the client the plain answer it gets instead of a socket (ASGI extension websocket.http.response)."""
     if isinstance(outcome, Failure):
         status, headers, body = outcome.status, [(b"content-type", b"application/json; charset=utf-8")], b""
-        body = failure_body(outcome, request)
+        body = failure_body(outcome, request.id)
     else:
         status, headers, body = outcome.status, list(without_hop_by_hop(outcome.headers)), outcome.body
         headers = [header for header in headers if header[0].lower() != b"content-length"]
     headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
+    with suppress(OSError):  # the client has left
+        await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
+
+
+async def _pass_on(socket: ClientConnection, receive: Receive, send: Send) -> None:
+    upward = asyncio.create_task(_client_to_side(receive, socket))
+    downward = asyncio.create_task(_side_to_client(socket, send))
+    try:
+        await asyncio.wait({upward, downward}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        upward.cancel()
+        downward.cancel()
+        for ended in await asyncio.gather(upward, downward, return_exceptions=True):
+            if isinstance(ended, Exception):  # the client hears 1001, the log hears why
+                log("websocket_bug", level=logging.ERROR, bug=ended)
 
 
 async def _client_to_side(receive: Receive, socket: ClientConnection) -> None:
@@ -62,8 +77,9 @@ async def _client_to_side(receive: Receive, socket: ClientConnection) -> None:
                 code = message.get("code", GOING_AWAY)
                 await socket.close(GOING_AWAY if code in _UNSENDABLE else code, message.get("reason") or "")
                 return
-    except ConnectionClosed:
-        return  # the other direction tells the client
+    except ConnectionClosed:  # the other direction brings the client what is left, and the news
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
 
 
 async def _side_to_client(socket: ClientConnection, send: Send) -> None:
@@ -76,6 +92,7 @@ async def _side_to_client(socket: ClientConnection, send: Send) -> None:
         frame = closed.rcvd
         code = INTERNAL if frame is None else frame.code
         reason = "" if frame is None else frame.reason
-        await send({"type": "websocket.close", "code": 1000 if code in _UNSENDABLE else code, "reason": reason})
+        with suppress(OSError):
+            await send({"type": "websocket.close", "code": 1000 if code in _UNSENDABLE else code, "reason": reason})
     except OSError:
         return  # the client has gone, the other direction saw it

@@ -3,112 +3,192 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections import deque
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 from gateway.failure import Failure
-from gateway.message import BodyCut, ClientGone, Headers, OutboundRequest
+from gateway.message import BodyCut, Headers, OutboundRequest
+from gateway.telemetry import log
+from gateway.upstream.patience import Patience
+from gateway.upstream.upload import Message, Upload
 
-Message = MutableMapping[str, Any]
 HIGH = 64 * 1024  # bytes the app may be ahead of the reader
+GRACE_S = 10.0  # how long an app may go on after its caller has left
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _LINE_ENDS = re.compile(rb"[\r\n\0]")
+_LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
 class Call:
-    """`head` is done when the answer has begun or failed; `read` gives the body, once."""
+    """`head` is done when the answer has begun or failed; `read` gives the body, once.
 
-    def __init__(self, request: OutboundRequest) -> None:
+    Whoever asked lets go at the end, in every case: the app hears of it, and one whose answer was not
+    whole is ended after `GRACE_S`. Work behind a whole answer is the app's own and may take its time.
+    """
+
+    def __init__(self, request: OutboundRequest, *, idle_timeout_s: float) -> None:
         self._loop = asyncio.get_running_loop()
         self.head: asyncio.Future[tuple[int, Headers] | Failure] = self._loop.create_future()
         self.abandoned = False  # the reader left or its body broke off: what the app does now is no news
-        self._body = request.body
-        self._body_over = False
+        self.whole = False
+        self._idle_timeout_s = idle_timeout_s
+        self._patience = Patience(self._give_up)
+        self._upload = Upload(request.body, self._patience)
+        self._bodiless = request.method == "HEAD"
+        self._missing: int | None = None  # bytes until the length that the answer declared
+        self._task: asyncio.Task[None] | None = None
         self._left: asyncio.Future[None] = self._loop.create_future()
         self._chunks: deque[bytes] = deque()
         self._held = 0
-        self._over: bool | Failure = False
+        self._room = asyncio.Event()
         self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
+        self._trouble: Failure | Exception | None = None
+
+    def begin(self, task: asyncio.Task[None], *, timeout_s: float) -> None:
+        """The app runs in this task, and has `timeout_s` seconds for its answer's head."""
+        self._task = task
+        self._patience.begin(timeout_s)
+
+    # the app's end
 
     async def receive(self) -> Message:
         """Give the app the next part of the request, then the news that its caller has gone."""
-        if not self._body_over:
-            return await self._next_part()
+        try:
+            part = await self._upload.part()
+        except Exception as error:  # noqa: BLE001 - the request's own stream: its trouble is told to who sent it
+            self._break_off(error)
+            return {"type": "http.disconnect"}
+        if part is not None:
+            return part
         await asyncio.shield(self._left)
         return {"type": "http.disconnect"}
 
-    async def _next_part(self) -> Message:
-        if self._body is None or isinstance(self._body, bytes):
-            self._body_over = True
-            return {"type": "http.request", "body": self._body or b"", "more_body": False}
-        try:
-            return {"type": "http.request", "body": await anext(self._body), "more_body": True}
-        except StopAsyncIteration:
-            self._body_over = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        except ClientGone as error:  # is told to the one who sent the request
-            self._body_over = self.abandoned = True
-            if not self.head.done():
-                self.head.set_exception(error)
-            self.leave()
-            return {"type": "http.disconnect"}
-
     async def send(self, message: Message) -> None:
         """Take the answer from the app; waits while the reader is more than `HIGH` bytes behind."""
-        if self._left.done():
-            raise OSError("the client has left")  # ASGI HTTP spec 2.4, Disconnected Client
+        self._refuse_after_leaving()
         if message["type"] == "http.response.start":
-            headers = tuple(map(_pair, message.get("headers", ())))
-            sane = 200 <= message["status"] <= 599 and all(map(_is_sane, headers))
-            if not self.head.done():
-                self.head.set_result((message["status"], headers) if sane else Failure.NEW_BAD_ANSWER)
+            self._start(message)
             return
         if message["type"] != "http.response.body":
             raise ValueError(f"unexpected ASGI message {message['type']!r}")
-        if body := message.get("body", b""):
-            self._chunks.append(body)
-            self._held += len(body)
-        if not message.get("more_body", False):
-            self._over = True
-        _wake(self._reader)
-        if self._held > HIGH and not self._over:
-            self._writer = self._loop.create_future()
-            await self._writer
+        if not self.head.done() or self.whole:
+            raise RuntimeError("http.response.body comes after http.response.start, and nothing after the last one")
+        self._take(message.get("body", b""), more=message.get("more_body", False))
+        if self._bodiless:
+            await asyncio.sleep(0)  # nothing holds back one that streams for ever
+        elif self._held > HIGH and not self.whole:
+            self._room.clear()
+            await self._room.wait()
+            self._refuse_after_leaving()
 
-    def end(self, failure: Failure) -> None:
-        """The app is done; what it has not answered is a failure."""
+    def fail(self, failure: Failure) -> None:
+        """What the app has not answered by now is a failure."""
+        self._patience.end()
+        self._upload.close()
         if not self.head.done():
             self.head.set_result(failure)
-        if not self._over:
-            self._over = failure
+        if not self.whole and self._trouble is None:
+            self._trouble = failure
         _wake(self._reader)
 
-    async def read(self) -> AsyncIterator[bytes]:
-        """The body as it comes; BodyCut when the app stopped before its end."""
-        while True:
-            while self._chunks:
-                chunk = self._chunks.popleft()
-                self._held -= len(chunk)
-                yield chunk
-            _wake(self._writer)
-            if isinstance(self._over, Failure):
-                raise BodyCut(self._over)
-            if self._over:
-                return
-            self._reader = self._loop.create_future()
-            await self._reader
+    # the reader's end
 
-    def leave(self) -> bool:
-        """The reader goes; true the first time."""
+    async def read(self) -> AsyncIterator[bytes]:
+        """The body as it comes; BodyCut when the app stopped before its end or made no progress in time."""
+        try:
+            while True:
+                while self._chunks:
+                    chunk = self._chunks.popleft()
+                    self._held -= len(chunk)
+                    yield chunk
+                self._room.set()
+                if isinstance(self._trouble, Failure):
+                    raise BodyCut(self._trouble)
+                if self._trouble is not None:
+                    raise self._trouble
+                if self.whole:
+                    return
+                self._reader = self._loop.create_future()
+                self._patience.begin(self._idle_timeout_s)
+                await self._reader
+                self._patience.end()
+        finally:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """The reader wants no more."""
         if self._left.done():
-            return False
-        self.abandoned = self.abandoned or not self._over
+            return
+        self.abandoned = self.abandoned or not self.whole
         self._left.set_result(None)
-        _wake(self._writer)
-        return True
+        self._patience.end()
+        self._upload.close()
+        self._room.set()
+        if self._task is not None and not self.whole:
+            self._loop.call_later(GRACE_S, self._task.cancel)
+
+    # what happens on the way
+
+    def _give_up(self) -> None:
+        self.fail(Failure.NEW_TIMEOUT)
+        self.let_go()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _break_off(self, error: Exception) -> None:
+        if not self.whole and self._trouble is None:
+            self._trouble = error
+        if not self.head.done():
+            self.head.set_exception(error)
+        self.let_go()
+        _wake(self._reader)
+
+    def _refuse_after_leaving(self) -> None:
+        if self._left.done():
+            raise OSError("the client has left")  # ASGI HTTP spec 2.4, Disconnected Client
+
+    def _start(self, message: Message) -> None:
+        if self.head.done():
+            raise RuntimeError("http.response.start comes once")
+        status, headers = message["status"], tuple(map(_pair, message.get("headers", ())))
+        lengths = [value for name, value in headers if name.lower() == b"content-length"]
+        if not 200 <= status <= 599:
+            self._refuse("status")
+        elif not all(map(_is_sane, headers)):
+            self._refuse("header")
+        elif len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
+            self._refuse("content-length")
+        else:
+            self._bodiless = self._bodiless or status in (204, 304)
+            self._missing = int(lengths[0]) if lengths and not self._bodiless else None
+            if status == 204:  # RFC 9110 section 8.6
+                headers = tuple(header for header in headers if header[0].lower() != b"content-length")
+            self._patience.end()
+            self.head.set_result((status, headers))
+
+    def _take(self, body: bytes, *, more: bool) -> None:
+        if self._trouble is not None:
+            return  # the reader is about to leave
+        if body and not self._bodiless:
+            if self._missing is not None:
+                self._missing -= len(body)
+                if self._missing < 0:
+                    self._refuse("body longer than its content-length")
+                    return
+            self._chunks.append(bytes(body))
+            self._held += len(body)
+        if not more and self._missing:
+            self._refuse("body shorter than its content-length")
+            return
+        self.whole = not more
+        _wake(self._reader)
+
+    def _refuse(self, why: str) -> None:
+        log("new_bad_answer", level=logging.WARNING, why=why)
+        self.fail(Failure.NEW_BAD_ANSWER)
 
 
 def _pair(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
@@ -121,6 +201,6 @@ def _is_sane(header: tuple[bytes, bytes]) -> bool:
     return _TOKEN.fullmatch(name) is not None and not _LINE_ENDS.search(value)
 
 
-def _wake(waiter: asyncio.Future[None] | None) -> None:
+def _wake(waiter: asyncio.Future[Any] | None) -> None:
     if waiter is not None and not waiter.done():
         waiter.set_result(None)

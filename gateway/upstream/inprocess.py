@@ -2,13 +2,12 @@
 
 The app runs in a task of its own. When the caller lets go of the answer the app is told
 `http.disconnect` and may finish what it has begun, as it would behind any ASGI server; when it misses
-its deadline it is cancelled, which rolls its transaction back.
+its deadline it is cancelled, which rolls its transaction back. Whatever it raises is its own failure.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from email.utils import formatdate
 from typing import Any
@@ -16,47 +15,52 @@ from urllib.parse import unquote
 
 from gateway.failure import Failure
 from gateway.message import OutboundRequest, Response
-from gateway.telemetry import log
-from gateway.upstream.call import Call, Message
+from gateway.upstream.call import GRACE_S, Call
+from gateway.upstream.client_socket import ClientSocket
+from gateway.upstream.crash import tell
+from gateway.upstream.upload import Message
 
 App = Callable[
     [MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]],
     Awaitable[None],
 ]
-GRACE_S = 10.0  # how long an app may go on after its caller has left
 
 
 class InProcess:
-    """Calls an ASGI app as a server would. `state` is the app's lifespan state (ASGI lifespan extension)."""
+    """Calls an ASGI app as a server would. `state` is the app's lifespan state (ASGI lifespan extension).
 
-    def __init__(self, app: App, *, state: MutableMapping[str, Any] | None = None) -> None:
+    `idle_timeout_s` is how long, in seconds, it may pause within an answer that somebody waits for.
+    """
+
+    def __init__(
+        self, app: App, *, state: MutableMapping[str, Any] | None = None, idle_timeout_s: float = 300.0
+    ) -> None:
         self._app = app
         self._state = state or {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._idle_timeout_s = idle_timeout_s
+        self._running: dict[asyncio.Task[None], Call] = {}
 
     async def send(self, request: OutboundRequest, *, timeout_s: float) -> Response | Failure:
         """Run the app until its answer's head; the rest of the body comes as it is read."""
-        call = Call(request)
+        call = Call(request, idle_timeout_s=self._idle_timeout_s)
         task = asyncio.create_task(self._run(call, self._scope(request)))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = call
+        task.add_done_callback(self._running.pop)
+        call.begin(task, timeout_s=timeout_s)
         try:
-            async with asyncio.timeout(timeout_s):
-                head = await call.head
-        except TimeoutError:
-            task.cancel()
-            return Failure.NEW_TIMEOUT
+            head = await call.head
         except BaseException:  # the caller was cancelled, or its own body broke off
-            self._let_go(call, task)
+            call.let_go()
             raise
         if isinstance(head, Failure):
+            call.let_go()
             return head
         status, headers = head
         if not any(name.lower() == b"date" for name, _ in headers):  # RFC 9110 section 6.6.1: whoever serves dates
             headers = (*headers, (b"date", formatdate(usegmt=True).encode("ascii")))
 
         async def close() -> None:
-            self._let_go(call, task)
+            call.let_go()
 
         return Response(status, headers, call.read(), close)
 
@@ -66,45 +70,42 @@ class InProcess:
         request: OutboundRequest,
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
-    ) -> None:
-        """Hand a client's WebSocket to the app, as a server would."""
+    ) -> Failure | None:
+        """Hand a client's WebSocket to the app, as a server would; a failure when the handshake has no answer yet."""
         own = self._scope(request)
-        connected = False
-
-        async def receive_once_more() -> Message:
-            nonlocal connected
-            if connected:
-                return await receive()
-            connected = True
-            return {"type": "websocket.connect"}
-
         own.update({name: scope[name] for name in ("type", "scheme", "subprotocols") if name in scope})
         own["extensions"] = {**(scope.get("extensions") or {}), **own["extensions"]}
-        await self._app(own, receive_once_more, send)
-
-    def _let_go(self, call: Call, task: asyncio.Task[None]) -> None:
-        """Tell the app that its caller left, and end it when it does not stop by itself."""
-        if call.leave() and not task.done():
-            asyncio.get_running_loop().call_later(GRACE_S, task.cancel)
+        socket = ClientSocket(receive, send)
+        try:
+            await self._app(own, socket.receive, socket.send)
+        except BaseException as bug:  # the border to other people's code, as in `_run`
+            if _is_cancelled():
+                raise
+            if not socket.lost:
+                tell(bug)
+            await socket.break_off()
+        return None if socket.answered else Failure.NEW_CRASHED
 
     async def aclose(self) -> None:
-        """Cancel what still runs."""
-        for task in list(self._running):
+        """Let the work behind whole answers end, for a while, then cancel what still runs."""
+        whole = [task for task, call in self._running.items() if call.whole]
+        if whole:
+            await asyncio.wait(whole, timeout=GRACE_S)
+        for task, call in list(self._running.items()):
+            call.let_go()
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        if self._running:  # an app may swallow its cancellation; it must not hold up the shutdown
+            await asyncio.wait(list(self._running), timeout=GRACE_S)
 
     async def _run(self, call: Call, scope: MutableMapping[str, Any]) -> None:
         try:
             await self._app(scope, call.receive, call.send)
-        except asyncio.CancelledError:
-            call.end(Failure.NEW_TIMEOUT)
-            raise
-        except Exception as bug:  # noqa: BLE001 - the border to other people's code: whatever it raises is its failure
+        except BaseException as bug:  # noqa: BLE001 - the border to other people's code: whatever it raises is its
+            # failure; SystemExit and KeyboardInterrupt would end the loop from within a task, and a cancellation
+            # that was not ours has no reader to tell (ours has told the reader before)
             if not call.abandoned:
-                log("new_side_raised", level=logging.ERROR, bug=bug)
-            call.end(Failure.NEW_CRASHED)
-        else:
-            call.end(Failure.NEW_CRASHED)
+                tell(bug)
+        call.fail(Failure.NEW_CRASHED)
 
     def _scope(self, request: OutboundRequest) -> MutableMapping[str, Any]:
         path, _, query = request.target.partition(b"?")
@@ -124,3 +125,9 @@ class InProcess:
             "state": dict(self._state),
             "extensions": {"strangler.run": {"commit": request.commit}},
         }
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody has cancelled the task this runs in; an app may also raise CancelledError by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.failure import Failure
 from gateway.message import BodyCut, ClientGone, OutboundRequest, Response
-from gateway.upstream import inprocess
+from gateway.upstream import call
 from gateway.upstream.inprocess import App, InProcess
 from gateway.upstream.lifespan import StartupFailed, lifespan
 
@@ -113,7 +113,7 @@ async def test_an_app_is_told_that_its_reader_left() -> None:
 
 async def test_an_app_that_ignores_its_reader_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """An app may finish what it has begun, but not for ever."""
-    monkeypatch.setattr(inprocess, "GRACE_S", 0.05)
+    monkeypatch.setattr(call, "GRACE_S", 0.05)
     ended = asyncio.Event()
 
     async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
