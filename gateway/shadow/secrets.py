@@ -1,0 +1,83 @@
+"""Which names stand over a secret, and what looks like one wherever it stands. Pure.
+
+Too much is taken rather than too little: what is hidden by mistake can be looked up at its source.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from binascii import Error
+from itertools import pairwise
+from typing import Final
+from urllib.parse import unquote_plus
+
+SHOWN: Final = "(hidden)"
+
+# a name is secret when one of its words is one of these
+_WORDS: Final = re.compile(
+    r"(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|jwt|o?auth|authorization|bearer|cookie|session|sid|credential"
+    r"|sig(?:nature)?|pin|t?otp|cvv|cvc|[cx]srf|nonce|assertion|apikey)s?"
+)
+# or when it is written together, in one case, with one of these in it
+_WITHIN: Final = re.compile(
+    r"password|passwd|passphrase|secret|token|apikey|accesskey|privatekey|credential|authorization"
+    r"|sessionid|(?<!s)sessid|auth(?:code|header|key|data)|otpcode"
+)
+# or when it is a key or code of a kind that opens something, unlike a key order or a lot code
+_OPENS: Final = re.compile(
+    r"(?:api|access|private|signing|encryption|service|anon|master|client|account|ssh) keys?"
+    r"|(?:verification|reset|recovery|backup|confirmation|activation|security|login|mfa|sms|invite|magic) codes?"
+)
+_IN_QUERIES: Final = frozenset({"code", "key", "ticket", "samlresponse"})  # OAuth, Google, CAS, SAML
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+_JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,4}")  # one that starts also matches: linear
+_BEARER: Final = re.compile(r"\b(bearer|digest|negotiate|apikey)(\s+|%20|\+)(?!realm=)[^\s,;\"'<>&]+", re.IGNORECASE)
+_BASIC: Final = re.compile(r"\b(basic)(\s+|%20|\+)([A-Za-z0-9+/=_-]{4,4096})", re.IGNORECASE)
+_USER: Final = re.compile(r"//[^\s/?#@\"'<>]{1,200}@")
+
+
+def is_secret(name: str) -> bool:
+    """Whether a field, header or parameter of this name holds a secret, whatever its spelling and escaping."""
+    plain = unescaped(name)
+    words = [word.lower() for word in _WORD.findall(plain)]
+    return (
+        any(map(_WORDS.fullmatch, words))
+        or any(_OPENS.fullmatch(" ".join(two)) for two in pairwise(words))
+        or _WITHIN.search(re.sub(r"[^a-z]", "", plain.lower())) is not None
+    )
+
+
+def is_secret_in_query(name: str) -> bool:
+    """As `is_secret`, where `code` and `key` by themselves are credentials."""
+    return is_secret(name) or unescaped(name).lower().rpartition("/")[2] in _IN_QUERIES
+
+
+def unescaped(text: str) -> str:
+    """A text without its percent-encoding, however many times it was applied, within reason."""
+    for _ in range(3):
+        plain = unquote_plus(text)
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
+def without_credentials(text: str) -> str:
+    """The text without what is a credential by its own form: JWTs, Authorization values, users in URLs."""
+    text = _JWT.sub(SHOWN, text)
+    text = _BEARER.sub(rf"\1\2{SHOWN}", text)
+    text = _BASIC.sub(_basic, text)
+    return _USER.sub(f"//{SHOWN}@", text)
+
+
+def _basic(found: re.Match[str]) -> str:
+    """`Basic` before user and password in base64 (RFC 7617), and not before any other word."""
+    scheme, space, credentials = found.groups()
+    whole = credentials.rstrip("=")[: len(credentials) // 4 * 4]
+    try:
+        hide = len(credentials) >= 16 or b":" in b64decode(whole + "=" * (-len(whole) % 4), altchars=b"-_")
+    except Error:
+        hide = False
+    return f"{scheme}{space}{SHOWN}" if hide else found.group()
