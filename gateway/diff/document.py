@@ -15,8 +15,8 @@ from typing import NoReturn
 from gateway.diff.value import Value
 
 MAX_BODY = 8 * 1024 * 1024  # bytes, after the content coding is undone
-MAX_VALUES = 250_000  # counted by commas and brackets before anything is built
-MAX_DIGITS = 10_000  # of one number
+MAX_VALUES = 100_000  # counted by commas and brackets before anything is built
+MAX_DIGITS = 1_000  # of one number
 MAX_RATIO = 100  # decoded to encoded, from MAX_SMALL bytes on
 MAX_SMALL = 1024 * 1024
 _INT_DIGITS = 300  # longer integers become Decimals, whose digits cost linear time only

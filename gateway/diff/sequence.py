@@ -18,8 +18,8 @@ from gateway.diff.value import Value, same_within
 
 Pair = tuple[int | None, int | None]  # index on the control's side, on the candidate's; None: nothing there
 
-MAX_CELLS = 250_000  # of all tables of one comparison; beyond it elements are paired by anchors and position
-MAX_LOOKS = 500_000  # values looked at for equal beginnings and ends
+MAX_CELLS = 100_000  # of all tables of one comparison; beyond it elements are paired by anchors and position
+MAX_LOOKS = 200_000  # values looked at for equal beginnings and ends
 _GAP = 10  # the cost of an insertion or a removal, and the most a replacement costs
 _PAIRED, _ADDED, _REMOVED = range(3)  # the ways through a table
 _LIKE = 5  # a replacement at most this dear is the same thing changed

@@ -56,8 +56,8 @@ def test_a_difference_within_the_depth_is_found_and_one_below_is_not_comparable(
     [
         (list(range(50_000)), list(range(50_000, 0, -1))),
         ([{"a": at} for at in range(10_000)], [{"b": -at} for at in range(11_000)]),
-        ([[at] * 2 for at in range(30_000)], [[at] * 3 for at in range(30_000)]),
-        ([{f"k{key}": at for key in range(400)} for at in range(300)], [{f"k{key}": key} for key in range(300)]),
+        ([[at] * 2 for at in range(20_000)], [[at] * 3 for at in range(20_000)]),
+        ([{f"k{key}": at for key in range(200)} for at in range(300)], [{f"k{key}": key} for key in range(300)]),
         ([nested([at, at], 90) for at in range(200)], [nested([at, -at], 90) for at in range(200)]),
     ],
     ids=["reversed", "nothing alike", "many small", "wide rows", "deep rows"],
