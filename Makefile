@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONDONTWRITEBYTECODE # compiling everything anew would double each start
 
-.PHONY: help env demo demo-reset check format lint types layers test lock clean
+.PHONY: help env demo demo-reset check format lint types layers test bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,11 +40,15 @@ layers: .venv/.synced
 test: env
 	$(BIN)/pytest $(ARGS)
 
+bench: .venv/.synced ## the gateway beside other proxies, about 5 minutes (ARGS="--micro", "--loads get-64 --rounds 1")
+	@$(BIN)/python -m tests.bench $(ARGS)
+
 lock: .tools/bin/uv ## make requirements.lock and the npm locks anew
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml \
 	  --all-extras --group dev -o requirements.lock --upgrade -q
 	cd legacy && npm install --package-lock-only --omit-lockfile-registry-resolved
 	cd tests/frontend && npm install --package-lock-only --omit-lockfile-registry-resolved
+	cd tests/bench/peers && npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean: ## remove what was installed, keep the demo's data
 	rm -rf .venv .tools legacy/node_modules tests/frontend/node_modules

@@ -80,7 +80,7 @@ class _Process:
                 parts.push_async_callback(_end, asyncio.create_task(self._follow_contracts(folder)))
             gateway = await self._gateway(parts)
             servers = [self._admin_server(), data_server(gateway, drain_s=self.settings.drain_s)]
-            with _stop_on_signals(servers):
+            with _stop_on_signals(servers, self.live):
                 self._greet()
                 settings = self.settings
                 log("gateway_ready", listen=settings.listen, admin=settings.admin, legacy=settings.legacy)
@@ -164,17 +164,18 @@ class _Process:
     def _admin_server(self) -> uvicorn.Server:
         database, has_new = self.database, self.settings.new is not None
         service = AdminService(database.flags, self.live, database.evidence, has_new=has_new)
-        host, _ = split_address(self.settings.admin)
-        app = build_admin(service=service, tokens=database.tokens, live=self.live, allowed_hosts=[host])
+        hosts = [split_address(self.settings.admin)[0], *self.settings.admin_hosts]
+        app = build_admin(service=service, tokens=database.tokens, live=self.live, allowed_hosts=hosts)
         return QuietServer(quiet_config(app, ws="none", timeout_graceful_shutdown=2))
 
 
 @contextmanager
-def _stop_on_signals(servers: list[uvicorn.Server]) -> Iterator[None]:
+def _stop_on_signals(servers: list[uvicorn.Server], live: Live) -> Iterator[None]:
     """The first signal drains both planes, the second ends them at once."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
+        live.draining = True
         for server in servers:
             server.force_exit = server.should_exit
             server.should_exit = True

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import YamlConfigSettingsSource as YamlSource
+from yaml import YAMLError
 
 FILE = Path("strangler.yaml")
 
@@ -56,6 +57,10 @@ def _networks(value: object) -> object:
     return value
 
 
+def _names(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
 Origin = Annotated[str, AfterValidator(_origin)]
 Address = Annotated[str, AfterValidator(_address)]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -78,6 +83,9 @@ class Settings(BaseSettings):
     )
     listen: Address = Field(default="127.0.0.1:8080", description="Data plane: where the frontend connects.")
     admin: Address = Field(default="127.0.0.1:9901", description="Admin plane: API for people and programs.")
+    admin_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
+        default=(), description="Names the admin plane may be asked by, beside loopback and its own address."
+    )
     database_url: str | None = Field(
         default=None,
         description="PostgreSQL for flags and evidence; an embedded one in the state folder if unset.",
@@ -153,6 +161,11 @@ def read_settings(**options: Any) -> Settings | list[str]:
         return Settings(**given)
     except ValidationError as error:
         return [_sentence(item["loc"], item["msg"], item["type"]) for item in error.errors()]
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        return [f"{FILE}{f':{mark.line + 1}' if mark else ''}: this is not YAML"]
+    except (OSError, ValueError, TypeError) as error:  # a folder, no text, a list where keys belong
+        return [f"{FILE} cannot be read: {type(error).__name__}"]
 
 
 def _sentence(where: tuple[int | str, ...], message: str, kind: str) -> str:

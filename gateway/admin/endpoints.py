@@ -78,20 +78,22 @@ class RouteEndpoints:
         wanted = page(request)
         if isinstance(wanted, Response):
             return wanted
-        found = await self._service.mismatches(request.path_params["key"], limit=wanted[0])
-        return (
-            unknown_route() if found is None else JSONResponse({"mismatches": [finding_json(each) for each in found]})
-        )
+        key = request.path_params["key"]
+        found = await self._service.mismatches(key, limit=wanted[0])
+        if found is None:
+            return unknown_route()
+        verdicts = await self._service.verdicts(key)
+        return JSONResponse({"verdicts": verdicts, "mismatches": [finding_json(each) for each in found]})
 
     async def healthz(self, _request: Request) -> Response:
         return JSONResponse({"alive": True})
 
     async def readyz(self, _request: Request) -> Response:
-        """200 as soon as this process serves; how old its flags are is in the body.
+        """200 while this process takes requests, 503 while it drains; how old its flags are is in the body.
 
         Without any flags everything goes to legacy (acceptance 21): that is service, not an outage.
         """
-        return JSONResponse(live_json(self._live))
+        return JSONResponse(live_json(self._live), 503 if self._live.draining else 200)
 
 
 class TokenEndpoints:

@@ -126,7 +126,7 @@ def live_json(live: Live) -> Json:
     """What this process acts on, and since when it may be out of date."""
     plan = live.plan
     return {
-        "ready": True,
+        "ready": not live.draining,
         "fresh": live.fresh,
         "source": plan.source,
         "why_stale": live.why_stale,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.db.accept import put_in_force
 from gateway.db.evidence import EvidenceStore, StoredFinding
 from gateway.db.flags import FlagChange, FlagStore, LostRace, Unchanged
+from gateway.diff.verdict import Outcome
 from gateway.rollout.flag import Change, Flag, Flipped, Refused
 from gateway.rollout.plan import Live
 from gateway.rollout.stage import Stage
@@ -79,6 +80,10 @@ class AdminService:
         if key not in self._live.plan.table.routes:
             return None
         return await self._flags.history(key, limit, before)
+
+    async def verdicts(self, key: str) -> Mapping[Outcome, int]:
+        """How often each outcome was seen of a route; a route nobody compared has none."""
+        return await self._evidence.summary(key)
 
     async def mismatches(self, key: str, *, limit: int) -> Sequence[StoredFinding] | None:
         """Where the two sides of a route were seen to differ, newest first."""

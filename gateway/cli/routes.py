@@ -33,7 +33,7 @@ _Share = Annotated[
     typer.Option(metavar="SHARE", help="Callers on the new side in canary: 5%, 0.01%, or 500 (1/10,000)."),
 ]
 _Sample = Annotated[str | None, typer.Option(metavar="SHARE", help="Requests that are compared: 10%, or 1000.")]
-_Force = Annotated[bool, typer.Option("--force", help="Skip a stage or overrule the gate; needs --reason.")]
+_Force = Annotated[bool, typer.Option("--force", help="Skip a stage; needs --reason.")]
 _Version = Annotated[int | None, typer.Option(metavar="N", min=0, help="Flip only if the flag is at this version.")]
 
 
@@ -92,7 +92,7 @@ def flip(
 ) -> Answer:
     """Move a route to a stage, and say what it was before.
 
-    Forward goes one stage at a time and through the gate; back is always allowed. A change that somebody
+    Forward goes one stage at a time; back is always allowed. A change that somebody
     else makes at the same moment is never overwritten.
     """
     from gateway.cli.admin_client import Refusal
@@ -143,7 +143,7 @@ def mismatches(route: Route, limit: Limit = 100, admin_url: AdminUrl = None, tok
 
     with admin(admin_url, token) as client:
         data = client.get("routes", route, "mismatches", limit=limit).data
-    return Answer(data, findings_text(route, data["mismatches"]))
+    return Answer(data, findings_text(route, data["mismatches"], data["verdicts"]))
 
 
 def _share(text: str | None, option: str) -> int | None:

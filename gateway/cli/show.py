@@ -15,6 +15,7 @@ from gateway.cli.findings import Group, grouped, rule_for
 from gateway.cli.output import plain
 from gateway.cli.share import WHOLE, show_share
 
+_OUTCOMES = ("matched", "allowed", "mismatched", "noise", "not_comparable")
 _RULE_LIVES = timedelta(days=180)  # long enough to settle it, short enough to be asked again
 _VALUE = 500  # characters shown of a value; --json has what was kept
 
@@ -51,19 +52,29 @@ def history_table(route: str, changes: Sequence[Mapping[str, Any]]) -> Renderabl
     return table
 
 
-def findings_text(route: str, findings: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Each difference with both values, then the rules that would allow them."""
+def findings_text(route: str, findings: Sequence[Mapping[str, Any]], verdicts: Mapping[str, int]) -> RenderableType:
+    """How much was compared, each difference with both values, then the rules that would allow them."""
+    compared = verdicts_text(route, verdicts)
     if not findings:
-        return f"no mismatch is known of {route}"
+        return compared
     groups = grouped(findings)
     unreadable = [finding for finding in findings if not finding["mismatches"]]
-    parts: list[RenderableType] = [_group(group) for group in groups]
+    parts: list[RenderableType] = [compared, "", *(_group(group) for group in groups)]
     if unreadable:
         newest = unreadable[0]
         parts.append(Text(f"not comparable, {len(unreadable)} times: {plain(newest['reason'])}\n{_request(newest)}\n"))
     if groups:
         parts.append(_how_to_allow(route, groups))
     return Stack(*parts)
+
+
+def verdicts_text(route: str, verdicts: Mapping[str, int]) -> str:
+    """How many answers of a route were compared, and with what outcome."""
+    total = sum(verdicts.values())
+    if not total:
+        return f"nothing of {route} has been compared; in stage shadow its reads are"
+    parts = [f"{verdicts[outcome]} {outcome.replace('_', ' ')}" for outcome in _OUTCOMES if verdicts.get(outcome)]
+    return f"{route}: {total} compared, {', '.join(parts)}"
 
 
 def moment(text: str) -> str:

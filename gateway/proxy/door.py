@@ -72,7 +72,7 @@ class Door(HttpToolsProtocol):
         super().connection_made(transport)
         self._gone: asyncio.Future[None] = self.loop.create_future()
         self._shut = self._feeding = self._in_head = False
-        self._head_bytes = 0
+        self._head_bytes = self._field_bytes = 0
         self._refused: Failure | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._held: list[tuple[RequestResponseCycle, ASGI3Application]] = []
@@ -124,7 +124,7 @@ class Door(HttpToolsProtocol):
         """The first byte of a request."""
         super().on_message_begin()
         self._in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._field_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
@@ -135,7 +135,8 @@ class Door(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head, or a trailer."""
         super().on_header(name, value)
-        if len(self.headers) > HEAD_FIELDS:
+        self._field_bytes += len(name) + len(value) + 4
+        if len(self.headers) > HEAD_FIELDS or self._field_bytes > HEAD_BYTES:
             self._refuse(Failure.HEAD_TOO_LARGE)
 
     def on_headers_complete(self) -> None:

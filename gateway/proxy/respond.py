@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Final
 
 from gateway.failure import Failure
 from gateway.message import BodyCut, Headers, Request, Response, Side
 from gateway.proxy.hop import without_hop_by_hop
 from gateway.proxy.receive import Send
+
+OURS: Final = b"x-strangler-"  # nobody but the gateway says who answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,8 @@ async def write(send: Send, outcome: Response | Failure, request: Request, *, si
     """Send an answer. `side` None leaves x-strangler-side out."""
     if isinstance(outcome, Failure):
         return await _write_failure(send, outcome, request, begun=begun)
-    headers = (*without_hop_by_hop(outcome.headers), *_added(outcome.headers, request, side))
+    kept = [header for header in without_hop_by_hop(outcome.headers) if not header[0].lower().startswith(OURS)]
+    headers = (*kept, *_added(outcome.headers, request, side))
     count, first_byte_ms = 0, 0.0
     try:
         await send({"type": "http.response.start", "status": outcome.status, "headers": headers})

@@ -36,12 +36,13 @@ class Live:
     """The one place that holds the current plan of this process.
 
     `fresh` is false while the database cannot be asked: the plan is then the last good one, and
-    `/readyz` says so. `why_stale` is a short sentence for people.
+    `/readyz` says so. `why_stale` is a short sentence for people. `draining` is true once it takes no more.
     """
 
     plan: Plan
     fresh: bool = False
     why_stale: str = field(default="the database has not been asked yet")
+    draining: bool = False
 
     def reroute(self, table: RouteTable) -> None:
         """Put another table in force; the flags stay as they are."""

@@ -184,7 +184,8 @@ class Call:
             self._refuse("body shorter than its content-length")
             return
         self.whole = not more
-        _wake(self._reader)
+        if self.whole or not self._bodiless:  # what is dropped is no progress
+            _wake(self._reader)
 
     def _refuse(self, why: str) -> None:
         log("new_bad_answer", level=logging.WARNING, why=why)

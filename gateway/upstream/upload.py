@@ -31,6 +31,7 @@ class Upload:
             if self._over:
                 return None
             if self._body is None or isinstance(self._body, bytes):
+                await asyncio.sleep(0)  # starlette's is_disconnected() cancels at the first await, and drops the rest
                 self._over = True
                 return _request(self._body or b"", more=False)
             if self._pulling is None:

@@ -33,7 +33,7 @@ def demo(
         float, typer.Option(metavar="N", min=0, max=200, help="Play the frontend at N requests a second.")
     ] = 0.0,
     listen: Annotated[str, typer.Option(metavar=_WHERE, help="Where the frontend connects.")] = "127.0.0.1:8080",
-    admin: Annotated[str, typer.Option(metavar=_WHERE, help="Admin API and console.")] = "127.0.0.1:9901",
+    admin: Annotated[str, typer.Option(metavar=_WHERE, help="Admin API.")] = "127.0.0.1:9901",
     legacy_port: Annotated[
         int, typer.Option(metavar="PORT", min=0, max=65_535, help="The legacy app's port; 0 is any, here as above.")
     ] = 3001,

@@ -39,9 +39,9 @@ def finding(*mismatches: dict[str, Any], request: str = "r1", reason: str = "", 
     }
 
 
-def shown(findings: list[dict[str, Any]]) -> str:
+def shown(findings: list[dict[str, Any]], verdicts: dict[str, int] | None = None) -> str:
     """The text on a terminal of 80 columns."""
-    return rendered(findings_text("lots.list", findings), io.StringIO())
+    return rendered(findings_text("lots.list", findings, verdicts or {}), io.StringIO())
 
 
 def test_same_difference_is_told_once_with_its_newest_values() -> None:
@@ -120,8 +120,9 @@ def test_what_could_not_be_compared_is_told() -> None:
 
 
 def test_no_finding_is_said() -> None:
-    """An empty list is a sentence."""
-    assert "no mismatch is known of lots.list" in shown([])
+    """Nothing compared and nothing different are two sentences."""
+    assert "nothing of lots.list has been compared" in shown([])
+    assert "lots.list: 7 compared, 5 matched, 2 allowed" in shown([], {"allowed": 2, "matched": 5})
 
 
 @pytest.mark.parametrize(

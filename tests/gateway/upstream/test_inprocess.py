@@ -1,37 +1,16 @@
 """An ASGI app in this process is called as a server would call it: streaming, told of a client that leaves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
 
 import pytest
 
 from gateway.failure import Failure
-from gateway.message import BodyCut, ClientGone, OutboundRequest, Response
+from gateway.message import BodyCut, ClientGone
 from gateway.upstream import call
-from gateway.upstream.inprocess import App, InProcess
-from gateway.upstream.lifespan import StartupFailed, lifespan
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-START = {"type": "http.response.start", "status": 200, "headers": [(b"x", b"1")]}
-
-
-def request(body: AsyncIterator[bytes] | bytes | None = None) -> OutboundRequest:
-    """A request to the app."""
-    return OutboundRequest("POST", b"/a%2Fb?c=%20", ((b"host", b"x"),), body, "http", "10.0.0.1")
-
-
-async def answered(app: App, body: AsyncIterator[bytes] | bytes | None = None) -> Response:
-    """The app's answer, which must be one."""
-    answer = await InProcess(app).send(request(body), timeout_s=2)
-    assert isinstance(answer, Response)
-    return answer
-
-
-async def read(response: Response) -> bytes:
-    """The whole body."""
-    return b"".join([chunk async for chunk in response.body])
+from gateway.upstream.inprocess import InProcess
+from tests.gateway.upstream.asking import START, Receive, Send, answered, read, request
 
 
 async def test_the_scope_says_what_was_asked() -> None:
@@ -196,43 +175,3 @@ async def test_a_client_that_breaks_off_its_upload_is_not_the_apps_fault() -> No
     with pytest.raises(ClientGone):
         await InProcess(app).send(request(upload()), timeout_s=1)
     assert told == ["http.request", "http.disconnect"]
-
-
-async def test_the_lifespan_gives_its_state() -> None:
-    """Start-up and shutdown run once, and what start-up keeps reaches every request."""
-    events: list[str] = []
-
-    async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        while scope["type"] == "lifespan":
-            message = await receive()
-            events.append(message["type"])
-            scope["state"]["db"] = "pool"
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
-
-    async with lifespan(app) as state:
-        assert state == {"db": "pool"}
-    assert events == ["lifespan.startup", "lifespan.shutdown"]
-
-
-async def test_an_app_without_a_lifespan_is_fine() -> None:
-    """An app that refuses the lifespan scope is started all the same."""
-
-    async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        assert scope["type"] == "http"
-
-    async with lifespan(app) as state:
-        assert state == {}
-
-
-async def test_a_failed_startup_is_told() -> None:
-    """An app that cannot start says why."""
-
-    async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        await receive()
-        await send({"type": "lifespan.startup.failed", "message": "no database"})
-
-    with pytest.raises(StartupFailed, match="no database"):
-        async with lifespan(app):
-            raise AssertionError("must not run")
