@@ -129,6 +129,9 @@ async def test_ready_says_fresh_or_why_not(plane: Plane) -> None:
     stale = await plane.ask("GET", "/readyz", role="nobody")
     assert (stale.status_code, stale.json()["fresh"], stale.json()["source"]) == (200, False, "snapshot")
     assert stale.json()["why_stale"] == "the database cannot be reached"
+    plane.live.draining = True
+    assert (await plane.ask("GET", "/readyz", role="nobody")).status_code == 503
+    plane.live.draining = False
     plane.live.replace({}, Source.DEFAULT)
     nothing = await plane.ask("GET", "/readyz", role="nobody")
     assert (nothing.status_code, nothing.json()["source"], nothing.json()["fresh"]) == (200, "default", False)

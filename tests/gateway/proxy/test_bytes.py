@@ -70,6 +70,14 @@ async def test_answer_headers_keep_order_and_duplicates() -> None:
     assert reply.body == b"ok"
 
 
+async def test_a_side_cannot_say_who_answered() -> None:
+    """The gateway's own header comes from the gateway alone."""
+    raw = b"HTTP/1.1 200 OK\r\nX-Strangler-Side: new\r\nContent-Length: 2\r\n\r\nok"
+    async with upstream(always(raw)) as legacy, gateway(legacy.url) as served:
+        reply = await ask(served.port, get("/"))
+    assert reply.values(b"x-strangler-side") == [b"legacy"]
+
+
 async def test_hop_by_hop_headers_of_the_client_stay_here() -> None:
     """Connection, what it names, TE, Upgrade and the like are not legacy's business."""
     head = get(

@@ -1,0 +1,83 @@
+"""Settings come in one order, and a wrong one is a sentence that names the option, the variable and the file."""
+
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import Settings, read_settings, split_address
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read no file and no variable but the test's own."""
+    monkeypatch.chdir(tmp_path)
+
+
+def read(**options: object) -> Settings:
+    """Settings that must be right."""
+    found = read_settings(**options)
+    assert isinstance(found, Settings), found
+    return found
+
+
+def wrong(**options: object) -> list[str]:
+    """The sentences about settings that must be wrong."""
+    found = read_settings(**options)
+    assert isinstance(found, list)
+    return found
+
+
+def test_an_option_wins_over_a_variable_and_that_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Option, variable, file, default."""
+    Path("strangler.yaml").write_text("legacy: http://file:1\nlisten: 127.0.0.1:1\ntimeout_s: 7\n")
+    monkeypatch.setenv("STRANGLER_LISTEN", "127.0.0.1:2")
+    monkeypatch.setenv("STRANGLER_LEGACY", "http://variable:1")
+    settings = read(legacy="http://option:1")
+    assert (settings.legacy, settings.listen, settings.timeout_s) == ("http://option:1", "127.0.0.1:2", 7.0)
+    assert settings.admin == "127.0.0.1:9901"
+
+
+@pytest.mark.parametrize(
+    "legacy",
+    ["nope", "ftp://x", "http://", "http://x:0", "http://x:99999", "http://u:p@x", "http://x/api", "http://x?a"],
+)
+def test_a_legacy_that_is_no_origin_is_told(legacy: str) -> None:
+    """Only scheme, host and port make an origin; the sentence names all three ways to set it."""
+    (sentence,) = wrong(legacy=legacy)
+    assert "--legacy" in sentence
+    assert "STRANGLER_LEGACY" in sentence
+    assert "strangler.yaml" in sentence
+
+
+@pytest.mark.parametrize("new", ["a b", "module", "module:", ":build", "mod-ule:build", "ftp://x"])
+def test_a_new_side_that_is_neither_url_nor_factory_is_told(new: str) -> None:
+    """The new side is a URL or module:factory."""
+    assert "new" in wrong(legacy="http://x", new=new)[0]
+
+
+@pytest.mark.parametrize("content", ["legacy: [\n", "- a\n- b\n", "\x00", "legacy: &a [*a]\n"])
+def test_a_broken_file_is_a_sentence(content: str) -> None:
+    """What is not YAML, or no keys and values, is told with the file's name."""
+    Path("strangler.yaml").write_text(content)
+    assert "strangler.yaml" in wrong()[0]
+
+
+def test_an_unknown_key_is_told() -> None:
+    """A typing error in the file is not silently ignored."""
+    Path("strangler.yaml").write_text("legacy: http://x\ntimeout: 5\n")
+    assert wrong() == ["timeout is not a setting"]
+
+
+def test_lists_are_read_from_one_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks and names may be given with commas between them."""
+    monkeypatch.setenv("STRANGLER_TRUSTED_PROXIES", "10.0.0.0/8, ::1/128")
+    settings = read(legacy="http://x", admin_hosts="gateway.internal, 10.0.0.5")
+    assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+    assert settings.admin_hosts == ("gateway.internal", "10.0.0.5")
+
+
+def test_an_address_splits_into_host_and_port() -> None:
+    """An IPv6 host loses its brackets."""
+    assert split_address("[::1]:8080") == ("::1", 8080)
+    assert split_address("0.0.0.0:80") == ("0.0.0.0", 80)
