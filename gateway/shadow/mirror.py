@@ -112,7 +112,8 @@ class Mirror:
         """Stop the workers; what is queued is dropped, what was found is stored if that goes quickly."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_S)
         self._comparer.shutdown(wait=False, cancel_futures=True)
         try:
             async with asyncio.timeout(CLOSE_S):

@@ -1,0 +1,304 @@
+"""The mirror is bounded in jobs, bytes and time, and never in the way of whoever offers, closes or serves."""
+
+import asyncio
+import gzip
+import io
+import json
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import psutil
+import pytest
+
+from gateway.diff.rules import Circumstances, Difference, Rule, Rules
+from gateway.diff.verdict import Outcome
+from gateway.message import Headers, Observation, OutboundRequest, Side
+from gateway.shadow import mirror as mirror_module
+from gateway.shadow.finding import Finding
+from gateway.shadow.mirror import Job, Mirror
+from gateway.telemetry import JsonLines, counters
+from gateway.upstream.http import HttpTransport
+from gateway.upstream.inprocess import App, InProcess
+from tests.gateway.proxy.harness import Kept, Received, until, upstream
+
+JSON: Headers = ((b"content-type", b"application/json"),)
+MB = 1_000_000
+
+
+@pytest.fixture(autouse=True)
+def counted() -> Iterator[Mapping[str, int]]:
+    """The counters, from zero."""
+    counters.clear()
+    yield counters
+    counters.clear()
+
+
+def job(body: bytes = b'{"a":1}', *, headers: Headers = JSON, sent: bytes | None = None, target: bytes = b"/a") -> Job:
+    """What legacy answered to a request, and the copy of it."""
+    copy = OutboundRequest("GET", target, (), sent, "http", "::1", commit=False)
+    return Job("lots.list", "abc-1", "shadow", 1, Observation(Side.LEGACY, 200, headers, body, 1.0), copy)
+
+
+def answering(body: bytes, headers: Headers = JSON) -> App:
+    """A new side that always answers the same."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+async def hang(scope: Any, receive: Any, send: Any) -> None:
+    """A new side that never answers."""
+    await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def mirror(
+    new: App | HttpTransport,
+    *,
+    sink: Any = None,
+    rules: Callable[[str], Rules] = lambda route: Rules(),
+    queue: int = 1_000,
+    timeout_s: float = 10.0,
+    cap: int = 2 * MB,
+    held_bytes: int = 32 * MB,
+) -> AsyncIterator[tuple[Mirror, list[Finding]]]:
+    """A running mirror before a new side, and what it found."""
+    kept = Kept()
+    transport = new if isinstance(new, HttpTransport) else InProcess(new)
+    this = Mirror(
+        {Side.NEW: transport},
+        rules,
+        sink or kept,
+        queue=queue,
+        concurrency=2,
+        timeout_s=timeout_s,
+        cap=cap,
+        held_bytes=held_bytes,
+    )
+    this.start()
+    try:
+        yield this, kept.findings
+    finally:
+        async with asyncio.timeout(20):
+            await this.aclose()
+            await transport.aclose()
+
+
+class Watched(Rules):
+    """Rules that remember the threads they are asked in."""
+
+    threads: list[str] = []  # noqa: RUF012 - a dataclass with slots has no room for one of its own
+
+    def judge(self, difference: Difference, at: Circumstances) -> tuple[Rule | None, Rule | None]:
+        self.threads.append(threading.current_thread().name)
+        return super().judge(difference, at)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+async def test_clients_do_not_wait_while_a_small_answer_is_compared(packed: bool) -> None:
+    """Whatever differs is compared in the mirror's own thread, small or packed: neither says what it costs."""
+    headers = (*JSON, (b"content-encoding", b"gzip")) if packed else JSON
+    mine, theirs = (json.dumps([at] * 90_000).encode() if packed else b"[%d]" % at for at in (1, 2))
+    if packed:
+        mine, theirs = gzip.compress(mine), gzip.compress(theirs)
+    Watched.threads.clear()
+    async with mirror(answering(theirs, headers), rules=lambda route: Watched()) as (shadow, found):
+        assert shadow.offer(job(mine, headers=headers))
+        await until(lambda: bool(found))
+    assert found[0].verdict.outcome is Outcome.MISMATCHED
+    assert {name.partition("_")[0] for name in Watched.threads} == {"compare"}
+    assert not any(thread.name.startswith("asyncio") for thread in threading.enumerate())
+
+
+async def test_waiting_copies_of_large_answers_do_not_fill_the_memory(counted: Mapping[str, int]) -> None:
+    """150 answers of 1 MB before a new side that hangs: what is beyond the cap is dropped and counted, at once."""
+    process = psutil.Process()
+    async with mirror(hang, held_bytes=10 * MB) as (shadow, _):
+        before = process.memory_info().rss
+        taken = sum([shadow.offer(job(b"%03d" % number + b"x" * MB)) for number in range(150)])
+        assert taken == 9
+        assert process.memory_info().rss - before < 50 * MB
+    assert counted["shadow_dropped.bytes"] == 141
+    assert counted["shadow_dropped.queue_full"] == 0
+
+
+async def test_bodies_of_requests_and_heads_count_as_well() -> None:
+    """A job holds the copy of the request, too."""
+    async with mirror(hang, held_bytes=MB) as (shadow, _):
+        assert not shadow.offer(job(sent=b"x" * MB))
+        assert not shadow.offer(job(headers=((b"x", b"x" * MB),)))
+        assert not shadow.offer(job(target=b"/" * MB))
+        assert shadow.offer(job())
+
+
+async def test_what_a_compared_copy_held_is_free_again() -> None:
+    """One after another, far more passes through than may be held at once; a bug frees its bytes, too."""
+
+    def rules(route: str) -> Rules:
+        if len(offered) % 2:
+            raise RuntimeError("a bug")
+        return Rules()
+
+    offered: list[None] = []
+    big = job(b"x" * MB)
+    async with mirror(answering(b"{}"), rules=rules, held_bytes=MB + 10_000) as (shadow, _):
+        for _ in range(10):
+            await until(lambda: shadow.offer(big))
+            offered.append(None)
+
+
+async def test_findings_that_wait_for_a_store_are_bounded(counted: Mapping[str, int]) -> None:
+    """A store that is slower than the traffic costs evidence, not memory."""
+    mine, theirs = (json.dumps([f"{side}{at}" * 20 for at in range(300)]).encode() for side in "ab")
+    async with mirror(answering(theirs), sink=Stuck(), held_bytes=80_000) as (shadow, _):
+        for _ in range(10):
+            assert shadow.offer(job(mine))
+            await until(lambda: counted["shadow_verdict.mismatched"] == counted["shadow_offered"])
+    assert counted["evidence_dropped.bytes"] > 0
+
+
+class Stuck:
+    """A store that does not come back."""
+
+    async def store(self, findings: Sequence[Finding]) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_store_that_hangs_is_left_after_a_while(
+    counted: Mapping[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next findings get their chance."""
+    monkeypatch.setattr(mirror_module, "STORE_S", 0.1)
+    async with mirror(answering(b"{}"), sink=Stuck()) as (shadow, _):
+        shadow.offer(job())
+        await until(lambda: counted["evidence_dropped.store_slow"] == 1)
+
+
+@pytest.mark.parametrize("stuck", ["new side", "store", "comparison"])
+async def test_closing_never_hangs(stuck: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever does not come back is left behind."""
+    monkeypatch.setattr(mirror_module, "CLOSE_S", 0.2)
+    release = threading.Event()
+
+    class Slow(Rules):
+        def judge(self, difference: Difference, at: Circumstances) -> tuple[Rule | None, Rule | None]:
+            release.wait(20)
+            return super().judge(difference, at)
+
+    new = hang if stuck == "new side" else answering(b'{"a":2}')
+    rules = Slow() if stuck == "comparison" else Rules()
+    try:
+        async with mirror(new, sink=Stuck() if stuck == "store" else None, rules=lambda route: rules) as (shadow, _):
+            for _ in range(20):
+                shadow.offer(job())
+            await asyncio.sleep(0.2)
+            async with asyncio.timeout(10):
+                await shadow.aclose()
+    finally:
+        release.set()
+
+
+async def test_what_was_found_before_closing_is_stored() -> None:
+    """Also what came within the last moment, before the store was asked."""
+    async with mirror(answering(b"{}")) as (shadow, found):
+        for _ in range(5):
+            shadow.offer(job())
+        await until(lambda: counters["shadow_verdict.mismatched"] == 5)
+        assert found == []
+    assert len(found) == 5
+
+
+async def test_a_log_line_of_the_mirror_names_the_request_and_no_data() -> None:
+    """The id is the shadowed request's; of a bug its place is told, not its text."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger("strangler")
+    logger.addHandler(handler)
+
+    def rules(route: str) -> Rules:
+        raise RuntimeError("password=s3cret")
+
+    try:
+        async with mirror(answering(b"{}"), rules=rules) as (shadow, _):
+            for name in ("abc-1", "abc-2"):
+                shadow.offer(replace(job(), request_id=name))
+            await until(lambda: written.getvalue().count("\n") == 2)
+    finally:
+        logger.removeHandler(handler)
+    assert "s3cret" not in written.getvalue()
+    assert sorted(json.loads(line)["request_id"] for line in written.getvalue().splitlines()) == ["abc-1", "abc-2"]
+    assert "RuntimeError" in written.getvalue()
+
+
+async def endless(scope: Any, receive: Any, send: Any) -> None:
+    """An app that sends for ever."""
+    await send({"type": "http.response.start", "status": 200, "headers": JSON})
+    while True:
+        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        await asyncio.sleep(0.01)
+
+
+async def huge(scope: Any, receive: Any, send: Any) -> None:
+    """An app that sends 100 MB."""
+    await send({"type": "http.response.start", "status": 200, "headers": JSON})
+    for _ in range(1_000):
+        await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def silent(scope: Any, receive: Any, send: Any) -> None:
+    """An app that begins an answer and forgets it."""
+    await send({"type": "http.response.start", "status": 200, "headers": JSON})
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("new", "reason"), [(endless, "new_timeout"), (silent, "new_timeout"), (hang, "new_timeout"), (huge, "was cut")]
+)
+async def test_a_copy_ends_when_its_app_does_not(new: App, reason: str) -> None:
+    """An app in this process that streams, hangs or sends 100 MB costs its time limit and its cap, no more."""
+    before = psutil.Process().memory_info().rss
+    async with mirror(new, timeout_s=0.5, cap=100_000) as (shadow, found):
+        for _ in range(4):
+            shadow.offer(job())
+        await until(lambda: len(found) == 4)
+        assert psutil.Process().memory_info().rss - before < 50 * MB
+    assert all(reason in finding.verdict.reason for finding in found)
+
+
+@pytest.mark.parametrize("how", ["endless", "huge", "reset", "silent", "no answer"])
+async def test_a_copy_ends_when_its_origin_does_not(how: str) -> None:
+    """The same over HTTP; the origin's connection is let go of, and nothing stays busy."""
+
+    async def answer(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if how == "no answer":
+            await reader.read()
+        size = 100 * MB if how == "huge" else 10**12
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % size)
+        await writer.drain()
+        if how == "reset":
+            writer.transport.abort()
+        while how in ("endless", "huge"):
+            writer.write(b"x" * (MB if how == "huge" else 1))
+            await writer.drain()
+            await asyncio.sleep(0 if how == "huge" else 0.01)
+        await reader.read()
+
+    before = psutil.Process().memory_info().rss
+    async with upstream(answer) as origin:
+        new = HttpTransport(origin.url, side=Side.NEW, max_connections=2)
+        async with mirror(new, timeout_s=0.5, cap=100_000) as (shadow, found):
+            for _ in range(6):
+                shadow.offer(job())
+            await until(lambda: len(found) == 6)
+            assert psutil.Process().memory_info().rss - before < 50 * MB
+    wanted = {"huge": "was cut", "reset": "new_reset"}.get(how, "new_timeout")
+    assert all(wanted in finding.verdict.reason for finding in found)
