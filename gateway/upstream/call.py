@@ -170,8 +170,6 @@ class Call:
             self.head.set_result((status, headers))
 
     def _take(self, body: bytes, *, more: bool) -> None:
-        if self._trouble is not None:
-            return  # the reader is about to leave
         if body and not self._bodiless:
             if self._missing is not None:
                 self._missing -= len(body)
@@ -190,6 +188,7 @@ class Call:
     def _refuse(self, why: str) -> None:
         log("new_bad_answer", level=logging.WARNING, why=why)
         self.fail(Failure.NEW_BAD_ANSWER)
+        self.let_go()
 
 
 def _pair(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
