@@ -118,7 +118,9 @@ class _Process:
         front, behind = self._transports(origins), self._transports(origins)
         if self.new_app is not None:
             state = await parts.enter_async_context(lifespan(self.new_app))
-            front[Side.NEW] = behind[Side.NEW] = InProcess(self.new_app, state=state)
+            front[Side.NEW] = behind[Side.NEW] = InProcess(
+                self.new_app, state=state, idle_timeout_s=settings.idle_timeout_s
+            )
         for transport in {*front.values(), *behind.values()}:
             parts.push_async_callback(transport.aclose)
         mirror = Mirror(

@@ -8,9 +8,10 @@ its deadline it is cancelled, which rolls its transaction back. Whatever it rais
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from email.utils import formatdate
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote
 
 from gateway.failure import Failure
@@ -24,6 +25,7 @@ App = Callable[
     [MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]],
     Awaitable[None],
 ]
+_ENCODED_SLASH: Final = re.compile("%2f", re.IGNORECASE)
 
 
 class InProcess:
@@ -115,7 +117,7 @@ class InProcess:
             "http_version": "1.1",
             "method": request.method,
             "scheme": request.scheme,
-            "path": unquote(path.decode("latin-1")),
+            "path": _decoded(path),
             "raw_path": path,
             "query_string": query,
             "root_path": "",
@@ -131,3 +133,12 @@ def _is_cancelled() -> bool:
     """Whether somebody has cancelled the task this runs in; an app may also raise CancelledError by itself."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def _decoded(path: bytes) -> str:
+    """The path as ASGI wants it, decoded, but for encoded slashes.
+
+    A `%2F` that became a slash would be another path than the one the route was found by: the app could
+    answer from a route that nobody has flipped.
+    """
+    return "%2F".join(unquote(part) for part in _ENCODED_SLASH.split(path.decode("latin-1")))
