@@ -128,6 +128,7 @@ class _Process:
             self._rules,
             self.database.evidence,
             queue=settings.shadow_queue,
+            held_bytes=settings.shadow_bytes,
             concurrency=settings.shadow_concurrency,
             timeout_s=settings.shadow_timeout_s,
             cap=settings.capture_bytes,
@@ -158,6 +159,7 @@ class _Process:
                 side=side,
                 connect_timeout_s=self.settings.connect_timeout_s,
                 idle_timeout_s=self.settings.idle_timeout_s,
+                body_idle_timeout_s=self.settings.upload_timeout_s,
                 max_connections=self.settings.max_connections,
             )
             for side, origin in origins.items()

@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     idle_timeout_s: float = Field(
         default=300.0, gt=0, le=86_400, description="Seconds a side may pause within an answer's body."
     )
+    upload_timeout_s: float = Field(
+        default=60.0, gt=0, le=86_400, description="Seconds a client may pause within its request's body."
+    )
     drain_s: float = Field(
         default=10.0,
         ge=0,
@@ -121,6 +124,9 @@ class Settings(BaseSettings):
         ge=1,
         le=1_000_000,
         description="Copies waiting for comparison at most; more are dropped.",
+    )
+    shadow_bytes: int = Field(
+        default=33_554_432, ge=1_048_576, description="Bytes that copies waiting or under way hold at most."
     )
     shadow_concurrency: int = Field(default=8, ge=1, le=1_000, description="Copies under way at once.")
     shadow_timeout_s: float = Field(default=10.0, gt=0, le=600, description="Seconds a copy may take in all.")

@@ -39,7 +39,8 @@ async def observe(
 async def _read(answer: Response, cap: int) -> tuple[bytes, bool]:
     body = bytearray()
     async for chunk in answer.body:
+        if len(body) + len(chunk) > cap:
+            body += chunk[: cap - len(body)]
+            return bytes(body), True
         body += chunk
-        if len(body) > cap:
-            return bytes(body[:cap]), True
     return bytes(body), False
