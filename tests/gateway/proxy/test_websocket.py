@@ -1,20 +1,24 @@
 """A WebSocket passes through the gateway as if it were not there."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from gateway.rollout.flag import Flag
-from gateway.rollout.stage import Stage
-from tests.gateway.proxy.harness import OK, always, gateway, route, upstream
+from tests.gateway.proxy.harness import gateway, until
+
+HANDSHAKE = (
+    b"GET %b HTTP/1.1\r\nHost: shop.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 
 
 @asynccontextmanager
@@ -92,25 +96,6 @@ async def test_legacy_down_is_a_plain_502(free_port: int) -> None:
     assert b"legacy_unreachable" in (refused.value.response.body or b"")
 
 
-async def test_a_new_side_that_speaks_websockets_answers() -> None:
-    """On stage new the handshake belongs to the app in this process."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        assert (await receive())["type"] == "websocket.connect"
-        await send({"type": "websocket.accept"})
-        message = await receive()
-        await send({"type": "websocket.send", "text": message["text"] + " from new"})
-        await send({"type": "websocket.close", "code": 1000})
-
-    feed = route("feed", "GET /feed")
-    flag = Flag("feed", stage=Stage.RETIRED)
-    async with upstream(always(OK)) as legacy, gateway(legacy.url, routes=[feed], flags=[flag], new=app) as served:
-        async with connect(f"ws://127.0.0.1:{served.port}/feed", proxy=None) as socket:
-            await socket.send("hello")
-            assert await socket.recv() == "hello from new"
-    assert legacy.received == []
-
-
 async def test_a_client_that_vanishes_closes_legacys_socket() -> None:
     """When the client's connection dies, legacy's end is closed, too."""
     gone = asyncio.Event()
@@ -126,3 +111,111 @@ async def test_a_client_that_vanishes_closes_legacys_socket() -> None:
             socket.transport.abort()
             async with asyncio.timeout(5):
                 await gone.wait()
+
+
+async def test_clients_that_leave_during_the_handshake_leave_no_socket_behind(caplog: pytest.LogCaptureFixture) -> None:
+    """Legacy's end is closed although the client never heard of it, and nobody calls it an error."""
+    left = asyncio.Event()
+    asked: list[ServerConnection] = []
+    closed: list[ServerConnection] = []
+
+    async def wait(socket: ServerConnection, request: Request) -> None:
+        asked.append(socket)
+        await left.wait()
+
+    async def handle(socket: ServerConnection) -> None:
+        await socket.wait_closed()
+        closed.append(socket)
+
+    async with serve(handle, "127.0.0.1", 0, process_request=wait) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with gateway(f"http://127.0.0.1:{port}") as served:
+            writers = []
+            for _ in range(10):
+                _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+                writer.write(HANDSHAKE % b"/ws")
+                writers.append(writer)
+            await until(lambda: len(asked) == 10)
+            for writer in writers:
+                writer.transport.abort()
+            await asyncio.sleep(0.2)  # the gateway sees them leave
+            left.set()
+            await until(lambda: len(closed) == 10)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize(("host", "seen"), [("Shop.Test:80", "Shop.Test:80"), ("a/admin?x=", None), ("u:p@evil", None)])
+async def test_a_host_cannot_choose_what_legacy_is_asked(host: str, seen: str | None) -> None:
+    """A Host is passed on as it came or refused; it never becomes a path, a query or credentials."""
+    async with echo() as (url, asked), gateway(url) as served:
+        raw = (HANDSHAKE % b"/no").replace(b"shop.test", host.encode())
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(raw)
+        status = (await reader.readline()).split()[1]
+        writer.close()
+    assert status == (b"400" if seen is None else b"403")
+    assert [(one.path, one.headers["Host"]) for one in asked] == ([] if seen is None else [("/no", seen)])
+
+
+async def test_what_legacy_sent_before_it_closed_arrives() -> None:
+    """A client that is sending when legacy closes still gets every message, then the code."""
+
+    async def handle(socket: ServerConnection) -> None:
+        reading = asyncio.create_task(listen(socket))
+        for number in range(200):
+            await socket.send(str(number) * 500)
+        await socket.close(1000, "enough")
+        await reading
+
+    async def listen(socket: ServerConnection) -> None:
+        async for _ in socket:
+            pass
+
+    async def talk(socket: Connection) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                await socket.send("more")
+                await asyncio.sleep(0)
+
+    async with serve(handle, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with gateway(f"http://127.0.0.1:{port}") as served:
+            async with connect(f"ws://127.0.0.1:{served.port}/", proxy=None) as socket:
+                talking = asyncio.create_task(talk(socket))
+                got = [message async for message in socket]
+                await talking
+    assert got == [str(number) * 500 for number in range(200)]
+    assert (socket.close_code, socket.close_reason) == (1000, "enough")
+
+
+@pytest.mark.parametrize("slow", ["client", "legacy"])
+async def test_a_slow_reader_does_not_fill_the_gateway(slow: str) -> None:
+    """Whoever sends to an end that does not read is stopped after what sockets hold, in both directions."""
+    stopped = asyncio.Event()
+
+    async def fill(socket: Connection) -> None:
+        for _ in range(2_000):  # 128 MiB
+            try:
+                await asyncio.wait_for(socket.send(b"x" * 65_536), 1)
+            except TimeoutError:
+                stopped.set()
+                return
+
+    async def handle(socket: ServerConnection) -> None:
+        if slow == "client":
+            await fill(socket)
+        await left.wait()
+
+    left = asyncio.Event()
+    async with serve(handle, "127.0.0.1", 0, max_queue=1, close_timeout=0.1) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with gateway(f"http://127.0.0.1:{port}") as served:
+            socket = await connect(
+                f"ws://127.0.0.1:{served.port}/", proxy=None, max_queue=1, close_timeout=0.1, ping_interval=None
+            )
+            if slow == "legacy":
+                await fill(socket)
+            async with asyncio.timeout(60):
+                await stopped.wait()
+            left.set()
+            socket.transport.abort()

@@ -1,0 +1,76 @@
+"""A WebSocket on stage new belongs to the app in this process, and its failures are answers."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from gateway.rollout.flag import Flag
+from gateway.rollout.stage import Stage
+from tests.gateway.proxy.harness import OK, always, gateway, route, upstream
+
+
+async def test_a_new_side_that_speaks_websockets_answers() -> None:
+    """On stage new the handshake belongs to the app in this process."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "websocket.connect"
+        await send({"type": "websocket.accept"})
+        message = await receive()
+        await send({"type": "websocket.send", "text": message["text"] + " from new"})
+        await send({"type": "websocket.close", "code": 1000})
+
+    feed = route("feed", "GET /feed")
+    flag = Flag("feed", stage=Stage.RETIRED)
+    async with upstream(always(OK)) as legacy, gateway(legacy.url, routes=[feed], flags=[flag], new=app) as served:
+        async with connect(f"ws://127.0.0.1:{served.port}/feed", proxy=None) as socket:
+            await socket.send("hello")
+            assert await socket.recv() == "hello from new"
+    assert legacy.received == []
+
+
+async def test_a_route_on_new_without_a_new_side_is_a_plain_502() -> None:
+    """A WebSocket gets the same answer as a request would: its new side is missing."""
+    feed, flag = route("feed", "GET /feed"), Flag("feed", stage=Stage.RETIRED)
+    async with upstream(always(OK)) as legacy, gateway(legacy.url, routes=[feed], flags=[flag]) as served:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"ws://127.0.0.1:{served.port}/feed", proxy=None)
+    assert refused.value.response.status_code == 502
+    assert b"new_missing" in (refused.value.response.body or b"")
+    assert legacy.received == []
+
+
+@pytest.mark.parametrize("ending", [SystemExit(3), RuntimeError("s3cret"), asyncio.CancelledError(), None], ids=repr)
+async def test_a_new_side_that_fails_before_the_handshake_is_a_plain_502(ending: BaseException | None) -> None:
+    """Raising and returning without a word are an answer with a code, and the gateway lives."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if ending is not None:
+            raise ending
+
+    feed, flag = route("feed", "GET /feed"), Flag("feed", stage=Stage.RETIRED)
+    async with upstream(always(OK)) as legacy, gateway(legacy.url, routes=[feed], flags=[flag], new=app) as served:
+        for _ in range(2):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(f"ws://127.0.0.1:{served.port}/feed", proxy=None)
+            assert refused.value.response.status_code == 502
+            assert b"new_crashed" in (refused.value.response.body or b"")
+
+
+async def test_a_new_side_that_fails_later_closes_with_1011(caplog: pytest.LogCaptureFixture) -> None:
+    """An open socket is closed as an internal error, and what was raised is not in the log."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        raise RuntimeError("s3cret")
+
+    feed, flag = route("feed", "GET /feed"), Flag("feed", stage=Stage.RETIRED)
+    async with upstream(always(OK)) as legacy, gateway(legacy.url, routes=[feed], flags=[flag], new=app) as served:
+        async with connect(f"ws://127.0.0.1:{served.port}/feed", proxy=None) as socket:
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1011
+    assert "s3cret" not in caplog.text
