@@ -17,7 +17,7 @@ from tests.bench import micro, needs
 from tests.bench.fronts import PEERS
 from tests.bench.loads import ALL, LOADS, USUAL, Load
 from tests.bench.process import NotStarted
-from tests.bench.report import silences, tables
+from tests.bench.report import doubts, tables
 from tests.bench.session import ROUTES, Findings, Session, Shape
 
 MAX_S = 3_600
@@ -68,7 +68,7 @@ def _loads(options: argparse.Namespace) -> int:
             findings.told.append(f"the loads with Express behind are left out: {missing['node']}")
     print(f"{_circumstances(sorted(programs))} {options.rounds} rounds of {options.seconds} s.\n")
     print("\n".join(tables(findings.measured)))
-    print("\n".join(f"- {sentence}." for sentence in [*findings.told, *silences(findings.measured)]))
+    print("\n".join(f"- {sentence}." for sentence in [*findings.told, *doubts(findings.measured)]))
     return 0
 
 

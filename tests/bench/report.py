@@ -65,8 +65,12 @@ def _memory(measured: Sequence[Measured]) -> str:
     return "### Memory: PSS, the most that was seen after a load\n\n" + markdown(head, rows)
 
 
-def silences(measured: Sequence[Measured]) -> Iterator[str]:
-    """A sentence for each front that gave no answer at all in some slice."""
+def doubts(measured: Sequence[Measured]) -> Iterator[str]:
+    """Sentences on slices that others disturbed, and on fronts that gave no answer at all in some slice."""
+    slices = [taken for one in measured for taken in one.slices]
+    disturbed = sum(not taken.undisturbed for taken in slices)
+    if disturbed:
+        yield f"other programs or tenants had a part of the cores in {disturbed} of {len(slices)} slices"
     for one in measured:
         silent = sum(not taken.per_s for taken in one.slices)
         if silent:
