@@ -17,6 +17,7 @@ from gateway.proxy.app import Gateway
 from gateway.proxy.door import HEAD_BYTES, Door
 from gateway.settings import split_address
 
+BACKLOG: Final = 2048
 KEEPALIVE_S: Final = 75  # as nginx; an idle client connection costs little, a new one costs a round trip
 WEBSOCKET_MESSAGE: Final = 64 * 1024 * 1024  # bytes
 
@@ -54,12 +55,16 @@ class QuietServer(uvicorn.Server):
 
 
 def bind(address: str) -> socket.socket:
-    """A TCP socket bound to HOST:PORT, not yet listening; OSError when the address is taken or not ours."""
+    """A TCP socket that listens on HOST:PORT; OSError when the address is taken or not ours.
+
+    It listens at once: two sockets that are only bound may share an address, and one would get the other's callers.
+    """
     host, port = split_address(address)
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
+        sock.listen(BACKLOG)
     except OSError:
         sock.close()
         raise
@@ -73,7 +78,7 @@ def quiet_config(app: Any, **more: Any) -> uvicorn.Config:
         lifespan="off",
         access_log=False,
         log_config=None,
-        backlog=2048,
+        backlog=BACKLOG,
         proxy_headers=False,
         server_header=False,
         date_header=False,
