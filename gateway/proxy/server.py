@@ -7,14 +7,16 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 import websockets.http11
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request as HandshakeRequest
 
 from gateway.proxy.app import Gateway
 from gateway.proxy.door import HEAD_BYTES, Door
+from gateway.proxy.receive import TARGET_EXTENSION
 from gateway.settings import split_address
 
 BACKLOG: Final = 2048
@@ -27,7 +29,13 @@ websockets.http11.MAX_LINE_LENGTH = HEAD_BYTES
 
 
 class Socket(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol, whose end cannot keep the other connections from theirs."""
+    """uvicorn's WebSocket protocol: it keeps the target as sent, and its end keeps no other connection from theirs."""
+
+    def handle_connect(self, event: HandshakeRequest) -> None:
+        """A handshake has come; the app starts after this returns, unless it was refused."""
+        super().handle_connect(event)
+        if not self.handshake_complete:
+            cast(dict[str, Any], self.scope["extensions"])[TARGET_EXTENSION] = event.path.encode("latin-1")
 
     def shutdown(self) -> None:
         """Say goodbye (1012), or just hang up where there never was a handshake."""
