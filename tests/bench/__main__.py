@@ -32,8 +32,8 @@ def main() -> int:
     except NotStarted as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("stopped; nothing of it runs any more", file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        print(f"stopped by {stopped}; nothing of it runs any more", file=sys.stderr)
         return 130
 
 
@@ -92,10 +92,10 @@ def _circumstances(programs: Sequence[str]) -> str:
 def _ends_on_signals() -> Iterator[None]:
     """Every way of being ended, and taking too long, leaves through the code that stops the children."""
 
-    def leave(_number: int, _frame: FrameType | None) -> None:
+    def leave(number: int, _frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
             signal.signal(each, signal.SIG_IGN)  # stopping is not interrupted
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(signal.Signals(number).name)
 
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(each, leave)
