@@ -17,9 +17,10 @@ from gateway.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from .fixtures import FAST, TEMPORARY, Mortal
 
 USE = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from gateway.db.embedded import EmbeddedPostgres
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
 server = EmbeddedPostgres(Path(sys.argv[1]))
 print(server.start(), flush=True)
 if sys.argv[2] == "stay":
