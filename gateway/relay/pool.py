@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections import deque
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 from gateway.relay.connection import Connection
@@ -32,7 +33,7 @@ class Pool:
         self._max = max_connections
         self._connect_timeout_s = connect_timeout_s
         self._loop = asyncio.get_running_loop()
-        self._idle: deque[tuple[Connection, float]] = deque()  # the longest idle first
+        self._idle: dict[Connection, float] = {}  # and until when it is kept; the longest idle first
         self._busy: set[Connection] = set()
         self._connecting = 0
         self._line: deque[asyncio.Future[None]] = deque()
@@ -43,15 +44,24 @@ class Pool:
         """A connection to send one request on; give it back with `give_back` whatever happened on it."""
         deadline = self._loop.time() + self._connect_timeout_s
         while not self._closed:
-            while self._idle:
-                connection, _ = self._idle.pop()
-                if not connection.transport.is_closing():
-                    return self._hand_out(connection)
+            connection = self.pick()
+            if connection is not None:
+                return connection
             if self._has_room():
                 return await self._connect(deadline)
             if not await self._stand_in_line(deadline):
                 return Trouble.BUSY
         return Trouble.UNREACHABLE
+
+    def pick(self) -> Connection | None:
+        """The warmest idle connection, at once or not at all; give it back like one that was taken."""
+        idle = self._idle
+        while idle:  # and while there is one, the clock ticks
+            connection, _ = idle.popitem()
+            if not connection.transport.is_closing():
+                self._busy.add(connection)
+                return connection
+        return None
 
     def give_back(self, connection: Connection) -> None:
         """The exchange is over: keep the connection if it may be used again, close it if not."""
@@ -60,7 +70,7 @@ class Pool:
         self._busy.discard(connection)
         if connection.reusable and not self._closed:
             connection.rest()
-            self._idle.append((connection, self._loop.time() + IDLE_S))
+            self._idle[connection] = self._loop.time() + IDLE_S
         else:
             connection.rest()
             connection.transport.abort()
@@ -71,7 +81,7 @@ class Pool:
         self._closed = True
         if self._ticking is not None:
             self._ticking.cancel()
-        for connection in [*self._busy, *(connection for connection, _ in self._idle)]:
+        for connection in [*self._busy, *self._idle]:
             connection.fail(Trouble.RESET)
         for _ in range(len(self._line)):
             self._call_next()  # to be told that it is closed
@@ -125,7 +135,7 @@ class Pool:
             self._busy.discard(connection)
             self._call_next_if_room()
         else:
-            self._idle = deque(pair for pair in self._idle if pair[0] is not connection)
+            self._idle.pop(connection, None)
 
     def _call_next(self) -> None:
         while self._line:
@@ -148,6 +158,7 @@ class Pool:
             trouble = connection.overdue(now)
             if trouble is not None:
                 connection.fail(trouble)
-        while self._idle and self._idle[0][1] < now:
-            self._idle.popleft()[0].transport.close()
+        for connection in list(takewhile(lambda kept: self._idle[kept] < now, self._idle)):
+            del self._idle[connection]
+            connection.transport.close()
         self._ticking = self._loop.call_later(TICK_S, self._tick) if self._busy or self._idle else None

@@ -81,6 +81,25 @@ async def test_the_line_has_a_deadline() -> None:
         await pool.aclose()
 
 
+async def test_an_idle_connection_is_picked_at_once_the_warmest_first() -> None:
+    """Without waiting one gets the connection that was given back last, and none when none is idle."""
+    async with upstream(always(OK)) as origin:
+        pool = pool_to(origin.port)
+        assert pool.pick() is None
+        answers = [await exchange(pool, GET, timeout_s=2, idle_s=2) for _ in range(3)]
+        for answer in answers:
+            assert isinstance(answer, Answer)
+            assert b"".join([chunk async for chunk in answer.body()]) == b"ok"
+        warm = [pool.pick(), pool.pick(), pool.pick()]
+        assert pool.pick() is None
+        assert len(set(warm)) == 3
+        cold, *_ = warm
+        assert cold is not None
+        pool.give_back(cold)
+        assert pool.pick() is cold
+        await pool.aclose()
+
+
 async def test_a_cancelled_caller_frees_its_place() -> None:
     """Cancelling callers, waiting or served, never loses a connection's place."""
     gate, open_now = asyncio.Event(), [0]
