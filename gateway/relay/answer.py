@@ -1,8 +1,8 @@
-"""Reads one answer out of an origin's bytes. Pure: no socket, no clock, no waiting.
+"""Reads one answer after the other out of an origin's bytes. Pure: no socket, no clock, no waiting.
 
 The rules it keeps (RFC 9112):
 - An answer without framing ends where the connection ends (`eof`); one with framing that ends early is cut.
-- 1xx answers are passed over (101 was never asked for); trailers are read and dropped.
+- 100 says that the origin wants the body; other 1xx answers are kept for the client (101 was never asked for).
 - Bytes after the end, a second answer, two framings, a transfer coding other than chunked: the connection
   is not to be used again, and what is not yet answered becomes a bad answer.
 """
@@ -17,6 +17,7 @@ import httptools
 from gateway.relay.trouble import Trouble
 
 Header = tuple[bytes, bytes]
+Interim = tuple[int, bytes, list[Header]]  # status, reason phrase, headers of a 1xx answer
 
 HEAD_LIMIT: Final = 128 * 1024  # bytes of an answer's head, all 1xx included; httptools itself has no limit
 REST_LIMIT: Final = 128 * 1024  # bytes in a row that are no body: chunk extensions, trailers; the parser buffers them
@@ -24,25 +25,38 @@ RAW_FROM: Final = 128 * 1024  # a sized body above this passes the parser by, ch
 
 
 class AnswerReader:
-    """Feed it until `complete` or `trouble`; take body from `chunks` as it comes.
+    """Feed it until `complete` or `trouble`; take body from `chunks` as it comes; `begin` before the next answer.
 
-    `status` is 0 until the final answer's head is whole. `keep` is true when the connection may be used again
-    as far as the answer is concerned. `head_only`: the answer has no body whatever it says (HEAD).
+    `status` is 0 until the final answer's head is whole; `trailers` are whole when the answer is. `keep` is true
+    when the connection may be used again as far as the answer is concerned. `head_only`: the answer has no body
+    whatever it says (HEAD).
     """
 
     __slots__ = (
-        "_framed", "_head_bytes", "_head_only", "_length", "_parser", "_raw_left", "_rest_bytes",
-        "chunks", "complete", "continued", "headers", "held", "keep", "status", "trouble",
+        "_framed", "_head_bytes", "_head_only", "_length", "_parser", "_raw_left", "_rest_bytes", "chunks",
+        "complete", "continued", "headers", "held", "interim", "keep", "reason", "status", "trailers", "trouble",
     )  # fmt: skip
 
-    def __init__(self, *, head_only: bool) -> None:
+    def __init__(self, *, head_only: bool = False) -> None:
         self._parser = httptools.HttpResponseParser(self)
+        self._begin(head_only)
+
+    def begin(self, *, head_only: bool) -> None:
+        """Forget the last answer; a connection that is to be kept has left the parser between two messages."""
+        if self._head_only or self._length > RAW_FROM or not self.keep:
+            self._parser = httptools.HttpResponseParser(self)  # it thinks that a body is still to come
+        self._begin(head_only)
+
+    def _begin(self, head_only: bool) -> None:
         self._head_only = head_only
         self._head_bytes = self._raw_left = self._rest_bytes = 0
         self._length = -1
         self._framed = False
         self.status = 0
+        self.reason = b""
         self.headers: list[Header] = []
+        self.trailers: list[Header] = []
+        self.interim: list[Interim] = []
         self.chunks: deque[bytes] = deque()
         self.held = 0  # bytes in `chunks`
         self.complete = self.keep = False
@@ -53,6 +67,11 @@ class AnswerReader:
     def untouched(self) -> bool:
         """Whether nothing of an answer has come."""
         return self._head_bytes == 0
+
+    @property
+    def length(self) -> int:
+        """The Content-Length of the answer, -1 without one."""
+        return self._length
 
     def take(self) -> deque[bytes]:
         """The body that has come since the last call."""
@@ -90,10 +109,10 @@ class AnswerReader:
             self.keep = self._parser.should_keep_alive()
 
     def _parse(self, data: bytes) -> None:
-        if not self.status:
-            self._head_bytes += len(data)
-        else:
+        if self.status:
             self._rest_bytes += len(data)  # on_body takes it back
+        else:
+            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -115,15 +134,21 @@ class AnswerReader:
         if self.complete:
             self.keep = False
 
+    def on_status(self, reason: bytes) -> None:
+        """A part of the reason phrase."""
+        if not self.complete:
+            self.reason += reason
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header of the answer, or a trailer, which nobody has asked for."""
+        """A header of the answer, or a trailer."""
         if self.status:
+            self.trailers.append((name, value))
             return
         self.headers.append((name, value))
-        lowered = name.lower()
-        if lowered == b"content-length":
+        size = len(name)
+        if size == 14 and name.lower() == b"content-length":
             self._length = int(value)
-        elif lowered == b"transfer-encoding":
+        elif size == 17 and name.lower() == b"transfer-encoding":
             if self._framed or value.lower() != b"chunked":
                 self.trouble = Trouble.BAD_ANSWER  # another coding would have to be undone, not passed on
             self._framed = True
@@ -137,15 +162,21 @@ class AnswerReader:
         if two_framings or status == 101 or not 100 <= status <= 599:
             self.trouble = Trouble.BAD_ANSWER
         elif status < 200:
-            self.continued = self.continued or status == 100
-            self.headers.clear()
-            self._framed, self._length = False, -1
+            self._pass_over(status)
         else:
             self.status = status
             self._framed = self._framed or self._length >= 0 or status in (204, 304)
             if self._head_only:
                 self.complete = True
                 self.keep = self._parser.should_keep_alive()
+
+    def _pass_over(self, status: int) -> None:
+        if status == 100:
+            self.continued = True
+        else:
+            self.interim.append((status, self.reason, self.headers))
+        self.headers, self.reason = [], b""
+        self._framed, self._length = False, -1
 
     def on_body(self, body: bytes) -> None:
         """A part of the answer's body."""

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection to an origin: it carries one request at a time, with back-pressure both ways.
+"""One HTTP/1.1 connection to an origin: it carries one request at a time and tells who asked what comes back.
 
 Bytes that arrive while nothing is asked for end it: they must never become the next caller's answer.
 """
@@ -6,10 +6,8 @@ Bytes that arrive while nothing is asked for end it: they must never become the 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.relay.answer import AnswerReader
 from gateway.relay.trouble import Trouble
@@ -18,8 +16,33 @@ HIGH: Final = 256 * 1024  # bytes of an answer held for a slow reader before the
 NEVER: Final = float("inf")
 
 
+class Listener(Protocol):
+    """Who asked: a coroutine that waits (`exchange.py`), or the edge, which acts at once. Nothing here may raise."""
+
+    def heard(self) -> None:
+        """There is news in `connection.answer`: a head, body, the end, trouble."""
+
+    def full(self) -> None:
+        """The origin does not take what is written as fast as it comes."""
+
+    def room(self) -> None:
+        """The origin takes more."""
+
+
+class _Nobody:
+    """Listens while nothing is asked for."""
+
+    def heard(self) -> None:
+        """Nobody waits for it."""
+
+    full = room = heard
+
+
+NOBODY: Final = _Nobody()
+
+
 class Connection(asyncio.Protocol):
-    """Drive it from a pool: `begin`, then `head`, then `more` until empty; `reusable` tells what to do with it then.
+    """Drive it from a pool: `begin`, then listen; `reusable` tells what to do with it then.
 
     Three times of the loop at which the pool fails it: the origin's answer goes on by `answer_by`; until it has
     begun, the origin takes what was written by `taken_by` and the request's own body goes on by `body_by`.
@@ -27,30 +50,28 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answer_waiter", "_continue_waiter", "_drain_waiter", "_loop", "_on_lost", "_paused", "_write_paused",
-        "answer", "answer_by", "asked", "body_by", "sent_whole", "taken_by", "transport", "uses",
+        "_listener", "_on_lost", "_paused", "answer", "answer_by", "asked", "body_by", "sent_whole", "taken_by",
+        "transport", "uses", "write_paused",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[Connection], None]) -> None:
-        self._loop = loop
         self._on_lost = on_lost
-        self._drain_waiter: asyncio.Future[None] | None = None
-        self._answer_waiter: asyncio.Future[None] | None = None
-        self._continue_waiter: asyncio.Future[None] | None = None
-        self._write_paused = self._paused = False
-        self.answer = AnswerReader(head_only=False)
+        self._listener: Listener = NOBODY
+        self.write_paused = self._paused = False
+        self.answer = AnswerReader()
         self.asked = self.sent_whole = False
         self.answer_by = self.taken_by = self.body_by = NEVER
         self.transport: asyncio.Transport
         self.uses = 0
 
-    def begin(self, head: bytes, *, head_only: bool) -> None:
-        """Send a request's head; `head_only` when its answer has no body whatever it says (HEAD)."""
-        self.answer = AnswerReader(head_only=head_only)
+    def begin(self, listener: Listener, data: bytes, *, head_only: bool) -> None:
+        """Send a request's head, with body or without; `head_only` when its answer has none whatever it says (HEAD)."""
+        self._listener = listener
+        self.answer.begin(head_only=head_only)
         self.asked = True
         self.sent_whole = False
         self.uses += 1
-        self.transport.write(head)
+        self.transport.write(data)
 
     @property
     def reusable(self) -> bool:
@@ -58,40 +79,12 @@ class Connection(asyncio.Protocol):
         answer = self.answer
         return answer.complete and answer.keep and self.sent_whole and not self.transport.is_closing()
 
-    async def head(self) -> None:
-        """Wait for the answer's head, or for trouble."""
-        while not self.answer.status and self.answer.trouble is None:
-            await self._news()
-
-    async def more(self) -> deque[bytes]:
-        """Wait for body; empty when it is over or in trouble."""
-        answer = self.answer
-        while not answer.chunks and not answer.complete and answer.trouble is None:
-            self._resume()
-            await self._news()
-        return answer.take()
-
-    async def wanted(self, within_s: float) -> None:
-        """Wait until the origin wants the request's body, has answered without it, or lets the time pass."""
-        answer = self.answer
-        if answer.continued or answer.status or answer.trouble is not None:
-            return
-        self._continue_waiter = self._loop.create_future()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                await self._continue_waiter
-
-    async def drain(self) -> None:
-        """Wait until the origin takes more of the request."""
-        if self._write_paused and not self.transport.is_closing():
-            self._drain_waiter = self._loop.create_future()
-            await self._drain_waiter
-
     def rest(self) -> None:
         """End the exchange; the connection is idle."""
         self.asked = False
+        self._listener = NOBODY
         self.answer_by = self.taken_by = self.body_by = NEVER
-        self._resume()
+        self.resume()
 
     def overdue(self, now: float) -> Trouble | None:
         """Who has kept the others waiting too long, if anybody has."""
@@ -106,20 +99,19 @@ class Connection(asyncio.Protocol):
             self.answer.trouble = trouble
         self.answer.keep = False
         self.transport.abort()
-        self._wake()
+        self._listener.heard()
 
-    async def _news(self) -> None:
-        self._answer_waiter = self._loop.create_future()
-        await self._answer_waiter
+    def pause(self) -> None:
+        """Read no more of the answer for now; the origin is made to wait."""
+        if not self._paused and not self.answer.complete:
+            self._paused = True
+            self.transport.pause_reading()
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Read on."""
         if self._paused:
             self._paused = False
             self.transport.resume_reading()
-
-    def _wake(self) -> None:
-        for waiter in (self._answer_waiter, self._continue_waiter, self._drain_waiter):
-            _call(waiter)
 
     # asyncio.Protocol
 
@@ -131,10 +123,13 @@ class Connection(asyncio.Protocol):
         """The connection is gone; an unfinished answer is cut."""
         if exc is None:
             self.answer.eof()
-        else:
-            self.fail(Trouble.RESET)
-        self._wake()
+        elif not self.answer.complete and self.answer.trouble is None:
+            self.answer.trouble = Trouble.RESET
+        self.answer.keep = False
+        listener = self._listener
         self._on_lost(self)
+        listener.room()
+        listener.heard()
 
     def eof_received(self) -> None:
         """The origin sends no more."""
@@ -142,12 +137,13 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The socket is full."""
-        self._write_paused = True
+        self.write_paused = True
+        self._listener.full()
 
     def resume_writing(self) -> None:
         """The socket takes more."""
-        self._write_paused = False
-        _call(self._drain_waiter)
+        self.write_paused = False
+        self._listener.room()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the answer, or bytes nobody asked for."""
@@ -157,16 +153,6 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
             return
         answer.feed(data)
-        if answer.held > HIGH and not self._paused and not answer.complete:
-            self._paused = True
-            self.transport.pause_reading()
-        if answer.status or answer.trouble is not None:
-            _call(self._answer_waiter)
-            _call(self._continue_waiter)
-        elif answer.continued:
-            _call(self._continue_waiter)
-
-
-def _call(waiter: asyncio.Future[None] | None) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
+        if answer.held > HIGH:
+            self.pause()
+        self._listener.heard()

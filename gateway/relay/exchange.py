@@ -1,9 +1,10 @@
-"""One request and its answer on a pooled connection: when to send again, when to stop sending, when to give up."""
+"""One request and its answer on a pooled connection, for a coroutine: when to send again, to stop, to give up."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,31 +31,112 @@ class Outgoing:
     asks_first: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: until the head once the request is sent, pauses of the origin in a body, pauses of the request's own."""
+
+    timeout_s: float
+    idle_s: float
+    body_idle_s: float
+
+
+class Waiter:
+    """Listens on a connection for a coroutine: each of its waits ends with the next news."""
+
+    __slots__ = ("_drain_waiter", "_loop", "_news_waiters", "connection")
+
+    def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        self.connection = connection
+        self._loop = loop
+        self._news_waiters: list[asyncio.Future[None]] = []  # who sends the body, and who waits for the answer
+        self._drain_waiter: asyncio.Future[None] | None = None
+
+    async def head(self) -> None:
+        """Wait for the answer's head, or for trouble."""
+        answer = self.connection.answer
+        while not answer.status and answer.trouble is None:
+            await self._news()
+
+    async def more(self) -> bool:
+        """Wait for body; false when it is over or in trouble."""
+        answer = self.connection.answer
+        while not answer.chunks and not answer.complete and answer.trouble is None:
+            self.connection.resume()
+            await self._news()
+        return bool(answer.chunks)
+
+    async def wanted(self, within_s: float) -> None:
+        """Wait until the origin wants the request's body, has answered without it, or lets the time pass."""
+        answer = self.connection.answer
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while not (answer.continued or answer.status or answer.trouble is not None):
+                    await self._news()
+
+    async def drain(self) -> None:
+        """Wait until the origin takes more of the request."""
+        if self.connection.write_paused and not self.connection.transport.is_closing():
+            self._drain_waiter = self._loop.create_future()
+            await self._drain_waiter
+
+    async def _news(self) -> None:
+        waiter = self._loop.create_future()
+        self._news_waiters.append(waiter)
+        await waiter
+
+    # Listener
+
+    def heard(self) -> None:
+        """Wake who waits for news."""
+        waiters, self._news_waiters = self._news_waiters, []
+        for waiter in waiters:
+            _wake(waiter)
+
+    def full(self) -> None:
+        """`drain` looks for itself."""
+
+    def room(self) -> None:
+        """Wake who waits for room."""
+        _wake(self._drain_waiter)
+
+
 class Answer:
     """An answer whose head is here. Read `body` to its end, or `close`; either gives the connection back."""
 
-    __slots__ = ("_connection", "_idle_s", "_pool", "_pump", "headers", "status")
+    __slots__ = ("_idle_s", "_pool", "_pump", "_waiter", "headers", "interim", "reason", "status", "trailers")
 
-    def __init__(self, pool: Pool, connection: Connection, pump: asyncio.Task[None] | None, idle_s: float) -> None:
-        self.status = connection.answer.status
-        self.headers = tuple(connection.answer.headers)
+    def __init__(self, pool: Pool, waiter: Waiter, pump: asyncio.Task[None] | None, idle_s: float) -> None:
+        answer = waiter.connection.answer
+        self.status = answer.status
+        self.reason = answer.reason
+        self.headers = tuple(answer.headers)
+        self.interim = answer.interim
+        self.trailers = answer.trailers  # filled by the time the body is read
         self._pool = pool
-        self._connection: Connection | None = connection
+        self._waiter: Waiter | None = waiter
         self._pump = pump
         self._idle_s = idle_s
 
+    def whole(self) -> bytes | None:
+        """The body, when all of it is here already; None when it is still to be read."""
+        if self._waiter is None or not self._waiter.connection.answer.complete:
+            return None
+        body = b"".join(self._waiter.connection.answer.chunks)
+        self.close()
+        return body
+
     async def body(self) -> AsyncIterator[bytes]:
         """The body as it comes; Cut when it ends before its end."""
-        connection = self._connection
-        if connection is None:
+        if self._waiter is None:
             return
+        connection, loop = self._waiter.connection, asyncio.get_running_loop()
         try:
             while True:
-                connection.answer_by = asyncio.get_running_loop().time() + self._idle_s
-                chunks = await connection.more()
-                if not chunks:
+                connection.answer_by = loop.time() + self._idle_s
+                if not await self._waiter.more():
                     break
                 connection.answer_by = NEVER  # from here on the reader is slow, not the origin
+                chunks = connection.answer.take()
                 while chunks:
                     yield chunks.popleft()
             if not connection.answer.complete:
@@ -64,19 +146,10 @@ class Answer:
 
     def close(self) -> None:
         """Let go of the connection; an answer that is not read to its end costs it."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
             _stop(self._pump)
-            self._pool.give_back(connection)
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds: until the head once the request is sent, pauses of the origin in a body, pauses of the request's own."""
-
-    timeout_s: float
-    idle_s: float
-    body_idle_s: float
+            self._pool.give_back(waiter.connection)
 
 
 async def exchange(
@@ -89,7 +162,7 @@ async def exchange(
     """
     patience = Patience(timeout_s, idle_s, idle_s if body_idle_s is None else body_idle_s)
     while True:
-        connection = await pool.take()
+        connection = pool.pick() or await pool.take()
         if isinstance(connection, Trouble):
             return connection
         reused = connection.uses > 0
@@ -101,31 +174,33 @@ async def exchange(
 
 async def _on(pool: Pool, connection: Connection, request: Outgoing, patience: Patience) -> Answer | Trouble:
     pump: asyncio.Task[None] | None = None
+    loop = asyncio.get_running_loop()
+    waiter = Waiter(connection, loop)
     try:
         if request.body is None or isinstance(request.body, bytes):
-            connection.begin(request.head + (request.body or b""), head_only=request.head_only)
+            connection.begin(waiter, request.head + (request.body or b""), head_only=request.head_only)
             connection.sent_whole = True
-            connection.answer_by = asyncio.get_running_loop().time() + patience.timeout_s
-            await connection.head()
+            connection.answer_by = loop.time() + patience.timeout_s
+            await waiter.head()
         else:
-            connection.begin(request.head, head_only=request.head_only)
-            pump = asyncio.ensure_future(_send_body(connection, request, request.body, patience))
-            await _head_or_broken_body(connection, pump)
+            connection.begin(waiter, request.head, head_only=request.head_only)
+            pump = asyncio.ensure_future(_send_body(waiter, request, request.body, patience))
+            await _head_or_broken_body(waiter, pump)
     except BaseException:  # the caller was cancelled, or its body broke off
         _stop(pump)
         connection.fail(Trouble.RESET)
         pool.give_back(connection)
         raise
     if connection.answer.status:
-        return Answer(pool, connection, pump, patience.idle_s)
+        return Answer(pool, waiter, pump, patience.idle_s)
     _stop(pump)
     pool.give_back(connection)
     return connection.answer.trouble or Trouble.RESET
 
 
-async def _head_or_broken_body(connection: Connection, pump: asyncio.Task[None]) -> None:
+async def _head_or_broken_body(waiter: Waiter, pump: asyncio.Task[None]) -> None:
     """Wait for the answer's head, which may come before the body is sent, or for the body's own exception."""
-    head = asyncio.ensure_future(connection.head())
+    head = asyncio.ensure_future(waiter.head())
     try:
         await asyncio.wait({head, pump}, return_when=asyncio.FIRST_COMPLETED)
         if pump.done() and not head.done():
@@ -135,23 +210,23 @@ async def _head_or_broken_body(connection: Connection, pump: asyncio.Task[None])
         head.cancel()
 
 
-async def _send_body(connection: Connection, request: Outgoing, body: AsyncIterator[bytes], patience: Patience) -> None:
+async def _send_body(waiter: Waiter, request: Outgoing, body: AsyncIterator[bytes], patience: Patience) -> None:
     """Send the body until its end, or until the answer is complete: an early one ends an upload."""
-    loop = asyncio.get_running_loop()
-    write, chunked = connection.transport.write, request.chunked
+    loop, connection = asyncio.get_running_loop(), waiter.connection
+    write, chunked, answer = connection.transport.write, request.chunked, connection.answer
     if request.asks_first:
-        await connection.wanted(CONTINUE_S)
-        if connection.answer.status or connection.answer.trouble is not None:
+        await waiter.wanted(CONTINUE_S)
+        if answer.status or answer.trouble is not None:
             return  # answered without the body, which then is never asked for
     connection.body_by = loop.time() + patience.body_idle_s
     async for chunk in body:
-        if connection.answer.complete or connection.answer.trouble is not None:
+        if answer.complete or answer.trouble is not None:
             return
         if not chunk:
             continue  # an empty chunk would end a chunked body
         write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
         connection.body_by, connection.taken_by = NEVER, loop.time() + patience.idle_s
-        await connection.drain()
+        await waiter.drain()
         connection.body_by, connection.taken_by = loop.time() + patience.body_idle_s, NEVER
         if connection.answer_by != NEVER:  # an answer that began early may wait for the rest of the request
             connection.answer_by = loop.time() + patience.idle_s
@@ -159,7 +234,7 @@ async def _send_body(connection: Connection, request: Outgoing, body: AsyncItera
     if chunked:
         write(b"0\r\n\r\n")
     connection.sent_whole = True
-    if not connection.answer.status:
+    if not answer.status:
         connection.answer_by = loop.time() + patience.timeout_s
 
 
@@ -168,3 +243,8 @@ def _stop(pump: asyncio.Task[None] | None) -> None:
     if pump is not None:
         pump.cancel()
         pump.add_done_callback(lambda task: task.cancelled() or task.exception())  # its trouble is known or moot
+
+
+def _wake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.failure import Failure
 from gateway.message import OutboundRequest, Response, Side
-from gateway.relay.connection import Connection
+from gateway.relay.connection import NOBODY, Connection
 from gateway.relay.exchange import Answer, Outgoing, exchange
 from gateway.relay.trouble import Cut, Trouble
 from gateway.upstream.http import HttpTransport
@@ -166,7 +166,7 @@ async def test_the_next_in_line_is_called_when_the_called_one_leaves_in_the_same
         first, second = asyncio.create_task(pool.take()), asyncio.create_task(pool.take())
         await asyncio.sleep(0.05)
         if reused:
-            connection.begin(GET.head, head_only=False)
+            connection.begin(NOBODY, GET.head, head_only=False)
             connection.sent_whole = True
             await connection.head()
             await connection.more()
