@@ -1,0 +1,99 @@
+"""Takes down how requests ended: figures for everyone, a line of the access log for a sample.
+
+`ended` is on the path of every request and stays a few dictionary look-ups; everything else happens when somebody
+asks for the figures. It knows routes by their keys, never a path or a header: what it keeps is bounded.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from random import random
+from typing import Final
+
+from gateway.metrics.catalogue import BOUNDS, CONNECTIONS, REQUESTS, SECONDS, WEBSOCKETS
+from gateway.proxy.access_log import Line
+
+NO_ROUTE: Final = "-"  # no route key begins like this
+OTHER: Final = "(other)"
+MOST_ROUTES: Final = 1_000  # with series of their own; a scrape of more would weigh more than it tells
+
+
+class _Times:
+    """A histogram under way."""
+
+    __slots__ = ("buckets", "seconds")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(BOUNDS) + 1)
+        self.seconds = 0.0
+
+
+class _Cell:
+    """Requests of one kind."""
+
+    __slots__ = ("count", "times")
+
+    def __init__(self, times: _Times) -> None:
+        self.count = 0
+        self.times = times
+
+
+class Ledger:
+    """The figures of one process; `share` of all requests, from 0 to 1, also make a line for `write`."""
+
+    __slots__ = ("_cells", "_routes", "_share", "_times", "_write", "connections", "websockets")
+
+    def __init__(self, *, share: float = 0.0, write: Callable[[Line], None] | None = None) -> None:
+        self._share = 0.0 if write is None else share
+        self._write = write
+        self._cells: dict[tuple[str, str, str, int], _Cell] = {}
+        self._times: dict[tuple[str, str], _Times] = {}
+        self._routes: set[str] = set()
+        self.connections = 0  # open now; the fronts add and take away
+        self.websockets = 0
+
+    def ended(self, route: str, stage: str, side: str, status: int, seconds: float) -> None:
+        """A request is over. `route` is its key or "", `side` who answered or "none", `seconds` its whole time."""
+        try:
+            cell = self._cells[route, stage, side, status // 100]
+        except KeyError:
+            cell = self._new_cell(route, stage, side, status // 100)
+        cell.count += 1
+        times = cell.times
+        times.seconds += seconds
+        times.buckets[bisect_left(BOUNDS, seconds)] += 1
+
+    def wants_line(self) -> bool:
+        """Whether this request is one of those that the access log shows."""
+        return self._share > 0.0 and random() < self._share  # noqa: S311 - a sample, not a secret
+
+    def line(self, line: Line) -> None:
+        """Hand a line to the access log; never waits."""
+        if self._write is not None:
+            self._write(line)
+
+    def rows(self) -> dict[str, list[tuple[list[str], list[float]]]]:
+        """The figures as rows of a snapshot."""
+        requests: dict[tuple[str, str, str, str], float] = {}
+        for (route, stage, side, status), cell in list(self._cells.items()):
+            labels = (self._label(route), stage, side, f"{status}xx")
+            requests[labels] = requests.get(labels, 0.0) + cell.count
+        return {
+            REQUESTS.name: [([*labels], [count]) for labels, count in requests.items()],
+            SECONDS.name: [([*labels], [*times.buckets, times.seconds]) for labels, times in list(self._times.items())],
+            CONNECTIONS.name: [([], [self.connections])],
+            WEBSOCKETS.name: [([], [self.websockets])],
+        }
+
+    def _new_cell(self, route: str, stage: str, side: str, status: int) -> _Cell:
+        if len(self._routes) < MOST_ROUTES:
+            self._routes.add(route)
+        times = self._times.setdefault((self._label(route), str(side)), _Times())
+        cell = self._cells[route, str(stage), str(side), status] = _Cell(times)
+        return cell
+
+    def _label(self, route: str) -> str:
+        if not route:
+            return NO_ROUTE
+        return route if route in self._routes else OTHER
