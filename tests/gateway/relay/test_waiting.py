@@ -7,8 +7,8 @@ import pytest
 
 from gateway.failure import Failure
 from gateway.message import OutboundRequest, Response, Side
-from gateway.relay.connection import NOBODY, Connection
-from gateway.relay.exchange import Answer, Outgoing, exchange
+from gateway.relay.connection import Connection
+from gateway.relay.exchange import Answer, Outgoing, Waiter, exchange
 from gateway.relay.trouble import Cut, Trouble
 from gateway.upstream.http import HttpTransport
 from tests.gateway.proxy.harness import OK, Received, always, until, upstream
@@ -166,10 +166,11 @@ async def test_the_next_in_line_is_called_when_the_called_one_leaves_in_the_same
         first, second = asyncio.create_task(pool.take()), asyncio.create_task(pool.take())
         await asyncio.sleep(0.05)
         if reused:
-            connection.begin(NOBODY, GET.head, head_only=False)
+            waiter = Waiter(connection, asyncio.get_running_loop())
+            connection.begin(waiter, GET.head, head_only=False)
             connection.sent_whole = True
-            await connection.head()
-            await connection.more()
+            await waiter.head()
+            await waiter.more()
         pool.give_back(connection)
         first.cancel()
         async with asyncio.timeout(10):
