@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import lru_cache
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from gateway.message import Header, Headers, OutboundRequest, Request, Side
-from gateway.proxy.hop import without_hop_by_hop
+from gateway.proxy.hop import HOP_BY_HOP, Kinds, named_by
 from gateway.proxy.peer import Peer, is_claim, is_ours
 from gateway.routing.table import Match
 
-_SET_HERE = frozenset({b"x-request-id"})
+_SET_HERE: Final = frozenset({b"x-request-id"})
+_DROPPED: Final = frozenset({b"trailer"})  # a request's trailers do not travel on, so nobody announces them
 # With an underscore for a dash they are other headers, until an app behind us reads both alike.
-_TWINS = frozenset({b"host", b"content-length", b"transfer-encoding", b"via", b"connection"})
+_TWINS: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"via", b"connection"})
+
+_TRAVELS, _STAYS, _IF_TRUSTED, _CONNECTION, _HOST = range(5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +44,33 @@ class Addressing:
 
 def build(request: Request, side: Side, peer: Peer, match: Match | None, to: Addressing) -> OutboundRequest:
     """The request for a side: hop-by-hop removed, forwarded headers set, the path mapped for the new side."""
-    host = request.header(b"host") or b""
-    kept = [header for header in without_hop_by_hop(request.headers) if _travels(header[0], trusted=peer.trusted)]
-    sent_host = to.hosts[side]
-    if sent_host is not None:
-        kept = [(name, sent_host if name == b"host" else value) for name, value in kept]
+    kept: list[Header] = []
+    named: frozenset[bytes] = frozenset()
+    host = b""
+    for header in request.headers:
+        kind = _KINDS[header[0]]
+        if kind == _TRAVELS:
+            kept.append(header)
+        elif kind == _HOST:
+            host = host or header[1]
+            own = to.hosts[side]
+            kept.append(header if own is None else (header[0], own))
+        elif kind == _CONNECTION:
+            named |= named_by(header[1])
+        elif kind == _IF_TRUSTED and peer.trusted:
+            kept.append(header)
+    if named:
+        kept = [header for header in kept if header[0] not in named]
+    if peer.trusted:
+        kept += _forwarded_on(request, peer, host)
+    else:
+        kept += _forwarded(peer.address, host, request.scheme)
+    kept.append((b"x-request-id", request.id.encode()))
+    kept.append((b"via", b"1.1 " + to.pseudonym))
     return OutboundRequest(
         method=request.method,
         target=request.target if side is Side.LEGACY or match is None else _new_target(request, match),
-        headers=(*kept, *_forwarded(request, peer, host), (b"via", b"1.1 " + to.pseudonym)),
+        headers=tuple(kept),
         body=request.body,
         scheme=request.scheme,
         client_ip=request.client_ip,
@@ -61,11 +83,22 @@ def copy_of(outbound: OutboundRequest) -> OutboundRequest:
     return replace(outbound, headers=(*kept, (b"x-strangler-shadow", b"1")), body=None, commit=False)
 
 
-def _travels(name: bytes, *, trusted: bool) -> bool:
+def _kind_of(name: bytes) -> int:
     plain = name.replace(b"_", b"-")
-    if plain in _SET_HERE or is_ours(name) or (plain in _TWINS and plain != name):
-        return False
-    return (name == b"x-real-ip" and trusted) or not is_claim(name)
+    if name == b"connection":
+        return _CONNECTION
+    if name == b"host":
+        return _HOST
+    if name in HOP_BY_HOP or name in _DROPPED or plain in _SET_HERE or is_ours(name):
+        return _STAYS
+    if plain in _TWINS and plain != name:
+        return _STAYS
+    if name == b"x-real-ip":
+        return _IF_TRUSTED
+    return _STAYS if is_claim(name) else _TRAVELS
+
+
+_KINDS: Final = Kinds(_kind_of)
 
 
 def _new_target(request: Request, match: Match) -> bytes:
@@ -78,31 +111,39 @@ def _new_target(request: Request, match: Match) -> bytes:
     return match.route.new_path.fill(match.values) + question + query
 
 
-def _forwarded(request: Request, peer: Peer, host: bytes) -> Headers:
-    """X-Forwarded-*, Forwarded (RFC 7239) and the request id; what a trusted proxy said is kept and added to."""
-    address = (peer.address or "unknown").encode("ascii", "replace")
-    said = _said(request.headers) if peer.trusted else {}
-    chain = b", ".join([*said.get(b"x-forwarded-for", ()), address])
-    own = b'for=%b;host="%b";proto=%b' % (
-        _node(peer.address),
-        host.replace(b"\\", b"").replace(b'"', b""),
-        request.scheme.encode(),
+@lru_cache(maxsize=4_096)
+def _forwarded(address: str, host: bytes, scheme: str) -> Headers:
+    """X-Forwarded-* and Forwarded (RFC 7239) for a peer that is not asked whom it speaks for."""
+    return (
+        (b"x-forwarded-for", _address(address)),
+        (b"x-forwarded-proto", scheme.encode()),
+        (b"x-forwarded-host", host),
+        (b"forwarded", _element(address, host, scheme)),
     )
-    headers: list[Header] = [
-        (b"x-forwarded-for", chain),
+
+
+def _forwarded_on(request: Request, peer: Peer, host: bytes) -> Headers:
+    """The same, with what a trusted proxy said kept and added to."""
+    said: dict[bytes, list[bytes]] = {}
+    for name, value in request.headers:
+        if name == b"forwarded" or name.startswith(b"x-forwarded-"):
+            said.setdefault(name, []).append(value)
+    return (
+        (b"x-forwarded-for", b", ".join([*said.get(b"x-forwarded-for", ()), _address(peer.address)])),
         (b"x-forwarded-proto", request.scheme.encode()),
         (b"x-forwarded-host", next(iter(said.get(b"x-forwarded-host", ())), host)),
-        (b"forwarded", b", ".join([*said.get(b"forwarded", ()), own])),
-        (b"x-request-id", request.id.encode()),
-    ]
-    return tuple(headers)
+        (b"forwarded", b", ".join([*said.get(b"forwarded", ()), _element(peer.address, host, request.scheme)])),
+    )
 
 
-def _said(headers: Headers) -> dict[bytes, list[bytes]]:
-    said: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        said.setdefault(name, []).append(value)
-    return said
+def _address(address: str) -> bytes:
+    return (address or "unknown").encode("ascii", "replace")
+
+
+def _element(address: str, host: bytes, scheme: str) -> bytes:
+    """One element of Forwarded: this hop."""
+    sane = host.replace(b"\\", b"").replace(b'"', b"")
+    return b'for=%b;host="%b";proto=%b' % (_node(address), sane, scheme.encode())
 
 
 def _node(address: str) -> bytes:

@@ -7,17 +7,25 @@ whatever their case, one trailing slash is ignored, a parameter takes one non-em
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from gateway.routing.route import Route
 
 
-@dataclass(frozen=True, slots=True)
 class Match:
-    """The route of a request, and the bytes its parameters stand for (still percent-encoded)."""
+    """The route of a request; `values` are the bytes its parameters stand for (still percent-encoded)."""
 
-    route: Route
-    values: dict[str, bytes]
+    __slots__ = ("_path", "route")
+
+    def __init__(self, route: Route, path: bytes) -> None:
+        self.route = route
+        self._path = path
+
+    @property
+    def values(self) -> dict[str, bytes]:
+        """Read out of the path only when somebody asks, because legacy never does."""
+        parts = self._path[1:].split(b"/")
+        segments = self.route.template.segments  # one fewer than parts when the path ends with a slash
+        return {segment.text: part for segment, part in zip(segments, parts, strict=False) if segment.is_parameter}
 
 
 class _Node:
@@ -58,30 +66,27 @@ class RouteTable:
 
         HEAD belongs to the GET route of its path, as in Express, unless it has one of its own.
         """
-        if not path.startswith(b"/"):
+        if path[:1] != b"/":
             return None
-        parts = path.split(b"/")[1:]
-        if len(parts) > 1 and parts[-1] == b"" and path != b"//":
+        parts = path.lower().split(b"/")
+        if len(parts) > 2 and parts[-1] == b"" and path != b"//":
             parts.pop()
-        return _find(self._root, method, parts, 0)
+        route = _find(self._root, method, parts, 1)
+        return None if route is None else Match(route, path)
 
 
-def _find(node: _Node, method: str, parts: list[bytes], at: int) -> Match | None:
-    if at == len(parts):
-        route = node.methods.get(method)
-        if route is None and method == "HEAD":
-            route = node.methods.get("GET")
-        return None if route is None else Match(route, _values(route, parts))
-    literal = node.literals.get(parts[at].lower())
-    if literal is not None:
-        found = _find(literal, method, parts, at + 1)
-        if found is not None:
-            return found
-    if node.parameter is not None and parts[at]:
-        return _find(node.parameter, method, parts, at + 1)
-    return None
-
-
-def _values(route: Route, parts: list[bytes]) -> dict[str, bytes]:
-    segments = route.template.segments
-    return {segment.text: part for segment, part in zip(segments, parts, strict=True) if segment.is_parameter}
+def _find(node: _Node, method: str, parts: list[bytes], at: int) -> Route | None:
+    """Go down from a node by the parts from `at` on; a literal wins, unless only the parameter leads to a route."""
+    for index in range(at, len(parts)):
+        literal, parameter = node.literals.get(parts[index]), node.parameter
+        if literal is not None:
+            if parameter is not None and (found := _find(literal, method, parts, index + 1)) is not None:
+                return found
+            if parameter is None:
+                node = literal
+                continue
+        if parameter is None or not parts[index]:
+            return None
+        node = parameter
+    route = node.methods.get(method)
+    return node.methods.get("GET") if route is None and method == "HEAD" else route
