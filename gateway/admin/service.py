@@ -39,12 +39,12 @@ class AdminService:
 
     def routes(self) -> list[RouteView]:
         """Every route in the order of the keys."""
-        plan = self._live.plan
+        plan = self._live.known
         return [RouteView(plan.table.routes[key], plan.flag(key), self._has_new) for key in sorted(plan.table.routes)]
 
     def route(self, key: str) -> RouteView | None:
         """One route."""
-        plan = self._live.plan
+        plan = self._live.known
         route = plan.table.routes.get(key)
         return None if route is None else RouteView(route, plan.flag(key), self._has_new)
 
@@ -52,11 +52,11 @@ class AdminService:
         self, key: str, change: Change, *, by: str, expected: int | None
     ) -> Flipped | Refused | LostRace | None:
         """Change a flag; it is in force here when this returns, and everywhere else within a second."""
-        if key not in self._live.plan.table.routes:
+        if key not in self._live.known.table.routes:
             return None
         if change.stage is not Stage.LEGACY and not self._has_new:
             return Refused("no_new_side", f"this gateway was started without a new side, so {key} stays on legacy")
-        in_force = self._live.plan.flag(key)
+        in_force = self._live.known.flag(key)
         outcome = await self._flags.change(key, change, by=by, expected=expected, in_force=in_force)
         if isinstance(outcome, Flipped):
             self._act_on(outcome)
@@ -66,9 +66,9 @@ class AdminService:
 
     async def rollback(self, key: str, *, by: str, reason: str) -> Flipped | Refused | Unchanged | None:
         """Send a route back to legacy, whatever stage it is in and whatever else is known of it."""
-        if key not in self._live.plan.table.routes:
+        if key not in self._live.known.table.routes:
             return None
-        outcome = await self._flags.rollback(key, by=by, reason=reason, in_force=self._live.plan.flag(key))
+        outcome = await self._flags.rollback(key, by=by, reason=reason, in_force=self._live.known.flag(key))
         if isinstance(outcome, Flipped):
             self._act_on(outcome)
         elif isinstance(outcome, Unchanged):
@@ -77,7 +77,7 @@ class AdminService:
 
     async def history(self, key: str, *, limit: int, before: int | None) -> Sequence[FlagChange] | None:
         """Who moved a route, newest first."""
-        if key not in self._live.plan.table.routes:
+        if key not in self._live.known.table.routes:
             return None
         return await self._flags.history(key, limit, before)
 
@@ -87,7 +87,7 @@ class AdminService:
 
     async def mismatches(self, key: str, *, limit: int) -> Sequence[StoredFinding] | None:
         """Where the two sides of a route were seen to differ, newest first."""
-        if key not in self._live.plan.table.routes:
+        if key not in self._live.known.table.routes:
             return None
         return await self._evidence.mismatches(key, limit)
 

@@ -44,5 +44,5 @@ def accept(
 
 def put_in_force(live: Live, flag: Flag) -> None:
     """Let this process act on a flag it has just changed, unless it already knows a newer one."""
-    if live.plan.flag(flag.route).version < flag.version:
-        live.replace({**live.plan.flags, flag.route: flag}, live.plan.source)
+    if live.known.flag(flag.route).version < flag.version:
+        live.replace({**live.known.flags, flag.route: flag}, live.known.source)

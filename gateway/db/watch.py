@@ -66,7 +66,7 @@ class FlagWatch:
         found = await asyncio.to_thread(self._snapshot.read)
         if isinstance(found, Unusable):
             log("snapshot_unusable", reason=found.reason)
-        elif self._live.plan.source is Source.DEFAULT:
+        elif self._live.known.source is Source.DEFAULT:
             log("started_from_snapshot", flags=len(found))
             self._live.replace(found, Source.SNAPSHOT)
 
@@ -120,13 +120,13 @@ class FlagWatch:
             await self._file_due.wait()
             self._file_due.clear()
             try:
-                await asyncio.to_thread(self._snapshot.keep, self._live.plan.flags)
+                await asyncio.to_thread(self._snapshot.keep, self._live.known.flags)
             except Exception as bug:  # noqa: BLE001 - a file is never worth the flags of this process
                 log("snapshot_bug", bug=bug)
 
     async def _reload(self, within: float) -> bool:
         """Ask the database once and take what may be taken; False leaves everything as it was."""
-        before = self._live.plan.flags
+        before = self._live.known.flags
         try:
             self._take(await self._store.load(within=within), before)
         except DatabaseDown as down:
@@ -139,9 +139,9 @@ class FlagWatch:
 
     def _take(self, stored: Mapping[str, Flag], before: Mapping[str, Flag]) -> None:
         live = self._live
-        accepted = accept(stored, before=before, now=live.plan.flags, went_back=self._went_back)
+        accepted = accept(stored, before=before, now=live.known.flags, went_back=self._went_back)
         self._went_back = accepted.went_back
-        if accepted.flags != live.plan.flags or live.plan.source is not Source.DATABASE:
+        if accepted.flags != live.known.flags or live.known.source is not Source.DATABASE:
             live.replace(accepted.flags, Source.DATABASE)
         self._file_due.set()
         if accepted.went_back:

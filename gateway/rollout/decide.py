@@ -23,6 +23,7 @@ class Decision:
     bucket: int | None = None
 
 
+PANIC = Decision(Side.LEGACY, None, "panic")  # of every request, retired routes' too, while `Plan.panicked`
 NO_ROUTE = Decision(Side.LEGACY, None, "no_route")
 _ON_LEGACY = Decision(Side.LEGACY, None, "stage_legacy")
 _RETIRED = Decision(Side.NEW, None, "stage_retired")
