@@ -23,7 +23,11 @@ from gateway.contract.watch import changes
 from gateway.db.lifecycle import Database
 from gateway.diff.rules import Rules
 from gateway.message import Side
+from gateway.metrics.snapshot import Snapshot
 from gateway.proxy.app import Gateway, Limits
+from gateway.proxy.figures import Figures
+from gateway.proxy.ledger import Ledger
+from gateway.proxy.line_writer import LineWriter
 from gateway.proxy.outbound import Addressing
 from gateway.proxy.server import QuietServer, bind, data_server, quiet_config
 from gateway.rollout.plan import Live, Plan, Source
@@ -73,6 +77,7 @@ class _Process:
     async def run(self, data: socket.socket, admin: socket.socket) -> None:
         """Start every part in order; leaving the stack stops them in the reverse one."""
         async with AsyncExitStack() as parts:
+            self.ledger = self._ledger(parts)
             parts.push_async_callback(self.database.stop)
             await self.database.start()
             folder = self.settings.contracts_folder
@@ -135,6 +140,7 @@ class _Process:
         )
         mirror.start()
         parts.push_async_callback(mirror.aclose)
+        self.figures = Figures(self.ledger, self.live, mirror, pools=lambda: ())
         return Gateway(
             live=self.live,
             transports=front,
@@ -147,6 +153,19 @@ class _Process:
             trusted=settings.trusted_proxies,
             names_side=settings.side_header,
         )
+
+    def _ledger(self, parts: AsyncExitStack) -> Ledger:
+        if not self.settings.access_log:
+            return Ledger()
+        try:
+            writer = LineWriter(self.settings.access_log_file)
+        except OSError as error:
+            raise CannotStart([f"--access-log-file {self.settings.access_log_file}: {error.strerror}"]) from error
+        parts.push_async_callback(asyncio.to_thread, writer.close)
+        return Ledger(share=self.settings.access_log, write=writer.write)
+
+    async def _snapshot(self) -> Snapshot:
+        return self.figures.snapshot()
 
     def _rules(self, route: str) -> Rules:
         return Rules() if self.contracts is None else self.contracts.rules(route)
@@ -169,7 +188,9 @@ class _Process:
         database, has_new = self.database, self.settings.new is not None
         service = AdminService(database.flags, self.live, database.evidence, has_new=has_new)
         hosts = [split_address(self.settings.admin)[0], *self.settings.admin_hosts]
-        app = build_admin(service=service, tokens=database.tokens, live=self.live, allowed_hosts=hosts)
+        app = build_admin(
+            service=service, tokens=database.tokens, live=self.live, figures=self._snapshot, allowed_hosts=hosts
+        )
         return QuietServer(quiet_config(app, ws="none", timeout_graceful_shutdown=2))
 
 

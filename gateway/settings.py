@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import YamlConfigSettingsSource as YamlSource
 from yaml import YAMLError
 
 FILE = Path("strangler.yaml")
+SECRET_BYTES = 32
 
 
 def _origin(value: str) -> str:
@@ -59,6 +60,13 @@ def _networks(value: object) -> object:
 
 def _names(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _long(secret: SecretStr) -> SecretStr:
+    """Refuse what can be guessed: HS256 is as strong as its key (RFC 7518 section 3.2)."""
+    if len(secret.get_secret_value().encode()) < SECRET_BYTES:
+        raise ValueError(f"this is shorter than {SECRET_BYTES} bytes")
+    return secret
 
 
 Origin = Annotated[str, AfterValidator(_origin)]
@@ -132,6 +140,16 @@ class Settings(BaseSettings):
     shadow_timeout_s: float = Field(default=10.0, gt=0, le=600, description="Seconds a copy may take in all.")
     capture_bytes: int = Field(
         default=1_048_576, ge=0, le=67_108_864, description="Bytes of a body kept for comparison at most."
+    )
+    access_log: float = Field(
+        default=0.0, ge=0, le=1, description="Share of requests, from 0 to 1, that make a line in the access log."
+    )
+    access_log_file: Path | None = Field(
+        default=None, description="Where the access log goes; standard output if unset. SIGHUP opens it anew."
+    )
+    override_secret: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
+        default=None,
+        description="What signs testers' override tokens, 32 bytes or more; every token is ignored if unset.",
     )
 
     @classmethod

@@ -13,6 +13,7 @@ from gateway.admin.answers import database_down, refused_by_router
 from gateway.admin.auth import Endpoint, needs
 from gateway.admin.endpoints import RouteEndpoints, TokenEndpoints
 from gateway.admin.guard import Guard
+from gateway.admin.metrics import Figures, metrics_endpoint
 from gateway.admin.service import AdminService
 from gateway.db.engine import DatabaseDown
 from gateway.db.tokens import Role, TokenStore
@@ -24,13 +25,15 @@ def build_admin(
     service: AdminService,
     tokens: TokenStore,
     live: Live,
+    figures: Figures,
     allowed_hosts: Iterable[str] = (),
     pages: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The ASGI app of the admin plane.
 
-    Loopback names and addresses are always allowed as Host, `allowed_hosts` beside them. `pages` are further
-    routes, such as the console's; they come after the API's and look after their own sessions.
+    `figures` is asked at each scrape. Loopback names and addresses are always allowed as Host, `allowed_hosts`
+    beside them. `pages` are further routes, such as the console's; they come after the API's and look after
+    their own sessions.
     """
     routes, secrets = RouteEndpoints(service, live), TokenEndpoints(tokens)
 
@@ -41,6 +44,7 @@ def build_admin(
         routes=[
             Route("/healthz", routes.healthz, methods=["GET"]),
             Route("/readyz", routes.readyz, methods=["GET"]),
+            Route("/metrics", metrics_endpoint(figures), methods=["GET"]),
             at("/api/routes", "GET", Role.VIEWER, routes.routes),
             at("/api/routes/{key}", "GET", Role.VIEWER, routes.route),
             at("/api/routes/{key}/flag", "PUT", Role.OPERATOR, routes.flip),

@@ -86,5 +86,6 @@ def _word(name: str, field: Any) -> str:
     if name.endswith("_s"):
         return "SECONDS"
     known = {"new": "URL|MODULE:FACTORY", "contracts": "DIR", "state": "DIR", "listen": "HOST:PORT"}
-    known |= {"admin": "HOST:PORT", "trusted_proxies": "CIDR,..."}
+    known |= {"admin": "HOST:PORT", "trusted_proxies": "CIDR,...", "access_log": "SHARE", "access_log_file": "FILE"}
+    known |= {"override_secret": "SECRET"}
     return known.get(name, "URL")

@@ -27,8 +27,8 @@ class Merge(Enum):
     """What the figures of several workers make together; counters and histograms always add."""
 
     ADD = "sum"
-    MOST = "maximum"
-    LEAST = "minimum"
+    MOST = "most"
+    LEAST = "least"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,10 @@ def _gauge(name: str, meaning: str, *labels: str, merge: Merge = Merge.ADD) -> M
     return Metric(f"{PREFIX}{name}", Kind.GAUGE, meaning, labels, merge)
 
 
+def _process(name: str, kind: Kind, meaning: str, merge: Merge = Merge.ADD) -> Metric:
+    return Metric(f"process_{name}", kind, meaning, (), merge)  # the names that every exporter gives them
+
+
 REQUESTS: Final = _counter(
     "requests", "Requests that have ended, by route, stage, answering side and status class.", "route", "stage", "side",
     "status",
@@ -61,11 +65,42 @@ SECONDS: Final = Metric(
 CONNECTIONS: Final = _gauge("connections", "Client connections open on the data plane.")
 WEBSOCKETS: Final = _gauge("websockets", "WebSockets and other upgraded connections open.")
 
+POOL: Final = _gauge("pool_connections", "Connections to a side: busy, idle or connecting.", "side", "pool", "state")
+POOL_WAITING: Final = _gauge("pool_waiting", "Requests that wait for a connection to a side.", "side", "pool")
+POOL_OPENED: Final = _counter("pool_opened", "Connections opened to a side.", "side", "pool")
+BREAKER: Final = _gauge(
+    "breaker_state", "An address's breaker: 0 closed, 1 trying again, 2 open.", "side", "pool", "address",
+    merge=Merge.MOST,
+)  # fmt: skip
+
+MIRROR_JOBS: Final = _gauge("mirror_jobs", "Copies that wait for the mirror.")
+MIRROR_BYTES: Final = _gauge("mirror_bytes", "Bytes that copies hold, waiting or under way.")
+
+FLAG_VERSION: Final = _gauge(
+    "flag_version", "Version of a route's flag; none before its first flip.", "route", merge=Merge.LEAST
+)
+FLAG_STAGE: Final = _gauge("flag_stage", "1 for the stage a route is in.", "route", "stage", merge=Merge.MOST)
+PLAN_ROUTES: Final = _gauge("plan_routes", "Routes known from the contracts.", merge=Merge.LEAST)
+PLAN_SOURCE: Final = _gauge("plan_source", "1 for where the flags came from.", "source", merge=Merge.MOST)
+PLAN_FRESH: Final = _gauge(
+    "plan_fresh", "1 while the database can be asked, 0 when flags may be old.", merge=Merge.LEAST
+)
+DRAINING: Final = _gauge("draining", "1 while requests are finished and none is taken.", merge=Merge.MOST)
+
+WORKERS: Final = _gauge("workers", "Processes whose figures these are.")
+BUILD: Final = _gauge("build_info", "1, with the versions in use.", "version", "python", merge=Merge.MOST)
+CPU: Final = _process("cpu_seconds_total", Kind.COUNTER, "Seconds of processor time, user and system.")
+MEMORY: Final = _process(
+    "resident_memory_bytes", Kind.GAUGE, "Resident memory; pages that workers share count in each."
+)
+FILES: Final = _process("open_fds", Kind.GAUGE, "Open file descriptors.")
+STARTED: Final = _process("start_time_seconds", Kind.GAUGE, "Start, in seconds since 1970.", Merge.LEAST)
+
 # What telemetry.count() is told: the part of its name before the dot, and the metric whose label is the part behind.
 COUNTED: Final[dict[str, Metric]] = {
     "failure": _counter("failures", "Requests that a side or the gateway failed, by the failure's code.", "code"),
     "refused": _counter("refused", "Requests refused at the door, by the failure's code.", "code"),
-    "client_gone": _counter("client_gone", "Clients that left before their request was whole."),
+    "client_gone": _counter("client_gone", "Clients that left before they had their answer."),
     "shadow_offered": _counter("shadow_offered", "Copies that the mirror took."),
     "shadow_dropped": _counter("shadow_dropped", "Copies that were not compared, by cause.", "cause"),
     "shadow_verdict": _counter("shadow_verdicts", "Comparisons, by outcome.", "outcome"),
@@ -73,4 +108,16 @@ COUNTED: Final[dict[str, Metric]] = {
     "override": _counter("overrides", "Requests whose side a tester's token chose, by side.", "side"),
     "override_ignored": _counter("overrides_ignored", "Override tokens that changed nothing, by cause.", "cause"),
     "access_log_dropped": _counter("access_log_dropped", "Lines of the access log that were lost, by cause.", "cause"),
+}
+
+METRICS: Final[dict[str, Metric]] = {
+    metric.name: metric
+    for metric in (
+        *(REQUESTS, SECONDS, CONNECTIONS, WEBSOCKETS),
+        *COUNTED.values(),
+        *(POOL, POOL_WAITING, POOL_OPENED, BREAKER),
+        *(MIRROR_JOBS, MIRROR_BYTES),
+        *(FLAG_VERSION, FLAG_STAGE, PLAN_ROUTES, PLAN_SOURCE, PLAN_FRESH, DRAINING),
+        *(WORKERS, BUILD, CPU, MEMORY, FILES, STARTED),
+    )
 }

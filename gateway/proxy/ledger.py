@@ -12,6 +12,7 @@ from random import random
 from typing import Final
 
 from gateway.metrics.catalogue import BOUNDS, CONNECTIONS, REQUESTS, SECONDS, WEBSOCKETS
+from gateway.metrics.snapshot import Snapshot
 from gateway.proxy.access_log import Line
 
 NO_ROUTE: Final = "-"  # no route key begins like this
@@ -73,7 +74,7 @@ class Ledger:
         if self._write is not None:
             self._write(line)
 
-    def rows(self) -> dict[str, list[tuple[list[str], list[float]]]]:
+    def rows(self) -> Snapshot:
         """The figures as rows of a snapshot."""
         requests: dict[tuple[str, str, str, str], float] = {}
         for (route, stage, side, status), cell in list(self._cells.items()):

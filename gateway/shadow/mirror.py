@@ -108,6 +108,16 @@ class Mirror:
         count("shadow_offered")
         return True
 
+    @property
+    def waiting(self) -> int:
+        """Copies that wait for a worker."""
+        return self._jobs.qsize()
+
+    @property
+    def held(self) -> int:
+        """Bytes that copies hold, waiting or under way."""
+        return self._held_by_jobs.held
+
     async def aclose(self) -> None:
         """Stop the workers; what is queued is dropped, what was found is stored if that goes quickly."""
         for task in self._tasks:

@@ -33,7 +33,7 @@ _CUT: Final = re.compile(r"(?:\\(?:u[0-9a-f]{0,3})?)?…$")  # the end of a cut 
 
 def redact_target(target: bytes) -> str:
     """The target as text, with what is secret in its path and query hidden; its first 4,096 characters."""
-    text = cut(target[: MAX_TARGET + 1].decode("latin-1"), MAX_TARGET)
+    text = without_credentials(cut(target[: MAX_TARGET + 1].decode("latin-1"), MAX_TARGET))  # `//user@` spans parts
     path, question, query = text.partition("?")
     return "/".join(map(_part, path.split("/"))) + question + "&".join(map(_part, query.split("&")))
 

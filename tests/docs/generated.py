@@ -1,4 +1,4 @@
-"""The parts of the reference that follow from code: the command line, and the table of settings.
+"""The parts of the reference that follow from code: the command line, the tables of settings and of metrics.
 
 `python -m tests.docs.write` puts them into their documents; a test fails when they are not what is there.
 """
@@ -13,6 +13,7 @@ from typing import Any, cast
 import typer
 
 from gateway.cli.tree import application
+from gateway.metrics.catalogue import METRICS, Kind
 from gateway.settings import Settings
 from tests.docs.files import REFERENCE
 
@@ -23,7 +24,7 @@ ACCESS = {"admin_url", "token"}
 
 def parts() -> dict[str, str]:
     """What stands between the marks of each document that has them, by the document's name."""
-    return {"cli.md": commands_text(), "settings.md": settings_text()}
+    return {"cli.md": commands_text(), "settings.md": settings_text(), "metrics.md": metrics_text()}
 
 
 def merged(name: str) -> str:
@@ -140,3 +141,13 @@ def setting_default(field: Any) -> str:
         return "none"
     shown = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
     return f"`{shown}`"
+
+
+def metrics_text() -> str:
+    """The table of metrics."""
+    lines = ["| metric | kind | labels | workers | meaning |", "|---|---|---|---|---|"]
+    for metric in METRICS.values():
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        together = metric.merge.value if metric.kind is Kind.GAUGE else "sum"
+        lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {together} | {metric.meaning} |")
+    return "\n".join(lines) + "\n"

@@ -25,6 +25,7 @@ from gateway.diff.headers import COMPARED
 from gateway.diff.readers import Reading
 from gateway.diff.verdict import Kind
 from gateway.failure import Failure
+from gateway.metrics.snapshot import Snapshot
 from gateway.rollout.plan import Live, Plan, Source
 from gateway.routing.table import RouteTable
 from gateway.settings import Settings
@@ -111,11 +112,16 @@ def _admin_routes() -> Iterator[tuple[str, str, str]]:
     engine = make_engine("postgresql:///x?host=/nowhere")  # nothing connects before it is asked
     live = Live(Plan(RouteTable(()), {}, Source.DEFAULT))
     service = AdminService(FlagStore(engine), live, EvidenceStore(engine), has_new=False)
-    for route in build_admin(service=service, tokens=TokenStore(engine), live=live).routes:
+    app = build_admin(service=service, tokens=TokenStore(engine), live=live, figures=_no_figures)
+    for route in app.routes:
         assert isinstance(route, Route)
         role = inspect.getclosurevars(inspect.unwrap(route.endpoint)).nonlocals.get("role")
         for method in sorted((route.methods or set()) - {"HEAD"}):
             yield method, route.path, "nobody's" if role is None else role.word
+
+
+async def _no_figures() -> Snapshot:
+    return {}
 
 
 def test_the_admin_reference_has_every_error_code() -> None:

@@ -16,6 +16,7 @@ from gateway.db.engine import make_engine
 from gateway.db.evidence import EvidenceStore
 from gateway.db.flags import FlagStore
 from gateway.db.tokens import Role, TokenStore
+from gateway.metrics.snapshot import Snapshot, merge
 from gateway.rollout.plan import Live, Source
 from tests.gateway.db.fixtures import database, engine, live, postgres, store
 
@@ -31,6 +32,7 @@ class Plane:
     tokens: TokenStore
     evidence: EvidenceStore
     service: AdminService
+    snapshots: list[Snapshot]
     secrets: dict[str, str] = field(default_factory=dict)
 
     async def ask(
@@ -55,8 +57,13 @@ async def plane(engine: AsyncEngine, live: Live) -> Plane:
     live.fresh, live.why_stale = True, ""
     tokens, evidence = TokenStore(engine), EvidenceStore(engine)
     service = AdminService(FlagStore(engine), live, evidence, has_new=True)
-    app = build_admin(service=service, tokens=tokens, live=live, allowed_hosts=["admin.example"])
-    plane = Plane(app, live, tokens, evidence, service)
+    snapshots: list[Snapshot] = []
+
+    async def figures() -> Snapshot:
+        return merge(snapshots)
+
+    app = build_admin(service=service, tokens=tokens, live=live, figures=figures, allowed_hosts=["admin.example"])
+    plane = Plane(app, live, tokens, evidence, service, snapshots)
     for role in Role:
         plane.secrets[role.word] = await tokens.create(role.word, role)
     return plane

@@ -34,6 +34,7 @@ def kept(value: str, where: str = "body/note") -> str:
         (b"/a;jsessionid=s3cret?x=1", "/a;jsessionid=(hidden)?x=1"),
         (b"/a?h=Bearer%20s3cret", "/a?h=Bearer%20(hidden)"),
         (b"/a?u=https://bob:s3cret@h/x", "/a?u=https://(hidden)@h/x"),
+        (b"//bob:s3cret@h/x", "//(hidden)@h/x"),
         (b"/api/tokens?page=2", "/api/tokens?page=2"),
         (b"/a?shipping=x&monkey=1&lot_code=2&postal_code=3", "/a?shipping=x&monkey=1&lot_code=2&postal_code=3"),
         (b"/a%2Fb?q=%20&z=a+b", "/a%2Fb?q=%20&z=a+b"),
