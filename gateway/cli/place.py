@@ -14,6 +14,7 @@ from gateway.cli.demo.files import Folder, read_object
 from gateway.cli.output import Code, Trouble
 
 DEFAULT_ADMIN_URL = "http://127.0.0.1:9901"
+DEFAULT_LISTEN = "127.0.0.1:8080"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,26 @@ def known_database_url(url: str | None) -> str:
         return embedded.url
     sentence = "which database? give --database-url or STRANGLER_DATABASE_URL, or start a gateway in this folder"
     raise Trouble(Code.WRONG, "no_database", sentence)
+
+
+def known_override_secret(secret: str | None) -> str:
+    """The secret that signs override tokens, or Trouble with a sentence on how to give it."""
+    from gateway.settings import SECRET_BYTES
+
+    found = str(secret or _file_setting("override_secret") or "")
+    if not found:
+        sentence = (
+            "no secret: give STRANGLER_OVERRIDE_SECRET or `override_secret:` in strangler.yaml, as the gateway has it"
+        )
+        raise Trouble(Code.WRONG, "no_secret", sentence)
+    if len(found.encode()) < SECRET_BYTES:
+        raise Trouble(Code.WRONG, "bad_secret", f"the override secret is shorter than {SECRET_BYTES} bytes")
+    return found
+
+
+def known_data_plane() -> str:
+    """The URL of the data plane, by the setting `listen`."""
+    return f"http://{os.environ.get('STRANGLER_LISTEN') or _file_setting('listen') or DEFAULT_LISTEN}"
 
 
 def _file_setting(name: str) -> Any:

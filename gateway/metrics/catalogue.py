@@ -85,6 +85,7 @@ PLAN_SOURCE: Final = _gauge("plan_source", "1 for where the flags came from.", "
 PLAN_FRESH: Final = _gauge(
     "plan_fresh", "1 while the database can be asked, 0 when flags may be old.", merge=Merge.LEAST
 )
+PANICKED: Final = _gauge("panicked", "1 while a panic sends everything to legacy.", merge=Merge.LEAST)
 DRAINING: Final = _gauge("draining", "1 while requests are finished and none is taken.", merge=Merge.MOST)
 
 WORKERS: Final = _gauge("workers", "Processes whose figures these are.")
@@ -117,7 +118,7 @@ METRICS: Final[dict[str, Metric]] = {
         *COUNTED.values(),
         *(POOL, POOL_WAITING, POOL_OPENED, BREAKER),
         *(MIRROR_JOBS, MIRROR_BYTES),
-        *(FLAG_VERSION, FLAG_STAGE, PLAN_ROUTES, PLAN_SOURCE, PLAN_FRESH, DRAINING),
+        *(FLAG_VERSION, FLAG_STAGE, PLAN_ROUTES, PLAN_SOURCE, PLAN_FRESH, PANICKED, DRAINING),
         *(WORKERS, BUILD, CPU, MEMORY, FILES, STARTED),
     )
 }

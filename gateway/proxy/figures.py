@@ -13,6 +13,7 @@ from gateway.metrics.catalogue import (
     FLAG_VERSION,
     MIRROR_BYTES,
     MIRROR_JOBS,
+    PANICKED,
     PLAN_FRESH,
     PLAN_ROUTES,
     PLAN_SOURCE,
@@ -80,7 +81,7 @@ def _pool(pool: PoolFigures) -> Snapshot:
 
 
 def _plan(live: Live) -> Snapshot:
-    plan = live.plan
+    plan = live.known
     known = [flag for flag in plan.flags.values() if flag.route in plan.table.routes]
     return {
         FLAG_VERSION.name: [([flag.route], [flag.version]) for flag in known],
@@ -88,5 +89,6 @@ def _plan(live: Live) -> Snapshot:
         PLAN_ROUTES.name: [([], [len(plan.table.routes)])],
         PLAN_SOURCE.name: [([plan.source.value], [1])],
         PLAN_FRESH.name: [([], [int(live.fresh)])],
+        PANICKED.name: [([], [int(live.plan.panicked)])],
         DRAINING.name: [([], [int(live.draining)])],
     }

@@ -81,3 +81,19 @@ def test_an_address_splits_into_host_and_port() -> None:
     """An IPv6 host loses its brackets."""
     assert split_address("[::1]:8080") == ("::1", 8080)
     assert split_address("0.0.0.0:80") == ("0.0.0.0", 80)
+
+
+def test_a_secret_that_can_be_guessed_is_refused_and_none_is_shown() -> None:
+    """The sentence says how short it is, not what it is; a good one is in no printout of the settings."""
+    (sentence,) = wrong(legacy="http://x", override_secret="gu3ssable")
+    assert "32 bytes" in sentence
+    assert "gu3ssable" not in sentence
+    good = "thirty-two bytes and a little more"
+    settings = read(legacy="http://x", override_secret=good)
+    assert good not in f"{settings!r}{settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize("share", ["-0.1", "1.1", "nan", "inf", "all"])
+def test_a_share_of_the_access_log_lies_between_nothing_and_everything(share: str) -> None:
+    """A percentage is not meant."""
+    assert "--access-log" in wrong(legacy="http://x", access_log=share)[0]
