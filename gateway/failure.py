@@ -10,7 +10,7 @@ from enum import Enum
 
 
 class Failure(Enum):
-    """code, HTTP status for the client, sentence for the client."""
+    """code, HTTP status for the client, sentence for the client, seconds after which to try again (Retry-After)."""
 
     LEGACY_UNREACHABLE = ("legacy_unreachable", 502, "The backend could not be reached.")
     LEGACY_RESET = ("legacy_reset", 502, "The backend closed the connection before it answered.")
@@ -21,13 +21,15 @@ class Failure(Enum):
         "The backend did not accept a connection in time.",
     )
     LEGACY_TIMEOUT = ("legacy_timeout", 504, "The backend did not answer in time.")
-    LEGACY_BUSY = ("legacy_busy", 503, "All connections to the backend are in use.")
+    LEGACY_BUSY = ("legacy_busy", 503, "All connections to the backend are in use.", 1)
+    LEGACY_UNAVAILABLE = ("legacy_unavailable", 503, "The backend has failed and is not asked for a moment.", 1)
     NEW_UNREACHABLE = ("new_unreachable", 502, "The new backend could not be reached.")
     NEW_RESET = ("new_reset", 502, "The new backend closed the connection before it answered.")
     NEW_BAD_ANSWER = ("new_bad_answer", 502, "The new backend sent an answer that is not valid HTTP.")
     NEW_CONNECT_TIMEOUT = ("new_connect_timeout", 504, "The new backend did not accept a connection in time.")
     NEW_TIMEOUT = ("new_timeout", 504, "The new backend did not answer in time.")
-    NEW_BUSY = ("new_busy", 503, "All connections to the new backend are in use.")
+    NEW_BUSY = ("new_busy", 503, "All connections to the new backend are in use.", 1)
+    NEW_UNAVAILABLE = ("new_unavailable", 503, "The new backend has failed and is not asked for a moment.", 1)
     NEW_CRASHED = ("new_crashed", 502, "The new backend failed before it answered.")
     NEW_MISSING = ("new_missing", 502, "The gateway has no new backend for this route.")
     LOOP = ("loop_detected", 508, "The request has already passed through this gateway.")
@@ -39,7 +41,8 @@ class Failure(Enum):
     CLIENT_GONE = ("client_gone", 499, "The client went away.")
     GATEWAY_BUG = ("gateway_error", 500, "The gateway failed.")
 
-    def __init__(self, code: str, status: int, sentence: str) -> None:
+    def __init__(self, code: str, status: int, sentence: str, retry_after_s: int | None = None) -> None:
         self.code = code
         self.status = status
         self.sentence = sentence
+        self.retry_after_s = retry_after_s

@@ -7,6 +7,7 @@ A value comes from the command line, else from STRANGLER_<NAME>, else from stran
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ from yaml import YAMLError
 
 FILE = Path("strangler.yaml")
 SECRET_BYTES = 32
+UNIX = "unix:"
+SOCKET_PATH_BYTES = 107  # sun_path of Linux without its end; other systems have less and say so when they connect
 
 
 def _origin(value: str) -> str:
@@ -34,9 +37,40 @@ def _origin(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _socket(value: str) -> str:
+    """Accept `unix:/path`, also written `unix:///path`."""
+    path = value.removeprefix(UNIX)
+    path = path.removeprefix("//") if path.startswith("///") else path
+    if not path.startswith("/") or "\0" in path or len(path.encode()) > SOCKET_PATH_BYTES:
+        raise ValueError(f"{value!r} is not {UNIX} and an absolute path of {SOCKET_PATH_BYTES} bytes at most")
+    return UNIX + path
+
+
+def origins(value: str) -> tuple[str, ...]:
+    """Split a setting into its origins."""
+    return tuple(part.strip() for part in value.split(","))
+
+
+def is_origin(value: str) -> bool:
+    """Whether a side is reached over HTTP; else it is an app, `module:factory`."""
+    return "://" in value or value.startswith(f"{UNIX}/")
+
+
+def _origins(value: str) -> str:
+    """Accept one origin, or several that are reached in the same way, with commas between them."""
+    read = [_socket(one) if one.startswith(UNIX) else _origin(one) for one in origins(value)]
+    if len({one.partition(":")[0] for one in read}) > 1:
+        raise ValueError(f"{value!r} must be all http, all https or all {UNIX.rstrip(':')}")
+    return ",".join(read)
+
+
+def _joined(value: object) -> object:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) and value else value
+
+
 def _new_side(value: str) -> str:
-    if "://" in value:
-        return _origin(value)
+    if is_origin(value):
+        return _origins(value)
     module, colon, factory = value.partition(":")
     if not colon or not all(part.isidentifier() for part in [*module.split("."), factory]):
         raise ValueError(f"{value!r} is neither a URL nor module:factory")
@@ -69,7 +103,20 @@ def _long(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _certificates(path: Path) -> Path:
+    """Accept a file that OpenSSL finds certificates in."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError as error:
+        raise ValueError(f"{path} holds no certificates in PEM form") from error
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    return path
+
+
 Origin = Annotated[str, AfterValidator(_origin)]
+Origins = Annotated[str, BeforeValidator(_joined), AfterValidator(_origins)]
+Certificates = Annotated[Path, AfterValidator(_certificates)]
 Address = Annotated[str, AfterValidator(_address)]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -81,10 +128,16 @@ class Settings(BaseSettings):
         env_prefix="STRANGLER_", yaml_file=FILE, extra="forbid", frozen=True, env_ignore_empty=True
     )
 
-    legacy: Origin = Field(description="Where the legacy backend is: scheme, host and port.")
-    new: Annotated[str, AfterValidator(_new_side)] | None = Field(
+    legacy: Origins = Field(description="Where the legacy backend is: one URL or several, or unix:/path.")
+    new: Annotated[str, BeforeValidator(_joined), AfterValidator(_new_side)] | None = Field(
         default=None,
-        description="The new side: a URL, or module:factory of an ASGI app that runs in this process.",
+        description="The new side: as `legacy`, or module:factory of an ASGI app that runs in this process.",
+    )
+    legacy_ca: Certificates | None = Field(
+        default=None, description="PEM file of certificates that legacy may show besides those the system trusts."
+    )
+    new_ca: Certificates | None = Field(
+        default=None, description="PEM file of certificates that the new side may show besides those the system trusts."
     )
     contracts: Path | None = Field(
         default=None, description="Folder of the contracts; `contracts` when there is one, else no routes."
@@ -127,6 +180,25 @@ class Settings(BaseSettings):
         description="Seconds that requests in flight have to finish at shutdown.",
     )
     max_connections: int = Field(default=1_000, ge=1, le=100_000, description="Connections to one side at most.")
+    max_waiting: int = Field(
+        default=1_000, ge=0, le=1_000_000, description="Requests that wait for a connection to one side at most."
+    )
+    max_wait_s: float = Field(default=3.0, gt=0, le=600, description="Seconds a request waits for a connection.")
+    dns_ttl_s: float = Field(
+        default=30.0, gt=0, le=86_400, description="Seconds after which the name of a side is looked up again."
+    )
+    breaker_misses: int = Field(
+        default=5,
+        ge=0,
+        le=1_000_000,
+        description="Failures in a row after which an address of a side is left alone for a while; 0: it never is.",
+    )
+    breaker_open_s: float = Field(
+        default=1.0, gt=0, le=3_600, description="Seconds for which a failing address is left alone at first."
+    )
+    breaker_longest_s: float = Field(
+        default=30.0, gt=0, le=3_600, description="Seconds for which a failing address is left alone at most."
+    )
     shadow_queue: int = Field(
         default=1_000,
         ge=1,

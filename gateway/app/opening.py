@@ -6,7 +6,7 @@ import socket
 
 from gateway.contract.load import Contracts, load
 from gateway.proxy.server import bind
-from gateway.settings import Settings, split_address
+from gateway.settings import Settings, is_origin, split_address
 from gateway.upstream.inprocess import App
 from gateway.upstream.load import NotLoadable, load_app
 
@@ -32,7 +32,7 @@ def contracts_of(settings: Settings) -> Contracts | None:
 
 def new_app_of(new: str | None) -> App | None:
     """The new side that runs in this process, None when it is a URL or there is none."""
-    if new is None or "://" in new:
+    if new is None or is_origin(new):
         return None
     try:
         return load_app(new)

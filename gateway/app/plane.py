@@ -16,6 +16,7 @@ from gateway.proxy.figures import Figures
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.line_writer import LineWriter
 from gateway.proxy.outbound import Addressing
+from gateway.relay.breaker import Rules as BreakerRules
 from gateway.rollout.plan import Live
 from gateway.settings import Settings
 from gateway.shadow.finding import EvidenceSink
@@ -23,6 +24,7 @@ from gateway.shadow.mirror import Mirror
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import App, InProcess
 from gateway.upstream.lifespan import lifespan
+from gateway.upstream.reach import Reach, own_url
 from gateway.upstream.transport import Transport
 
 
@@ -67,7 +69,10 @@ async def data_plane(needs: Needs, parts: AsyncExitStack) -> DataPlane:
         transports=front,
         origins=origins,
         addressing=Addressing.of(
-            f"strangler-{token_hex(4)}", settings.legacy, origins.get(Side.NEW), settings.legacy_host
+            f"strangler-{token_hex(4)}",
+            own_url(settings.legacy),
+            own_url(origins[Side.NEW]) if Side.NEW in origins else None,
+            settings.legacy_host,
         ),
         mirror=mirror,
         limits=Limits(settings.timeout_s, settings.connect_timeout_s, settings.capture_bytes),
@@ -79,6 +84,8 @@ async def data_plane(needs: Needs, parts: AsyncExitStack) -> DataPlane:
 
 def _transports(settings: Settings, origins: dict[Side, str]) -> dict[Side, Transport]:
     """One transport a side; called twice, because copies must not use up the clients' connections."""
+    rules = BreakerRules(settings.breaker_misses, settings.breaker_open_s, settings.breaker_longest_s)
+    trusted = {Side.LEGACY: settings.legacy_ca, Side.NEW: settings.new_ca}
     return {
         side: HttpTransport(
             origin,
@@ -87,6 +94,9 @@ def _transports(settings: Settings, origins: dict[Side, str]) -> dict[Side, Tran
             idle_timeout_s=settings.idle_timeout_s,
             body_idle_timeout_s=settings.upload_timeout_s,
             max_connections=settings.max_connections,
+            max_waiting=settings.max_waiting,
+            max_wait_s=settings.max_wait_s,
+            reach=Reach(trusted[side], settings.dns_ttl_s, rules),
         )
         for side, origin in origins.items()
     }

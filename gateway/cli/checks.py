@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway.cli.output import Code
 from gateway.cli.ports import why_not
-from gateway.settings import Settings, split_address
+from gateway.settings import UNIX, Settings, is_origin, origins, split_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +26,11 @@ def findings(settings: Settings) -> list[Finding]:
     """Look at everything, whatever is found on the way."""
     found = [_contracts(settings), _address("listen", settings.listen), _address("admin", settings.admin)]
     if settings.new is not None:
-        url = settings.new if "://" in settings.new else None
-        found.append(_backend("new", url, settings.connect_timeout_s) if url else _factory(settings.new))
+        is_app = not is_origin(settings.new)
+        found.append(_factory(settings.new) if is_app else _backend("new", settings.new, settings.new_ca, settings))
     if settings.database_url is not None:
         found.append(_database(settings.database_url))
-    found.append(_backend("legacy", settings.legacy, settings.connect_timeout_s))
+    found.append(_backend("legacy", settings.legacy, settings.legacy_ca, settings))
     return found
 
 
@@ -72,17 +74,45 @@ def _database(url: str) -> Finding:
     return Finding("database", Code.YES, [f"reached, the gateway's tables are at {revision or 'no revision yet'}"])
 
 
-def _backend(name: str, url: str, timeout_s: float) -> Finding:
-    parts = urlsplit(url)
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
+def _backend(name: str, setting: str, ca: Path | None, settings: Settings) -> Finding:
+    """Ask each origin of a side; one that does not answer is told, whether or not others do."""
+    asked = [_asked(url, ca, settings.connect_timeout_s) for url in origins(setting)]
+    return Finding(name, max((code for code, _ in asked), key=int), [sentence for _, sentence in asked])
+
+
+def _asked(url: str, ca: Path | None, timeout_s: float) -> tuple[Code, str]:
+    connection = _connection(url, ca, timeout_s)
     try:
         connection.request("HEAD", "/")
         status = connection.getresponse().status
     except HTTPException as error:
-        return Finding(name, Code.UNREACHABLE, [f"{url} does not speak HTTP ({type(error).__name__})"])
+        return Code.UNREACHABLE, f"{url} does not speak HTTP ({type(error).__name__})"
     except OSError as error:
-        return Finding(name, Code.UNREACHABLE, [f"{url} cannot be reached: {error.strerror or error}"])
+        return Code.UNREACHABLE, f"{url} cannot be reached: {error.strerror or error}"
     finally:
         connection.close()
-    return Finding(name, Code.YES, [f"{url} answers (HEAD / gave {status})"])
+    return Code.YES, f"{url} answers (HEAD / gave {status})"
+
+
+def _connection(url: str, ca: Path | None, timeout_s: float) -> HTTPConnection:
+    if url.startswith(UNIX):
+        return _OverSocket(url.removeprefix(UNIX), timeout_s)
+    parts = urlsplit(url)
+    if parts.scheme == "http":
+        return HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
+    from gateway.upstream.reach import trust
+
+    return HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout_s, context=trust(ca))
+
+
+class _OverSocket(HTTPConnection):
+    """Over a socket's file."""
+
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)

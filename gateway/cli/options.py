@@ -85,7 +85,7 @@ def _word(name: str, field: Any) -> str:
         return "N"
     if name.endswith("_s"):
         return "SECONDS"
-    known = {"new": "URL|MODULE:FACTORY", "contracts": "DIR", "state": "DIR", "listen": "HOST:PORT"}
+    known = {"new": "URL,...|MODULE:FACTORY", "contracts": "DIR", "state": "DIR", "listen": "HOST:PORT"}
     known |= {"admin": "HOST:PORT", "trusted_proxies": "CIDR,...", "access_log": "SHARE", "access_log_file": "FILE"}
-    known |= {"override_secret": "SECRET"}
+    known |= {"override_secret": "SECRET", "legacy_ca": "FILE", "new_ca": "FILE", "legacy": "URL,..."}
     return known.get(name, "URL")

@@ -33,7 +33,9 @@ MAX_PLACES = 10_000  # of one body, looked at for rules that allowed nothing
 Authorize = Callable[[Identity], bytes | None]
 
 _UNREACHABLE = frozenset(
-    failure for failure in Failure if failure.name.endswith(("_UNREACHABLE", "_CONNECT_TIMEOUT", "_BUSY", "_MISSING"))
+    failure
+    for failure in Failure
+    if failure.name.endswith(("_UNREACHABLE", "_CONNECT_TIMEOUT", "_BUSY", "_UNAVAILABLE", "_MISSING"))
 )
 
 

@@ -11,6 +11,7 @@ class Trouble(Enum):
     UNREACHABLE = "no connection could be made"
     CONNECT_TIMEOUT = "no connection was made in time"
     BUSY = "no connection became free in time"
+    UNAVAILABLE = "no address is tried for now, because they all failed"
     RESET = "the origin closed the connection"
     TIMEOUT = "the origin sent nothing in time"
     STALLED_BODY = "the request's own body did not go on in time"

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator
 from typing import Final
-from urllib.parse import urlsplit
 
 from gateway.failure import Failure
 from gateway.message import BodyCut, OutboundRequest, Response, Side
 from gateway.relay.exchange import Answer, Outgoing, exchange
-from gateway.relay.pool import Origin, Pool
+from gateway.relay.figures import PoolFigures
+from gateway.relay.pool import Bounds, Pool
 from gateway.relay.trouble import Cut, Trouble
+from gateway.upstream.reach import Reach, authority
 from gateway.upstream.transport import failure_of
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
 
 
 class HttpTransport:
-    """Connections to one origin (`http://host:port` or `https://...`), shared by every request to it.
+    """Connections to the origins of a side (see `reach.py`), shared by every request to it.
 
     `body_idle_timeout_s` bounds a client's pauses within its upload; left out, it is `idle_timeout_s`.
     """
@@ -32,30 +32,36 @@ class HttpTransport:
         idle_timeout_s: float = 300.0,
         body_idle_timeout_s: float | None = None,
         max_connections: int = 1_000,
+        max_waiting: int = 1_000,
+        max_wait_s: float = 3.0,
+        reach: Reach | None = None,
     ) -> None:
-        parts = urlsplit(origin)
-        secure = parts.scheme == "https"
-        tls = ssl.create_default_context() if secure else None
-        self._origin = Origin(parts.hostname or "", parts.port or (443 if secure else 80), tls)
-        self._netloc = parts.netloc.encode("ascii")
+        self.authority = authority(origin)
+        self._addresses = (reach or Reach()).addresses(origin, name=side.value)
+        self._bounds = Bounds(max_connections, max_waiting, max_wait_s, connect_timeout_s)
         self._side = side
-        self._connect_timeout_s = connect_timeout_s
         self._idle_timeout_s = idle_timeout_s
         self._body_idle_timeout_s = body_idle_timeout_s
-        self._max_connections = max_connections
         self._pool: Pool | None = None
+
+    @property
+    def pool(self) -> Pool:
+        """The connections; made inside the running loop, when they are first wanted."""
+        if self._pool is None:
+            self._pool = Pool(self._addresses, self._bounds)
+        return self._pool
+
+    def failure(self, trouble: Trouble) -> Failure:
+        """This side's failure, or the client's when it was the client that did not go on."""
+        return _failure(self._side, trouble)
 
     async def send(self, request: OutboundRequest, *, timeout_s: float) -> Response | Failure:
         """Send the request; a safe one without a body is sent again when a kept connection was dead."""
-        outgoing = _outgoing(request, self._netloc)
+        outgoing = _outgoing(request, self.authority)
         if outgoing is None:
             return Failure.BAD_REQUEST
-        if self._pool is None:
-            self._pool = Pool(
-                self._origin, max_connections=self._max_connections, connect_timeout_s=self._connect_timeout_s
-            )
         answer = await exchange(
-            self._pool,
+            self.pool,
             outgoing,
             timeout_s=timeout_s,
             idle_s=self._idle_timeout_s,
@@ -68,6 +74,10 @@ class HttpTransport:
             answer.close()
 
         return Response(answer.status, answer.headers, self._read(answer), close)
+
+    def figures(self) -> PoolFigures:
+        """The pool at this moment."""
+        return self.pool.figures()
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -24,5 +24,5 @@ class Transport(Protocol):
 
 
 def failure_of(side: Side, what: str) -> Failure:
-    """The failure of a side by its short name: UNREACHABLE, RESET, BAD_ANSWER, TIMEOUT, CONNECT_TIMEOUT, BUSY."""
+    """The failure of a side by its short name, such as UNREACHABLE."""
     return Failure[f"{side.name}_{what}"]

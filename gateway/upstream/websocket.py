@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
-from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
@@ -25,6 +22,8 @@ from websockets.uri import parse_uri
 
 from gateway.failure import Failure
 from gateway.message import Headers, OutboundRequest, Side
+from gateway.relay.trouble import Trouble
+from gateway.upstream.http import HttpTransport
 from gateway.upstream.transport import failure_of
 
 MESSAGE_BYTES: Final = 64 * 1024 * 1024  # of one message; the client's side of the gateway takes as much
@@ -79,16 +78,20 @@ class _AsAsked(ClientProtocol):
 
 
 async def open_websocket(
-    origin: str, side: Side, request: OutboundRequest, *, subprotocols: list[str], timeout_s: float
+    way: HttpTransport | str, side: Side, request: OutboundRequest, *, subprotocols: list[str], timeout_s: float
 ) -> Opened | Declined | Failure:
-    """Make the handshake with a side within `timeout_s`."""
-    headers = _travelling(request.headers, origin)
+    """Make the handshake with a side within `timeout_s`, at one of the addresses of its transport."""
+    way = HttpTransport(way, side=side) if isinstance(way, str) else way
+    headers = _travelling(request.headers, way.authority)
     if headers is None or not _TARGET.fullmatch(request.target):
         return Failure.BAD_REQUEST
-    protocol = _AsAsked(request.target.decode("ascii"), headers, subprotocols)
+    target = request.target.decode("ascii")
     try:
         async with asyncio.timeout(timeout_s):
-            socket = await _connect(origin, protocol)
+            socket = await way.pool.dial(lambda: _socket(_AsAsked(target, headers, subprotocols)))
+            if isinstance(socket, Trouble):
+                return way.failure(socket)
+            await _shake_hands(socket)
     except InvalidStatus as refused:
         return _declined(refused.response, side)
     except TimeoutError:
@@ -99,39 +102,25 @@ async def open_websocket(
         return failure_of(side, "RESET" if isinstance(broken.__cause__, EOFError) else "BAD_ANSWER")
     except WebSocketException:
         return failure_of(side, "BAD_ANSWER")
-    except OSError:  # also a certificate that is not to be trusted
-        return failure_of(side, "UNREACHABLE")
     answer = () if socket.response is None else _encoded(socket.response)
     kept = tuple(header for header in answer if header[0].lower() not in _OF_THE_HANDSHAKE | {_CHOSEN})
     return Opened(socket, socket.subprotocol, kept)
 
 
-async def _connect(origin: str, protocol: ClientProtocol) -> ClientConnection:
-    """Connect and shake hands once: a redirect is the side's answer, which belongs to the client."""
-    parts = urlsplit(origin)
-    secure = parts.scheme == "https"
-    _, socket = await asyncio.get_running_loop().create_connection(
-        lambda: ClientConnection(protocol, ping_interval=None, close_timeout=CLOSE_S, max_queue=MESSAGES_AHEAD),
-        host=parts.hostname or "",
-        port=parts.port or (443 if secure else 80),
-        ssl=_tls() if secure else None,
-        server_hostname=parts.hostname if secure else None,
-    )
+def _socket(protocol: ClientProtocol) -> ClientConnection:
+    return ClientConnection(protocol, ping_interval=None, close_timeout=CLOSE_S, max_queue=MESSAGES_AHEAD)
+
+
+async def _shake_hands(socket: ClientConnection) -> None:
+    """Once: a redirect is the side's answer, which belongs to the client."""
     try:
         await socket.handshake(None, None)  # nothing is added
     except BaseException:  # nobody will have this socket
         socket.transport.abort()
         raise
-    return socket
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    """The system's certificates, names checked; made once, because reading them takes a while."""
-    return ssl.create_default_context()
-
-
-def _travelling(headers: Headers, origin: str) -> list[tuple[str, str]] | None:
+def _travelling(headers: Headers, authority: bytes) -> list[tuple[str, str]] | None:
     """What the side is sent of the client's handshake; None when it would not stay on its line, or has a body."""
     kept = [header for header in headers if header[0].lower() not in _OF_THE_HANDSHAKE]
     for name, value in kept:
@@ -140,7 +129,7 @@ def _travelling(headers: Headers, origin: str) -> list[tuple[str, str]] | None:
         if name.lower() == b"content-length" and value.strip(b"0"):
             return None
     if not any(name.lower() == b"host" for name, _ in kept):
-        kept.insert(0, (b"host", urlsplit(origin).netloc.encode("ascii")))
+        kept.insert(0, (b"host", authority))
     return [(name.decode("ascii"), value.decode("latin-1")) for name, value in kept]
 
 

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.relay import pool as pool_module
+from gateway.relay.address import Origin
+from gateway.relay.addresses import Addresses
 from gateway.relay.exchange import Answer, Outgoing, exchange
-from gateway.relay.pool import Origin, Pool
+from gateway.relay.pool import Bounds, Pool
 from gateway.relay.trouble import Trouble
 from tests.gateway.proxy.harness import OK, Received, always, until, upstream
 from tests.gateway.proxy.harness import Answer as Script
@@ -15,9 +17,9 @@ from tests.gateway.proxy.harness import Answer as Script
 GET = Outgoing(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", None, chunked=False, head_only=False, repeatable=True)
 
 
-def pool_to(port: int, *, most: int = 10, connect_s: float = 1.0) -> Pool:
+def pool_to(port: int, *, most: int = 10, wait_s: float = 60.0, connect_s: float = 5.0) -> Pool:
     """A pool to a local port."""
-    return Pool(Origin("127.0.0.1", port), max_connections=most, connect_timeout_s=connect_s)
+    return Pool(Addresses(Origin("127.0.0.1", port)), Bounds(most, 100, wait_s, connect_s))
 
 
 async def ask(pool: Pool, request: Outgoing = GET) -> bytes:
@@ -71,7 +73,7 @@ async def test_the_line_has_a_deadline() -> None:
     """Who waits too long for a connection is told that all are busy."""
     gate, open_now = asyncio.Event(), [0]
     async with upstream(held(gate, open_now)) as origin:
-        pool = pool_to(origin.port, most=1, connect_s=0.2)
+        pool = pool_to(origin.port, most=1, wait_s=0.2)
         first = asyncio.create_task(ask(pool))
         await until(lambda: open_now[-1] == 1)
         assert await exchange(pool, GET, timeout_s=2, idle_s=2) is Trouble.BUSY

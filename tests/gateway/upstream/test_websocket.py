@@ -17,7 +17,8 @@ from cryptography.x509.oid import NameOID
 
 from gateway.failure import Failure
 from gateway.message import Headers, OutboundRequest, Side
-from gateway.upstream import websocket
+from gateway.upstream import reach
+from gateway.upstream.http import HttpTransport
 from gateway.upstream.websocket import Declined, Opened, open_websocket
 from tests.gateway.proxy.harness import Answer, Received, always, upstream
 
@@ -30,7 +31,11 @@ async def opened(
 ) -> Opened | Declined | Failure:
     """What comes of a handshake."""
     asked = OutboundRequest("GET", target, headers, None, "http", "10.0.0.1")
-    return await open_websocket(url, Side.LEGACY, asked, subprotocols=[], timeout_s=timeout_s)
+    way = HttpTransport(url, side=Side.LEGACY)
+    try:
+        return await open_websocket(way, Side.LEGACY, asked, subprotocols=[], timeout_s=timeout_s)
+    finally:
+        await way.aclose()
 
 
 def accept(request: Received) -> bytes:
@@ -189,7 +194,7 @@ async def test_https_means_a_certificate_that_is_checked(
     path = certificate(tmp_path)
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    websocket._tls.cache_clear()
+    reach.trust.cache_clear()
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(path)
     server = await asyncio.start_server(_accept_one, "127.0.0.1", 0, ssl=tls)
@@ -199,7 +204,7 @@ async def test_https_means_a_certificate_that_is_checked(
         if isinstance(answer, Opened):
             answer.socket.transport.abort()
     finally:
-        websocket._tls.cache_clear()
+        reach.trust.cache_clear()
         server.close()
 
 
