@@ -6,7 +6,7 @@ Nothing here waits, reads a clock or knows a side.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -66,6 +66,12 @@ class OutboundRequest:
     commit: bool = True
 
 
+async def once(body: bytes) -> AsyncIterator[bytes]:
+    """A body that is here already, as a stream."""
+    if body:
+        yield body
+
+
 async def _nothing() -> None:
     """Close a response that holds nothing open."""
 
@@ -74,14 +80,19 @@ async def _nothing() -> None:
 class Response:
     """A side's answer whose head has arrived and whose body is still to be read.
 
-    `body` may raise `BodyCut` when the side stops before the end. `close` lets go of the connection
-    and may be called at any time, more than once.
+    `whole` is the same body for who wants no iterator, when all of it is here already. `body` may raise `BodyCut` when the side stops before the end. `close` lets go of the connection
+    and may be called at any time, more than once. `reason` None stands for the usual phrase; `interim` are 1xx
+    answers (status, reason, headers) that came before; `trailers` are whole once the body is.
     """
 
     status: int
     headers: Headers
     body: AsyncIterator[bytes]
     close: Callable[[], Awaitable[None]] = _nothing
+    reason: bytes | None = None
+    interim: Sequence[tuple[int, bytes, list[Header]]] = ()
+    trailers: Sequence[Header] = ()
+    whole: bytes | None = None
 
 
 class BodyCut(Exception):  # noqa: N818 - it names what happened to the answer

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Final, NamedTuple
 
 from gateway.failure import Failure
 from gateway.message import ClientGone, OutboundRequest, Request, Response, Side
+from gateway.proxy.ledger import Ledger
 from gateway.proxy.outbound import Addressing, build, copy_of
 from gateway.proxy.peer import Peer
-from gateway.proxy.receive import Client, Receive, Scope, Send, read, refusal
+from gateway.proxy.receive import Client, Receive, Scope, Send, read, refusal, version_and_authority
 from gateway.proxy.respond import Sent, write
 from gateway.proxy.tap import Capture
 from gateway.proxy.websocket import decline, join
-from gateway.rollout.decide import NO_ROUTE, Decision, decide
-from gateway.rollout.plan import Live, Plan
+from gateway.rollout.decide import NO_ROUTE, PANIC, Decision, decide
+from gateway.rollout.flag import Flag
+from gateway.rollout.plan import Live
 from gateway.routing.table import Match
 from gateway.settings import Network
 from gateway.shadow.mirror import Job, Mirror
@@ -33,6 +36,29 @@ class Limits:
     timeout_s: float
     connect_timeout_s: float
     capture_bytes: int
+    websocket_idle_s: float = 0.0  # 0: as long as both ends stay
+
+
+class Routed(NamedTuple):
+    """The route of a request with its flag, both None when it has none, and who answers it."""
+
+    match: Match | None
+    flag: Flag | None
+    decision: Decision
+
+    @property
+    def key(self) -> str:
+        """The route's key, empty without one."""
+        return "" if self.match is None else self.match.route.key
+
+    @property
+    def stage(self) -> str:
+        """The route's stage, empty without a route."""
+        return "" if self.flag is None else self.flag.stage
+
+
+UNROUTED: Final = Routed(None, None, NO_ROUTE)
+PANICKED: Final = Routed(None, None, PANIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +73,7 @@ class Gateway:
     limits: Limits
     trusted: Sequence[Network]
     names_side: bool
+    ledger: Ledger = field(default_factory=Ledger)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket; the lifespan belongs to the composition root."""
@@ -63,62 +90,70 @@ class Gateway:
             count("client_gone")
 
     async def _serve(self, scope: Scope, request: Request, peer: Peer, send: Send) -> None:
-        begun, plan = perf_counter(), self.live.plan
-        match = plan.table.match(request.method, request.path)  # 2
-        decision = self._decide(plan, match, request)  # 3
+        begun = perf_counter()
+        routed = self.route(request)  # 2, 3
+        decision, match = routed.decision, routed.match
         side, capture = decision.authoritative, None
         outbound = build(request, side, peer, match, self.addressing)  # 4
         if decision.shadow is not None:
             copy = copy_of(build(request, decision.shadow, peer, match, self.addressing))
             capture = Capture(copy, cap=self.limits.capture_bytes, begun=begun)
             outbound = capture.request(outbound)
-        refused = refusal(scope, request, self.addressing.pseudonym)
+        version, authority = version_and_authority(scope)
+        refused = refusal(request, version=version, authority=authority, pseudonym=self.addressing.pseudonym)
         answer = refused or await self._forward(outbound, side, match)  # 5
         if capture is not None and isinstance(answer, Response):
             answer = capture.answer(side, answer)  # 6
         named = side if self.names_side and isinstance(answer, Response) else None
         sent = await write(send, answer, request, side=named, begun=begun)  # 7
         if sent.failure is not None:
-            _tell(sent, sent.failure, side, decision, match)
-        if capture is not None and match is not None:
-            self._offer(capture, request, plan, match)  # 8
+            _tell(sent, sent.failure, routed)
+        if capture is not None:
+            self._offer(capture, request, routed)  # 8
 
-    def _decide(self, plan: Plan, match: Match | None, request: Request) -> Decision:
+    def route(self, request: Request) -> Routed:
+        """Who answers: the request's route, the route's flag, the decision."""
+        plan = self.live.plan
+        match = plan.table.match(request.method, request.path)  # 2
         if match is None:
-            return NO_ROUTE
-        return decide(match.route, plan.flag(match.route.key), request, has_new=Side.NEW in self.transports)
+            return PANICKED if plan.panicked else UNROUTED
+        flag = plan.flag(match.route.key)
+        if plan.panicked:
+            return Routed(match, flag, PANIC)
+        return Routed(match, flag, decide(match.route, flag, request, has_new=Side.NEW in self.transports))  # 3
 
     async def _forward(self, outbound: OutboundRequest, side: Side, match: Match | None) -> Response | Failure:
         transport = self.transports.get(side)
         if transport is None:
             return Failure.NEW_MISSING
         try:
-            return await transport.send(outbound, timeout_s=self._timeout_s(match))
+            return await transport.send(outbound, timeout_s=self.timeout_s(match))
         except ClientGone:
             raise
         except Exception as bug:  # noqa: BLE001 - the ASGI edge: a bug of ours is an answer with a code, not a cut
             log("transport_bug", level=logging.ERROR, bug=bug)
             return Failure.GATEWAY_BUG
 
-    def _timeout_s(self, match: Match | None) -> float:
+    def timeout_s(self, match: Match | None) -> float:
+        """Seconds that a side has until the first byte of its answer."""
         own = None if match is None else match.route.timeout_s
         return self.limits.timeout_s if own is None else own
 
-    def _offer(self, capture: Capture, request: Request, plan: Plan, match: Match) -> None:
+    def _offer(self, capture: Capture, request: Request, routed: Routed) -> None:
         answered, copy = capture.observation(), capture.copy()
-        if answered is None or copy is None:
+        if answered is None or copy is None or routed.flag is None:
             count("shadow_dropped.incomplete")
             return
-        flag = plan.flag(match.route.key)
+        flag = routed.flag
         self.mirror.offer(Job(flag.route, request.id, flag.stage, flag.version, answered, copy))
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, request: Request, peer: Peer) -> None:
         await receive()  # websocket.connect
-        plan = self.live.plan
-        match = plan.table.match("GET", request.path)  # 2
-        side = self._decide(plan, match, request).authoritative  # 3
+        routed = self.route(request)  # 2, 3
+        side, match = routed.decision.authoritative, routed.match
         outbound = build(request, side, peer, match, self.addressing)  # 4
-        failure = refusal(scope, request, self.addressing.pseudonym)
+        version, authority = version_and_authority(scope)
+        failure = refusal(request, version=version, authority=authority, pseudonym=self.addressing.pseudonym)
         transport = self.transports.get(side)
         if failure is None and isinstance(transport, InProcess):
             failure = await transport.websocket(scope, outbound, receive, send)
@@ -135,13 +170,20 @@ class Gateway:
     ) -> Opened | Declined | Failure:
         if side not in self.origins:
             return Failure.NEW_MISSING
-        timeout_s = min(self.limits.connect_timeout_s * 2, self._timeout_s(match))
+        timeout_s = min(self.limits.connect_timeout_s * 2, self.timeout_s(match))
         offered = scope.get("subprotocols", [])
         return await open_websocket(self.origins[side], side, outbound, subprotocols=offered, timeout_s=timeout_s)
 
 
-def _tell(sent: Sent, failure: Failure, side: Side, decision: Decision, match: Match | None) -> None:
-    route = "" if match is None else match.route.key
+def _tell(sent: Sent, failure: Failure, routed: Routed) -> None:
     event = "request_failed" if sent.whole else "answer_cut"
-    log(event, level=logging.WARNING, code=failure.code, route=route, side=side, reason=decision.reason)
+    decision = routed.decision
+    log(
+        event,
+        level=logging.WARNING,
+        code=failure.code,
+        route=routed.key,
+        side=decision.authoritative,
+        reason=decision.reason,
+    )
     count(f"failure.{failure.code}")

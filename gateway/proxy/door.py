@@ -1,163 +1,317 @@
-"""uvicorn's HTTP protocol as a door: strict about heads, sure of who has left, slow to start a task.
+"""uvicorn's HTTP protocol as a door: strict about heads, sure of who has left, slow to start anything.
 
 It leans on uvicorn's class and adds what an ASGI app cannot do:
-- the target as it stood on the wire, and a future that is done when the client has gone, in the scope;
-- no task for a request before all that came with it has been parsed: what is refused has reached nobody;
+- the request as it stood on the wire, and a future that is done when the client has gone, in the scope;
+- nothing is started before all that came with a request has been parsed: what is refused has reached nobody;
 - limits on heads, in bytes, fields and seconds; trailers never become headers;
-- answers that a client of HTTP/1.0 can read, and answers without a body that say how long it would be.
+- a connection that ends takes no request with it that is on its way: it says so in its last answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, cast
-from uuid import uuid4
+from typing import Any, Final, Protocol, cast
 
 import httptools
-from uvicorn._types import ASGI3Application, ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from gateway.failure import Failure
-from gateway.proxy.receive import AUTHORITY_EXTENSION, GONE_EXTENSION, TARGET_EXTENSION, split_target
-from gateway.proxy.respond import failure_body
+from gateway.message import Request, once
+from gateway.proxy.cycle import Cycle
+from gateway.proxy.doorkeeper import NEVER, Doorkeeper
+from gateway.proxy.peer import Peer, identify
+from gateway.proxy.receive import (
+    AUTHORITY_EXTENSION,
+    GONE_EXTENSION,
+    REQUEST_EXTENSION,
+    TARGET_EXTENSION,
+    path_of,
+    request_id_of,
+    split_target,
+)
+from gateway.proxy.respond import failure_bytes
+from gateway.settings import Network
+from gateway.telemetry import count
 
-HEAD_BYTES: Final = 64 * 1024
-HEAD_FIELDS: Final = 100
-HEAD_S: Final = 10.0  # from a head's first byte to its last
-TARGET_BYTES: Final = 16 * 1024
 PIPELINED: Final = 8  # requests that may wait behind one before reading pauses; a paused reader sees nobody leave
 
 
-class Cycle(RequestResponseCycle):
-    """One request and its answer, as uvicorn has them, but for two kinds of answers uvicorn gets wrong."""
+class Exchange(Protocol):
+    """A request that is being answered: by an ASGI app (`Cycle`) or by callbacks (`Relaying`)."""
 
-    close_delimited = False
+    response_started: bool
+    response_complete: bool
+    more_body: bool
+    keep_alive: bool
 
-    async def send(self, message: ASGISendEvent) -> None:
-        """Send a part of the answer."""
-        if message["type"] == "http.response.start":
-            sized = any(name.lower() == b"content-length" for name, _ in message.get("headers", ()))
-            if self.scope["http_version"] == "1.0" and not sized:
-                self.close_delimited = True  # HTTP/1.0 knows no chunks (RFC 9112 section 6.1)
-                self.chunked_encoding = False
-            if self.waiting_for_100_continue:
-                self.keep_alive = False  # nobody asked for the body: it may come or not, so what follows is unclear
-            await super().send(message)
-            if message["status"] in (204, 304):
-                self.expected_content_length = 0  # it says how long a body would be (RFC 9110 section 15.4.5)
-        elif self.close_delimited and message["type"] == "http.response.body":
-            await self._send_until_close(message.get("body", b""), more=message.get("more_body", False))
-        else:
-            await super().send(message)
-
-    async def _send_until_close(self, body: bytes, *, more: bool) -> None:
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        if body and self.scope["method"] != "HEAD":
-            self.transport.write(body)
-        if not more:
-            self.response_complete = True
-            self.message_event.set()
-            self.transport.close()
-            self.on_response()
+    def take(self, body: bytes) -> None: ...
+    def end_body(self) -> None: ...
+    def leave(self, failure: Failure) -> None: ...
 
 
 class Door(HttpToolsProtocol):
-    """One client connection."""
+    """One client connection. `leave_by` is when the doorkeeper ends it, for being idle or slow."""
+
+    leave_by = NEVER
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        keeper: Doorkeeper,
+        trusted: tuple[Network, ...] = (),
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._keeper, self._limits, self._trusted = keeper, keeper.limits, trusted
+        self._gone: asyncio.Future[None] = self.loop.create_future()
+        self._shut = self._feeding = self._in_head = self._leaving = False
+        self._head_bytes = self._field_bytes = 0
+        self._refused: Failure | None = None
+        self._running: Exchange | None = None  # the oldest one that is not answered; others wait in `pipeline`
+        self._newest: Exchange | None = None  # whose body is being read
+        self._held: Exchange | None = None  # to be started when all that came with it is parsed
+
+    # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """A client has connected; one that then says nothing is an idle one."""
         super().connection_made(transport)
-        self._gone: asyncio.Future[None] = self.loop.create_future()
-        self._shut = self._feeding = self._in_head = False
-        self._head_bytes = self._field_bytes = 0
-        self._refused: Failure | None = None
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._held: list[tuple[RequestResponseCycle, ASGI3Application]] = []
-        self._unanswered: list[RequestResponseCycle] = []
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._keeper.enter(self)
+        address = self.client[0] if self.client else ""
+        self._peer = identify(address, self.scheme or "http", (), self._trusted)
+        self.leave_by = self._keeper.now + self._limits.keep_alive_s
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone; every request of it is told, not only the newest."""
-        for cycle in self._unanswered:
-            cycle.disconnected = cycle.disconnected or not cycle.response_complete
-            cycle.message_event.set()
-        self._stop_head_timer()
+        self._keeper.leave(self)
+        self.connections.discard(self)
+        self.leave_by, self._shut = NEVER, True
+        self.flow.resume_writing()
+        for exchange in self._unanswered():
+            exchange.leave(Failure.CLIENT_GONE)
         if not self._gone.done():
             self._gone.set_result(None)
-        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse first, start the requests that were found after."""
+        """Parse first, start the request that was found after."""
         if self._shut:
             return
-        self._unset_keepalive_if_required()
+        idle_by, self.leave_by = self.leave_by, NEVER
         self._feeding = True
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._upgrade()
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._break_off(self._refused or Failure.BAD_REQUEST)
         finally:
             self._feeding = False
-        if self._in_head and not self._shut:
-            self._head_bytes += len(data)
-            self._head_timer = self._head_timer or self.loop.call_later(HEAD_S, self._head_too_slow)
-            if self._head_bytes > HEAD_BYTES:
-                self._break_off(Failure.HEAD_TOO_LARGE)
-        held, self._held = self._held, []
-        for cycle, app in held:
-            super()._start_asgi_task(cycle, app)
+        if self._in_head:
+            self._wait_for_head(len(data), idle_by)
+        elif self._running is None and self._held is None:
+            self.leave_by = idle_by
+        held, self._held = self._held, None
+        if held is not None:
+            self._start(held)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        if self._feeding:
-            self._held.append((cycle, app))
+    def shutdown(self) -> None:
+        """End after the answer that is under way, or the one to a request that may be on its way already."""
+        self._leaving = True
+        last = self._newest
+        if last is not None and not last.response_complete:
+            last.keep_alive = False
         else:
-            super()._start_asgi_task(cycle, app)
+            self.leave_by = min(self.leave_by, self._keeper.now + self._limits.leaving_s)
+
+    def overstayed(self) -> None:
+        """The doorkeeper's clock has passed `leave_by`."""
+        self.leave_by = NEVER
+        if self._in_head and not self._shut:
+            self._break_off(Failure.HEAD_TOO_SLOW)
+        else:
+            self.transport.close()
 
     # httptools' callbacks
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
-        super().on_message_begin()
         self._in_head = True
         self._head_bytes = self._field_bytes = 0
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
-        super().on_url(url)
-        if len(self.url) > TARGET_BYTES:
+        self.url += url
+        if len(self.url) > self._limits.target_bytes:
             self._refuse(Failure.TARGET_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of the head, or a trailer."""
-        super().on_header(name, value)
+        """A field of the head, or a trailer, which is dropped."""
         self._field_bytes += len(name) + len(value) + 4
-        if len(self.headers) > HEAD_FIELDS or self._field_bytes > HEAD_BYTES:
+        if self._field_bytes > self._limits.head_bytes:
             self._refuse(Failure.HEAD_TOO_LARGE)
+        if self._in_head:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """The head is whole; what comes into `self.headers` from now on is trailers."""
+        """The head is whole: make of it what will be started, or what waits behind another."""
         self._in_head = False
-        self._stop_head_timer()
-        self.scope["headers"] = list(self.headers)
-        authority, self.url = split_target(self.url)
-        before = self.cycle
-        super().on_headers_complete()
-        if self.cycle is before:
-            return  # a WebSocket handshake: `_upgrade` goes on with it
-        self.cycle.__class__ = Cycle  # uvicorn makes the object; nothing has run on it yet
-        extensions = {TARGET_EXTENSION: self.url, AUTHORITY_EXTENSION: authority, GONE_EXTENSION: self._gone}
-        cast(dict[str, Any], self.scope)["extensions"] = extensions
-        self._unanswered = [cycle for cycle in self._unanswered if not cycle.response_complete]
-        self._unanswered.append(self.cycle)
-        if len(self.pipeline) <= PIPELINED:
+        if len(self.headers) > self._limits.head_fields:
+            self._refuse(Failure.HEAD_TOO_LARGE)
+        upgrades = self.parser.should_upgrade()
+        if upgrades and self._should_upgrade():
+            self._newest = None
+            return  # `_upgrade` goes on with it
+        version = self.parser.get_http_version()
+        exchange = self._exchange(version, upgrades=upgrades)
+        exchange.keep_alive = version == "1.1" and self.parser.should_keep_alive() and not self._leaving
+        self._newest = exchange
+        if self._running is None and self._held is None:
+            self._held = exchange
+            return
+        self.pipeline.appendleft((cast(RequestResponseCycle, exchange), self.app))
+        if len(self.pipeline) > PIPELINED:
+            self.flow.pause_reading()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a request's body."""
+        if self._newest is not None:
+            self._newest.take(body)
+
+    def on_message_complete(self) -> None:
+        """The end of a request."""
+        if self._newest is not None:
+            self._newest.end_body()
+
+    # requests
+
+    def _exchange(self, version: str, *, upgrades: bool) -> Exchange:
+        """What will answer the request whose head has just come; the edge has a shorter way for some."""
+        request, peer, authority = self.request()
+        return self.cycle_for(request, peer, authority, version)
+
+    def request(self) -> tuple[Request, Peer, bytes | None]:
+        """The head that has just come, its peer, and the authority of a target in absolute form."""
+        authority, target = split_target(self.url) if self.url[:1] != b"/" else (None, self.url)
+        headers, peer, has_body, tells_id = tuple(self.headers), self._peer, False, False
+        for name, value in headers:
+            size = len(name)  # most names are told apart by their length
+            if size == 12:
+                tells_id = tells_id or name == b"x-request-id"
+            elif size == 14 and name == b"content-length":
+                has_body = has_body or value.strip(b"0") != b""
+            elif size == 17 and name == b"transfer-encoding":
+                has_body = True
+        if peer.trusted:
+            peer = identify(peer.address, self.scheme or "http", headers, self._trusted)
+        request = Request(
+            id=request_id_of(headers if tells_id else ()),
+            method=self.parser.get_method().decode("ascii"),
+            target=target,
+            path=path_of(target),
+            headers=headers,
+            scheme=peer.scheme,
+            client_ip=peer.client_ip,
+            body=once(b"") if has_body else None,  # what comes of it goes to `take`
+        )
+        return request, peer, authority
+
+    def cycle_for(self, request: Request, peer: Peer, authority: bytes | None, version: str) -> Cycle:
+        """An ASGI cycle for a request."""
+        self.expect_100_continue = any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in request.headers
+        )
+        path, _, query = request.target.partition(b"?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "method": request.method,
+            "scheme": self.scheme,
+            "path": path.decode("latin-1"),
+            "raw_path": path,
+            "query_string": query,
+            "root_path": self.root_path,
+            "headers": request.headers,
+            "server": self.server,
+            "client": self.client,
+            "state": self.app_state,
+            "extensions": {
+                TARGET_EXTENSION: request.target,
+                AUTHORITY_EXTENSION: authority,
+                REQUEST_EXTENSION: (request, peer),
+                GONE_EXTENSION: self._gone,
+            },
+        }
+        return Cycle(
+            scope=cast(Any, scope),
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=True,
+            on_response=self.answered,
+        )
+
+    def _start(self, exchange: Exchange) -> None:
+        self._running = exchange
+        self._start_asgi_task(cast(RequestResponseCycle, exchange), self.app)
+
+    def _unanswered(self) -> list[Exchange]:
+        """The requests that have no whole answer yet, the oldest first."""
+        waiting = [cast(Exchange, cycle) for cycle, _ in reversed(self.pipeline)]
+        first = self._running or self._held
+        return waiting if first is None or first.response_complete else [first, *waiting]
+
+    def answered(self) -> None:
+        """The oldest request has its answer: go on with the next one, or wait for it, or end."""
+        self.server_state.total_requests += 1
+        done, self._running = self._running, None
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            exchange, _ = self.pipeline.pop()
             self.flow.resume_reading()
+            self._start(cast(Exchange, exchange))
+        elif done is not None and not done.keep_alive:
+            self._hang_up(reads_on=done.more_body)
+        else:
+            self.flow.resume_reading()
+            if not self._in_head:
+                self.leave_by = self._keeper.now + self._limits.keep_alive_s
+
+    def _hang_up(self, *, reads_on: bool) -> None:
+        """End the connection; a client that still sends would lose the answer to a reset, so it is read for a while."""
+        if not reads_on:
+            self.transport.close()
+            return
+        self._shut = True
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.leave_by = self._keeper.now + self._limits.leaving_s
 
     # what goes no further
+
+    def _wait_for_head(self, size: int, idle_by: float) -> None:
+        if self._shut:
+            return
+        begun = self._head_bytes > 0
+        self._head_bytes += size
+        self.leave_by = idle_by if begun else self._keeper.now + self._limits.head_s
+        if self._head_bytes > self._limits.head_bytes:
+            self._break_off(Failure.HEAD_TOO_LARGE)
 
     def _refuse(self, failure: Failure) -> None:
         self._refused = failure
@@ -165,14 +319,13 @@ class Door(HttpToolsProtocol):
 
     def _break_off(self, failure: Failure) -> None:
         """Read no more. What was asked rightly before is answered in turn; then, or at once, the client is told."""
-        self._shut = True
-        self._stop_head_timer()
-        waiting = [cycle for cycle in self._unanswered if not cycle.response_complete]
+        self._shut, self._in_head = True, False
+        waiting = self._unanswered()
         if waiting and waiting[-1].more_body:  # the fault lies in the newest request's own body
             broken = waiting.pop()
             if not self._forget(broken):
-                broken.disconnected = True
-                broken.message_event.set()
+                self._running = None
+                broken.leave(failure)
                 if broken.response_started:
                     self.transport.close()  # nothing of ours may stand within an answer
                     return
@@ -181,43 +334,43 @@ class Door(HttpToolsProtocol):
         else:
             self.answer(failure)
 
-    def _forget(self, cycle: RequestResponseCycle) -> bool:
-        """Take back a request that no task works on yet."""
-        for queue in (self._held, self.pipeline):
-            for pair in list(queue):
-                if pair[0] is cycle:
-                    queue.remove(pair)
-                    return True
+    def _forget(self, exchange: Exchange) -> bool:
+        """Take back a request that nobody works on yet."""
+        if self._held is exchange:
+            self._held = None
+            return True
+        for pair in list(self.pipeline):
+            if cast(Exchange, pair[0]) is exchange:
+                self.pipeline.remove(pair)
+                return True
         return False
 
     def answer(self, failure: Failure) -> None:
         """Tell the client itself, in the gateway's words, and hang up."""
+        count(f"refused.{failure.code}")
         self._shut = True
-        body = failure_body(failure, uuid4().hex)
-        head = b"content-type: application/json; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self.transport.write(STATUS_LINE[failure.status] + head % len(body) + body)
-        self.transport.close()
+        self.transport.write(failure_bytes(failure))
+        self._hang_up(reads_on=True)
 
-    def _head_too_slow(self) -> None:
-        self._break_off(Failure.HEAD_TOO_SLOW)
-
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _upgrade(self) -> None:
+    def _upgrade(self, early: bytes) -> None:
         """Hand a WebSocket handshake over; any other upgrade is not offered, so its request is an ordinary one."""
         if not self._should_upgrade():
             self._shut = True  # the parser takes what follows for another protocol
-            self.cycle.keep_alive = False
+            if self._newest is not None:
+                self._newest.keep_alive = False
             return
-        names = [name for name, _ in self.scope["headers"]]
-        if b"content-length" in names or b"transfer-encoding" in names or self._unanswered_now():
+        names = [name for name, _ in self.headers]
+        if b"content-length" in names or b"transfer-encoding" in names or self._unanswered():
             self._break_off(Failure.BAD_REQUEST)
             return
         self._shut = True
-        self.handle_websocket_upgrade()
+        self._keeper.leave(self)
+        self.websocket(early)
 
-    def _unanswered_now(self) -> bool:
-        return any(not cycle.response_complete for cycle in self._unanswered)
+    def websocket(self, early: bytes) -> None:
+        """Give the connection to uvicorn's WebSocket protocol; `early` came after the head."""
+        _, self.url = split_target(self.url)
+        self.scope = cast(Any, {"method": "GET", "headers": self.headers})
+        self.handle_websocket_upgrade()
+        if early:
+            cast(asyncio.Protocol, self.transport.get_protocol()).data_received(early)

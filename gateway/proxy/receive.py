@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Final
-from uuid import uuid4
 
 from gateway.failure import Failure
 from gateway.message import ClientGone, Headers, Request
@@ -21,10 +22,11 @@ Send = Callable[[Message], Awaitable[None]]
 
 TARGET_EXTENSION: Final = "strangler.target"  # bytes, set by our door: the target as it stood on the wire
 AUTHORITY_EXTENSION: Final = "strangler.authority"  # bytes or None, set by our door: of a target in absolute form
+REQUEST_EXTENSION: Final = "strangler.request"  # (Request, Peer), set by our door, which has read them already
 GONE_EXTENSION: Final = "strangler.gone"  # a future, set by our door: done when the client's connection is lost
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _HOST: Final = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-_PATH_END: Final = re.compile(rb"[?#]")  # a fragment has no place in a target; Express cuts it off like a query
+_random_bits: Final = random.Random().getrandbits  # noqa: S311 - seeded by the system; an id is no secret
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 
 
@@ -83,15 +85,19 @@ class Client:
 
 def read(scope: Scope, client: Client, *, trusted: Sequence[Network]) -> tuple[Request, Peer]:
     """Read a scope: the bytes as they came, the client by the trusted-proxy rule, a request id."""
+    known: tuple[Request, Peer] | None = (scope.get("extensions") or {}).get(REQUEST_EXTENSION)
+    if known is not None:
+        request, peer = known
+        return (request if request.body is None else replace(request, body=client.body())), peer
     headers: Headers = tuple((bytes(name), bytes(value)) for name, value in scope["headers"])
     address = scope["client"][0] if scope.get("client") else ""
     peer = identify(address, _http_scheme(scope["scheme"]), headers, trusted)
     target = _target(scope)
     request = Request(
-        id=_request_id(headers),
+        id=request_id_of(headers),
         method=scope.get("method", "GET"),
         target=target,
-        path=_PATH_END.split(target, maxsplit=1)[0],
+        path=path_of(target),
         headers=headers,
         scheme=peer.scheme,
         client_ip=peer.client_ip,
@@ -100,7 +106,7 @@ def read(scope: Scope, client: Client, *, trusted: Sequence[Network]) -> tuple[R
     return request, peer
 
 
-def refusal(scope: Scope, request: Request, pseudonym: bytes) -> Failure | None:
+def refusal(request: Request, *, version: str, authority: bytes | None, pseudonym: bytes) -> Failure | None:
     """Why a request goes no further: it has been here before, or two readers would read it differently."""
     hosts: list[bytes] = []
     framings = 0
@@ -114,8 +120,8 @@ def refusal(scope: Scope, request: Request, pseudonym: bytes) -> Failure | None:
         framings += name in (b"content-length", b"transfer-encoding")
     sane = (
         framings <= 1
-        and _names_one_host(hosts, scope.get("http_version", "1.1"))
-        and _same_authority(scope, hosts)
+        and _names_one_host(hosts, version)
+        and (authority is None or authority.lower() == b"".join(hosts).lower())
         and (request.path.startswith(b"/") or request.target == b"*")
     )
     return None if sane else Failure.BAD_REQUEST
@@ -128,10 +134,9 @@ def _names_one_host(hosts: list[bytes], version: str) -> bool:
     return version in ("1.0", "1.1") and len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
 
 
-def _same_authority(scope: Scope, hosts: list[bytes]) -> bool:
-    """Whether a target in absolute form names the host that the Host header names."""
-    authority = (scope.get("extensions") or {}).get(AUTHORITY_EXTENSION)
-    return authority is None or authority.lower() == b"".join(hosts).lower()
+def version_and_authority(scope: Scope) -> tuple[str, bytes | None]:
+    """The HTTP version, and the authority of a target in absolute form."""
+    return scope.get("http_version", "1.1"), (scope.get("extensions") or {}).get(AUTHORITY_EXTENSION)
 
 
 def split_target(as_sent: bytes) -> tuple[bytes | None, bytes]:
@@ -141,6 +146,12 @@ def split_target(as_sent: bytes) -> tuple[bytes | None, bytes]:
         return None, as_sent
     rest = as_sent[absolute.end() :]
     return absolute.group(1), rest if rest.startswith(b"/") else b"/" + rest
+
+
+def path_of(target: bytes) -> bytes:
+    """The path of a target, percent-encoded as sent; a fragment has no place there, and Express cuts it off, too."""
+    path = target.partition(b"?")[0]
+    return path.partition(b"#")[0] if b"#" in path else path
 
 
 def has_body(headers: Headers) -> bool:
@@ -160,9 +171,17 @@ def _target(scope: Scope) -> bytes:
     return bytes(path + b"?" + query if query else path)
 
 
-def _request_id(headers: Headers) -> str:
-    came = next((value for name, value in headers if name == b"x-request-id"), b"")
-    return came.decode("ascii") if _REQUEST_ID.fullmatch(came) else uuid4().hex
+def request_id_of(headers: Headers) -> str:
+    """The id that came with a request, or a new one: 128 random bits in hex; it names, it opens nothing."""
+    for name, value in headers:
+        if name == b"x-request-id":
+            return value.decode("ascii") if _REQUEST_ID.fullmatch(value) else new_request_id()
+    return new_request_id()
+
+
+def new_request_id() -> str:
+    """128 random bits in hex."""
+    return f"{_random_bits(128):032x}"
 
 
 def _http_scheme(scheme: str) -> str:

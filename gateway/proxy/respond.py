@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 from gateway.failure import Failure
-from gateway.message import BodyCut, Headers, Request, Response, Side
-from gateway.proxy.hop import without_hop_by_hop
+from gateway.message import BodyCut, Header, Request, Response, Side
+from gateway.proxy import wire
+from gateway.proxy.hop import HOP_BY_HOP, Kinds, named_by
 from gateway.proxy.receive import Send
+from gateway.proxy.wire import Framing
 
 OURS: Final = b"x-strangler-"  # nobody but the gateway says who answered
+_SIDE_HEADERS: Final = {side: (b"x-strangler-side", side.encode()) for side in Side}
+_GOES_ON, _STAYS, _CONNECTION, _REQUEST_ID = range(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,15 @@ async def write(send: Send, outcome: Response | Failure, request: Request, *, si
     """Send an answer. `side` None leaves x-strangler-side out."""
     if isinstance(outcome, Failure):
         return await _write_failure(send, outcome, request, begun=begun)
-    kept = [header for header in without_hop_by_hop(outcome.headers) if not header[0].lower().startswith(OURS)]
-    headers = (*kept, *_added(outcome.headers, request, side))
     count, first_byte_ms = 0, 0.0
     try:
-        await send({"type": "http.response.start", "status": outcome.status, "headers": headers})
+        for status, reason, headers in outcome.interim:
+            await send({"type": "strangler.interim", "status": status, "reason": reason, "headers": headers})
+        await send(_start(outcome, request, side))
         first_byte_ms = (perf_counter() - begun) * 1000
+        if outcome.whole is not None:
+            await send(_end(outcome.whole, outcome))
+            return Sent(outcome.status, len(outcome.whole), first_byte_ms, whole=True)
         async for chunk in outcome.body:
             count += len(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -43,23 +51,82 @@ async def write(send: Send, outcome: Response | Failure, request: Request, *, si
         return Sent(outcome.status, count, first_byte_ms, whole=False, failure=cut.failure)
     finally:
         await outcome.close()
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    await send(_end(b"", outcome))
     return Sent(outcome.status, count, first_byte_ms, whole=True)
+
+
+def _start(answer: Response, request: Request, side: Side | None) -> dict[str, Any]:
+    start = {
+        "type": "http.response.start",
+        "status": answer.status,
+        "headers": headers_for_client(answer.headers, request.id, side),
+    }
+    if answer.reason is not None:
+        start["reason"] = answer.reason
+    return start
+
+
+def _end(body: bytes, answer: Response) -> dict[str, Any]:
+    end = {"type": "http.response.body", "body": body, "more_body": False}
+    if answer.trailers:
+        end["trailers"] = answer.trailers
+    return end
+
+
+def headers_for_client(headers: tuple[Header, ...] | list[Header], request_id: str, side: Side | None) -> list[Header]:
+    """A side's headers without hop-by-hop ones and our own, then the request's id (unless told) and who answered."""
+    kinds, kept, has_id = _KINDS, [], False
+    named: frozenset[bytes] = frozenset()
+    for header in headers:
+        kind = kinds[header[0]]
+        if not kind:
+            kept.append(header)
+        elif kind == _CONNECTION:
+            named |= named_by(header[1])
+        elif kind == _REQUEST_ID:
+            has_id = True
+            kept.append(header)
+    if named:
+        kept = [header for header in kept if header[0].lower() not in named]
+    if not has_id:
+        kept.append((b"x-request-id", request_id.encode()))
+    if side is not None:
+        kept.append(_SIDE_HEADERS[side])
+    return kept
+
+
+def _kind_of(name: bytes) -> int:
+    if name == b"connection":
+        return _CONNECTION
+    if name == b"x-request-id":
+        return _REQUEST_ID
+    return _STAYS if name in HOP_BY_HOP or name.startswith(OURS) else _GOES_ON
+
+
+_KINDS: Final = Kinds(_kind_of)
 
 
 async def _write_failure(send: Send, failure: Failure, request: Request, *, begun: float) -> Sent:
     body = failure_body(failure, request.id)
+    headers = failure_headers(failure, body, request.id)
+    await send({"type": "http.response.start", "status": failure.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+    return Sent(failure.status, len(body), (perf_counter() - begun) * 1000, whole=True, failure=failure)
+
+
+def failure_headers(failure: Failure, body: bytes, request_id: str) -> list[Header]:
+    """The headers of an answer of the gateway's own."""
     headers = [
         (b"content-type", b"application/json; charset=utf-8"),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
-        (b"x-request-id", request.id.encode()),
+        (b"x-request-id", request_id.encode()),
     ]
+    if failure.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % failure.retry_after_s))
     if failure.status < 500:
         headers.append((b"connection", b"close"))  # what else the client sends may not be framed as we think
-    await send({"type": "http.response.start", "status": failure.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-    return Sent(failure.status, len(body), (perf_counter() - begun) * 1000, whole=True, failure=failure)
+    return headers
 
 
 def failure_body(failure: Failure, request_id: str) -> bytes:
@@ -67,8 +134,9 @@ def failure_body(failure: Failure, request_id: str) -> bytes:
     return json.dumps({"error": failure.sentence, "code": failure.code, "request_id": request_id}).encode()
 
 
-def _added(headers: Headers, request: Request, side: Side | None) -> Headers:
-    added: Headers = ()
-    if not any(name.lower() == b"x-request-id" for name, _ in headers):
-        added = ((b"x-request-id", request.id.encode()),)
-    return added if side is None else (*added, (b"x-strangler-side", side.encode()))
+def failure_bytes(failure: Failure, request_id: str = "", *, keep: bool = False, head_only: bool = False) -> bytes:
+    """A whole answer of the gateway's own; the connection goes on after it when `keep`."""
+    body = failure_body(failure, request_id := request_id or uuid4().hex)
+    headers = [header for header in failure_headers(failure, body, request_id) if header[0] != b"connection"]
+    head = wire.head(failure.status, None, headers, Framing.SIZED, keep=keep)
+    return head if head_only else head + body

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from math import ceil
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import uvicorn
 import websockets.http11
@@ -15,17 +15,20 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request as HandshakeRequest
 
 from gateway.proxy.app import Gateway
-from gateway.proxy.door import HEAD_BYTES, Door
+from gateway.proxy.door import Door
+from gateway.proxy.doorkeeper import Doorkeeper, DoorLimits
+from gateway.proxy.edge import Edge
 from gateway.proxy.receive import TARGET_EXTENSION
 from gateway.settings import split_address
 
 BACKLOG: Final = 2048
-KEEPALIVE_S: Final = 75  # as nginx; an idle client connection costs little, a new one costs a round trip
+Front = Literal["edge", "asgi"]
+FRONTS: Final[dict[Front, type[Door]]] = {"edge": Edge, "asgi": Door}
 WEBSOCKET_MESSAGE: Final = 64 * 1024 * 1024  # bytes
 
 
 # The library's own limit is 8 KiB a line; the door has already held the head to what we allow anywhere.
-websockets.http11.MAX_LINE_LENGTH = HEAD_BYTES
+websockets.http11.MAX_LINE_LENGTH = DoorLimits().head_bytes
 
 
 class Socket(WebSocketsSansIOProtocol):
@@ -43,14 +46,6 @@ class Socket(WebSocketsSansIOProtocol):
             super().shutdown()
         else:
             self.transport.close()
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Not news: that an answer was left unfinished, which is how a cut is made and told by our own line."""
-    return not record.getMessage().startswith("ASGI callable returned without completing")
-
-
-logging.getLogger("uvicorn.error").addFilter(_is_news)
 
 
 class QuietServer(uvicorn.Server):
@@ -94,17 +89,19 @@ def quiet_config(app: Any, **more: Any) -> uvicorn.Config:
     )
 
 
-def data_server(gateway: Gateway, *, drain_s: float) -> uvicorn.Server:
+def data_server(
+    gateway: Gateway, *, drain_s: float, front: Front = "edge", limits: DoorLimits | None = None
+) -> uvicorn.Server:
     """The server of the data plane; at the end, requests in flight have `drain_s` seconds."""
+    door = partial(FRONTS[front], keeper=Doorkeeper(limits), trusted=tuple(gateway.trusted))
     return QuietServer(
         quiet_config(
             gateway,
-            http=Door,
+            http=door,
             ws=Socket,
             ws_max_size=WEBSOCKET_MESSAGE,
             ws_ping_interval=None,
             ws_per_message_deflate=False,
-            timeout_keep_alive=KEEPALIVE_S,
             timeout_graceful_shutdown=ceil(drain_s),
         )
     )

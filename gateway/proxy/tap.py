@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from time import perf_counter
 
-from gateway.message import Observation, OutboundRequest, Response, Side
+from gateway.message import Observation, OutboundRequest, Response, Side, once
 
 
 class Tap:
@@ -18,6 +18,14 @@ class Tap:
         self._kept = bytearray()
         self.over = False  # more came than was kept
         self.whole = False  # the body was read to its end
+
+    @classmethod
+    def of(cls, body: bytes, cap: int) -> Tap:
+        """What is kept of a body that is here already."""
+        tap = cls(once(b""), cap)
+        tap.over, tap.whole = len(body) > cap, True
+        tap._kept += body[:cap]
+        return tap
 
     async def flow(self) -> AsyncIterator[bytes]:
         """The body, unchanged."""
@@ -54,6 +62,9 @@ class Capture:
 
     def answer(self, side: Side, response: Response) -> Response:
         """The response with a tap on its body."""
+        if response.whole is not None:
+            self._answer = side, response, Tap.of(response.whole, self._cap)
+            return response
         tap = Tap(response.body, self._cap)
         self._answer = side, response, tap
         return replace(response, body=tap.flow())

@@ -14,7 +14,8 @@ from gateway.diff.rules import Rules
 from gateway.message import Side
 from gateway.proxy.app import Gateway, Limits
 from gateway.proxy.outbound import Addressing
-from gateway.proxy.server import data_server
+from gateway.proxy.doorkeeper import DoorLimits
+from gateway.proxy.server import Front, data_server
 from gateway.rollout.flag import Flag
 from gateway.rollout.plan import Live, Plan, Source
 from gateway.routing.route import Effect, Route, Stickiness
@@ -26,6 +27,8 @@ from gateway.shadow.mirror import Mirror
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import App, InProcess
 from gateway.upstream.transport import Transport
+
+front: Front = "edge"  # set by `conftest.py`: every test runs on both
 
 Answer = Callable[["Received", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -185,8 +188,9 @@ async def gateway(
     capture_bytes: int = 100_000,
     queue: int = 100,
     pseudonym: str = "strangler-test",
+    limits: DoorLimits | None = None,
 ) -> AsyncIterator[Served]:
-    """Serve the data plane on a free port, in front of a legacy URL."""
+    """Serve the data plane on a free port, in front of a legacy URL, by the front that is under test."""
     live = Live(Plan(RouteTable(routes), {flag.route: flag for flag in flags}, Source.DATABASE), fresh=True)
     origins = {Side.LEGACY: legacy, **({Side.NEW: new} if isinstance(new, str) else {})}
     transports: dict[Side, Transport] = {
@@ -217,7 +221,7 @@ async def gateway(
         trusted=trusted,
         names_side=True,
     )
-    server = data_server(app, drain_s=1)
+    server = data_server(app, drain_s=1, front=front, limits=limits)
     serving = asyncio.create_task(_listen(server))
     await until(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
@@ -261,7 +265,7 @@ class Reply:
         return [(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
 
     def values(self, name: bytes) -> list[bytes]:
-        return [value for key, value in self.headers if key == name]
+        return [value for key, value in self.headers if key.lower() == name]
 
 
 async def ask(port: int, head: bytes, body: bytes = b"") -> Reply:

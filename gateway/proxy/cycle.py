@@ -1,0 +1,137 @@
+"""One request that an ASGI app answers, as uvicorn has it, with an answer's bytes written as legacy would write them.
+
+uvicorn lower-cases names, makes reason phrases and checks what has been checked before; it gives HTTP/1.0 clients
+chunks and knows no trailers. Here the app's messages may carry `reason` and `trailers` beside ASGI's own keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from typing import Any, Final
+
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from gateway.failure import Failure
+from gateway.proxy import wire
+from gateway.proxy.respond import failure_bytes
+from gateway.proxy.wire import Framing
+from gateway.telemetry import log
+
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+def reset(transport: Any) -> None:
+    """End a connection so that the client cannot take it for the end of its answer."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
+
+
+class Cycle(RequestResponseCycle):
+    """The door makes one per request; what the client sends goes in by `take` and `end_body`."""
+
+    framing = Framing.CHUNKED
+
+    def take(self, body: bytes) -> None:
+        """A part of the request's body."""
+        if self.response_complete:
+            return
+        self.body += body
+        if len(self.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        self.message_event.set()
+
+    def end_body(self) -> None:
+        """The request is whole."""
+        self.more_body = False
+        if not self.response_complete:
+            self.message_event.set()
+
+    def leave(self, failure: Failure) -> None:
+        """The client has gone, or what it sends is no HTTP any more; the app hears the same in both cases."""
+        self.disconnected = self.disconnected or not self.response_complete
+        self.message_event.set()
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """Run the app to its end; whatever it leaves undone is a cut, or an answer of ours."""
+        try:
+            await app(self.scope, self.receive, self.send)
+        except BaseException as bug:  # noqa: BLE001 - the ASGI edge: nobody else would tell the client
+            if not isinstance(bug, asyncio.CancelledError):
+                log("gateway_bug", level=logging.ERROR, bug=bug)
+        finally:
+            if not self.response_complete and not self.disconnected:
+                self._break_off()
+            self.on_response = lambda: None
+
+    def _break_off(self) -> None:
+        if not self.response_started:
+            self.transport.write(failure_bytes(Failure.GATEWAY_BUG))
+            self.transport.close()
+        elif self.framing is Framing.UNTIL_CLOSE:
+            reset(self.transport)
+        else:
+            self.transport.close()
+
+    async def send(self, message: Any) -> None:
+        """Send a part of the answer."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        kind: str = message["type"]
+        if kind == "http.response.start" and not self.response_started:
+            self._begin(message)
+        elif kind == "http.response.body" and self.response_started and not self.response_complete:
+            self._go_on(message)
+        elif kind == "strangler.interim" and not self.response_started and self.scope["http_version"] == "1.1":
+            head = wire.head(message["status"], message["reason"], message["headers"], Framing.BODILESS, keep=True)
+            self.transport.write(head)
+        elif kind != "strangler.interim":
+            raise RuntimeError(f"ASGI message {kind!r} comes at the wrong moment")
+
+    def _begin(self, message: Any) -> None:
+        self.response_started = True
+        status, headers = message["status"], message.get("headers", ())
+        version = self.scope["http_version"]
+        length = _length(headers)
+        self.framing = wire.framing_of(self.scope["method"], status, sized=length is not None, version=version)
+        if self.waiting_for_100_continue:
+            self.keep_alive = False  # nobody asked for the body: it may come or not, so what follows is unclear
+            self.waiting_for_100_continue = False
+        says_close = any(name == b"connection" for name, _ in headers)  # our own failures do
+        self.keep_alive = self.keep_alive and not says_close and self.framing is not Framing.UNTIL_CLOSE
+        self.expected_content_length = (length or 0) if self.framing is Framing.SIZED else 0
+        keep = self.keep_alive or says_close
+        self.transport.write(wire.head(status, message.get("reason"), headers, self.framing, keep=keep))
+
+    def _go_on(self, message: Any) -> None:
+        body, more = message.get("body", b""), message.get("more_body", False)
+        if body and self.framing is not Framing.BODILESS:
+            if self.framing is Framing.SIZED:
+                self.expected_content_length -= len(body)
+                if self.expected_content_length < 0:
+                    raise RuntimeError("Response content longer than Content-Length")
+            self.transport.write(wire.chunk(body) if self.framing is Framing.CHUNKED else body)
+        if more:
+            return
+        if self.expected_content_length:
+            raise RuntimeError("Response content shorter than Content-Length")
+        if self.framing is Framing.CHUNKED:
+            self.transport.write(wire.last_chunk(message.get("trailers", ())))
+        self.response_complete = True
+        self.message_event.set()
+        self.on_response()
+
+
+def _length(headers: Any) -> int | None:
+    for name, value in headers:
+        if len(name) == 14 and name.lower() == b"content-length":
+            return int(value)
+    return None

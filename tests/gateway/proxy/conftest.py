@@ -1,0 +1,23 @@
+"""Both fronts are held to the same: each test of the data plane that serves a gateway runs once on either."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.proxy.server import FRONTS
+from tests.gateway.proxy import harness
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what uses the harness's gateway once per front."""
+    if getattr(metafunc.module, "gateway", None) is harness.gateway:
+        metafunc.fixturenames.append("served_by")
+        metafunc.parametrize("served_by", [*FRONTS], indirect=True)
+
+
+@pytest.fixture
+def served_by(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The front of this test."""
+    harness.front = request.param
+    yield
+    harness.front = "edge"
