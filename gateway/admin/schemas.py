@@ -124,7 +124,7 @@ def token_json(token: Token) -> Json:
 
 def live_json(live: Live) -> Json:
     """What this process acts on, and since when it may be out of date."""
-    plan = live.plan
+    plan = live.known
     return {
         "ready": not live.draining,
         "fresh": live.fresh,
@@ -132,6 +132,7 @@ def live_json(live: Live) -> Json:
         "why_stale": live.why_stale,
         "newest_version": max((flag.version for flag in plan.flags.values()), default=0),
         "routes": len(plan.table.routes),
+        "panic": live.plan.panicked,
     }
 
 

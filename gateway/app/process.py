@@ -19,6 +19,7 @@ from gateway.app.agreed import Agreed
 from gateway.app.plane import Needs, data_plane
 from gateway.contract.load import Contracts
 from gateway.db.lifecycle import Database
+from gateway.db.panic import PanicWatch
 from gateway.metrics.snapshot import Snapshot
 from gateway.proxy.server import QuietServer, data_server, quiet_config
 from gateway.rollout.plan import Live, Plan, Source
@@ -42,6 +43,8 @@ class Process:
         """Start every part in order; leaving the stack stops them in the reverse one."""
         settings = self.settings
         async with AsyncExitStack() as parts:
+            panic = PanicWatch(settings.state, self.live)
+            parts.callback(panic.close)
             parts.push_async_callback(self.database.stop)
             await self.database.start()
             if settings.contracts_folder is not None:
@@ -54,7 +57,7 @@ class Process:
                 return plane.figures.snapshot()
 
             servers = [self._admin_server(snapshot), data_server(plane.gateway, drain_s=settings.drain_s)]
-            with _stop_on_signals(servers, self.live):
+            with _stop_on_signals(servers, self.live), _panic_on_signal(panic):
                 self._greet()
                 log("gateway_ready", listen=settings.listen, admin=settings.admin, legacy=settings.legacy)
                 await asyncio.gather(servers[0].serve([admin]), servers[1].serve([data]))
@@ -98,6 +101,16 @@ def _stop_on_signals(servers: list[uvicorn.Server], live: Live) -> Iterator[None
     finally:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(name)
+
+
+@contextmanager
+def _panic_on_signal(panic: PanicWatch) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, panic.tell)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGUSR1)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

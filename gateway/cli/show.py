@@ -37,7 +37,12 @@ def routes_table(routes: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -
         flag = route["flag"]
         request = plain(f"{route['method']} {route['path']}")
         table.add_row(plain(route["key"]), request, route["effect"], flag_text(flag), str(flag["version"]))
-    return table if plan["fresh"] else Stack(table, f"\nThe flags may be out of date: {plain(plan['why_stale'])}")
+    notes = []
+    if plan["panic"]:
+        notes.append("\nPANIC: everything goes to legacy, whatever stands here, until `strangler panic --off`")
+    if not plan["fresh"]:
+        notes.append(f"\nThe flags may be out of date: {plain(plan['why_stale'])}")
+    return Stack(table, *notes)
 
 
 def history_table(route: str, changes: Sequence[Mapping[str, Any]]) -> RenderableType:

@@ -197,5 +197,5 @@ def test_the_explanation_has_every_reason_of_a_decision() -> None:
     """The words of decide.py are the words of the table."""
     text = (REPOSITORY / "docs" / "explanation" / "one-request.md").read_text()
     source = (REPOSITORY / "gateway" / "rollout" / "decide.py").read_text()
-    reasons = set(re.findall(r'"((?:stage|canary|no)_\w+)"', source))
+    reasons = set(re.findall(r'"((?:stage|canary|no)_\w+|panic)"', source))
     assert {code(row[0]) for row in rows(_section(text, "## 3 Decide"), "")} == reasons

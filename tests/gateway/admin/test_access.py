@@ -122,7 +122,15 @@ async def test_ready_says_fresh_or_why_not(plane: Plane) -> None:
     fresh = await plane.ask("GET", "/readyz", role="nobody")
     assert (fresh.status_code, fresh.json()) == (
         200,
-        {"ready": True, "fresh": True, "source": "database", "why_stale": "", "newest_version": 7, "routes": 2},
+        {
+            "ready": True,
+            "fresh": True,
+            "source": "database",
+            "why_stale": "",
+            "newest_version": 7,
+            "routes": 2,
+            "panic": False,
+        },
     )
     plane.live.replace(plane.live.plan.flags, Source.SNAPSHOT)
     plane.live.fresh, plane.live.why_stale = False, "the database cannot be reached"

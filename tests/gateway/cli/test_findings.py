@@ -142,9 +142,11 @@ def test_flags_that_may_be_out_of_date_are_marked() -> None:
     """While the gateway cannot ask its database, the list of routes says so."""
     flag = {"stage": "legacy", "canary": 0, "sample": 0, "version": 0}
     routes = [{"key": "a.b", "method": "GET", "path": "/b", "effect": "read", "flag": flag}]
-    stale = routes_table(routes, {"fresh": False, "why_stale": "the disk is full"})
+    stale = routes_table(routes, {"fresh": False, "why_stale": "the disk is full", "panic": False})
     assert "out of date: the disk is full" in rendered(stale, io.StringIO())
-    assert "out of date" not in rendered(routes_table(routes, {"fresh": True, "why_stale": ""}), io.StringIO())
+    assert "out of date" not in rendered(
+        routes_table(routes, {"fresh": True, "why_stale": "", "panic": False}), io.StringIO()
+    )
 
 
 def test_words_are_those_of_the_gateway() -> None:
