@@ -1,0 +1,125 @@
+"""What the parser reads without complaint and a strict server refuses, seen in the raw bytes. Pure.
+
+httptools takes chunk sizes of any number of digits, chunk extensions of any length and a tab before `chunked`. It
+does not tell where in the bytes it is, so the lines of a chunked body are found again here. Nothing else is looked
+at: whatever goes on is written anew, so this is strictness and never what keeps two requests apart.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+EXTENSION_BYTES: Final = 4096
+_LARGEST: Final = 2**63 - 1  # a size above it is negative to somebody
+_LINE_BYTES: Final = 16 + EXTENSION_BYTES + 1  # digits, extension, CR
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[^\n]*)?\r")
+_LENGTH: Final = re.compile(rb"\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
+_CODING: Final = re.compile(rb"\ntransfer-encoding:", re.IGNORECASE)
+_PLAIN_CODING: Final = re.compile(rb"\ntransfer-encoding: ?chunked\r\n", re.IGNORECASE)
+_UNKNOWN: Final = -1
+_LOST: Final = -(2**62)  # a count of heads that no number of further ones makes positive
+
+
+class ChunkLines:
+    """The lines between the chunks of one body; give it every byte from the body's first on."""
+
+    __slots__ = ("_line", "_skip", "over")
+
+    def __init__(self) -> None:
+        self._line = b""  # of a line that is not whole yet
+        self._skip = 0  # bytes of a chunk's data, and of its CRLF, that are still to come
+        self.over = _UNKNOWN  # where in the last bytes the trailers begin, once they do
+
+    def are_plain(self, data: bytes, at: int = 0) -> bool:
+        """Whether the lines in these bytes may pass; what follows the last chunk is the parser's to judge."""
+        while at < len(data) and self.over == _UNKNOWN:
+            if self._skip:
+                step = min(self._skip, len(data) - at)
+                self._skip -= step
+                at += step
+                continue
+            end = data.find(b"\n", at, at + _LINE_BYTES + 1)
+            if end < 0:
+                self._line += data[at : at + _LINE_BYTES + 1]
+                return len(self._line) <= _LINE_BYTES
+            at, line, self._line = end + 1, self._line + data[at:end], b""
+            found = _SIZE_LINE.fullmatch(line)
+            if found is None or len(line) - found.end(1) - 1 > EXTENSION_BYTES:
+                return False
+            size = int(found.group(1), 16)
+            if size > _LARGEST:
+                return False
+            if size:
+                self._skip = size + 2
+            else:
+                self.over = at
+        return True
+
+
+class ChunkGuard:
+    """One client connection's chunked bodies. The door tells it of bytes before the parser has them."""
+
+    __slots__ = ("_begun", "_lines", "_raw")
+
+    def __init__(self) -> None:
+        self._raw = b""  # from the beginning of the head that is under way, or of the newest bytes
+        self._begun = 0  # heads in `_raw`, the newest included
+        self._lines: ChunkLines | None = None
+
+    def lets_in(self, data: bytes, *, in_head: bool, in_body: bool) -> bool:
+        """New bytes: whether they may go to the parser, which was within a head or a body, or between requests."""
+        if in_head:
+            self._raw += data
+        else:
+            self._raw = data
+            self._begun = _LOST if in_body else 0  # where a head would begin behind a body is not known
+        return self._lines is None or self._lines.are_plain(data)
+
+    def has_read(self, *, in_head: bool) -> None:
+        """The parser has read them: what is no part of an unfinished head is not held."""
+        if not in_head:
+            self._raw = b""
+
+    def begin_head(self) -> None:
+        """The parser has met the first byte of a request."""
+        self._begun += 1
+
+    def begin_body(self) -> bool:
+        """The parser has read the head of a request with a chunked body: whether its lines may pass so far."""
+        head, body = _nth_head(self._raw, self._begun)
+        if body == _UNKNOWN:
+            return True
+        self._lines = ChunkLines()
+        return _PLAIN_CODING.search(self._raw, head, body) is not None and self._lines.are_plain(self._raw, body)
+
+    def end_body(self) -> None:
+        """The request is whole."""
+        self._lines = None
+
+
+def _nth_head(raw: bytes, number: int) -> tuple[int, int]:
+    """Where the head with this number (from 1) begins in `raw`, and its body; _UNKNOWN where it cannot be told.
+
+    The parser has read everything before it, so what is found here is what it found.
+    """
+    at = 0
+    while number > 0:
+        while raw[at : at + 1] in (b"\r", b"\n"):  # empty lines before a request
+            at += 1
+        body = raw.find(b"\r\n\r\n", at) + 4
+        number -= 1
+        if number == 0:
+            return at, body
+        at = _end_of_body(raw, at, body)
+    return _UNKNOWN, _UNKNOWN
+
+
+def _end_of_body(raw: bytes, head: int, body: int) -> int:
+    if _CODING.search(raw, head, body) is None:
+        length = _LENGTH.search(raw, head, body)
+        return body if length is None else body + int(length.group(1))
+    lines = ChunkLines()
+    lines.are_plain(raw, body)
+    trailers = lines.over
+    return trailers + 2 if raw.startswith(b"\r\n", trailers) else raw.find(b"\r\n\r\n", trailers) + 4
