@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
+from typing import Final
 
 import uvicorn
 
@@ -21,12 +22,15 @@ from gateway.contract.load import Contracts
 from gateway.db.lifecycle import Database
 from gateway.db.panic import PanicWatch
 from gateway.metrics.snapshot import Snapshot
-from gateway.proxy.server import QuietServer, data_server, quiet_config
+from gateway.proxy.drain import QuietServer
+from gateway.proxy.server import data_server, quiet_config
 from gateway.rollout.plan import Live, Plan, Source
 from gateway.routing.table import RouteTable
 from gateway.settings import Settings, split_address
 from gateway.telemetry import log
 from gateway.upstream.inprocess import App
+
+ADMIN_DRAIN_S: Final = 2.0
 
 
 class Process:
@@ -80,7 +84,7 @@ class Process:
         service = AdminService(database.flags, self.live, database.evidence, has_new=has_new)
         hosts = [split_address(self.settings.admin)[0], *self.settings.admin_hosts]
         app = build_admin(service=service, tokens=database.tokens, live=self.live, figures=figures, allowed_hosts=hosts)
-        return QuietServer(quiet_config(app, ws="none", timeout_graceful_shutdown=2))
+        return QuietServer(quiet_config(app, ws="none"), drain_s=ADMIN_DRAIN_S)
 
 
 @contextmanager

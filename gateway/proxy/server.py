@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from math import ceil
 from typing import Any, Final, Literal, cast
@@ -17,6 +15,7 @@ from websockets.http11 import Request as HandshakeRequest
 from gateway.proxy.app import Gateway
 from gateway.proxy.door import Door
 from gateway.proxy.doorkeeper import Doorkeeper, DoorLimits
+from gateway.proxy.drain import QuietServer
 from gateway.proxy.edge import Edge
 from gateway.proxy.receive import TARGET_EXTENSION
 from gateway.settings import split_address
@@ -46,15 +45,6 @@ class Socket(WebSocketsSansIOProtocol):
             super().shutdown()
         else:
             self.transport.close()
-
-
-class QuietServer(uvicorn.Server):
-    """A uvicorn server among others in one process: the composition root handles the signals for all of them."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
 
 
 def bind(address: str) -> socket.socket:
@@ -91,7 +81,7 @@ def quiet_config(app: Any, **more: Any) -> uvicorn.Config:
 
 def data_server(
     gateway: Gateway, *, drain_s: float, front: Front = "edge", limits: DoorLimits | None = None
-) -> uvicorn.Server:
+) -> QuietServer:
     """The server of the data plane; at the end, requests in flight have `drain_s` seconds."""
     door = partial(FRONTS[front], keeper=Doorkeeper(limits), trusted=tuple(gateway.trusted))
     return QuietServer(
@@ -103,5 +93,6 @@ def data_server(
             ws_ping_interval=None,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=ceil(drain_s),
-        )
+        ),
+        drain_s=drain_s,
     )

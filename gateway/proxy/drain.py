@@ -1,0 +1,115 @@
+"""How a server ends so that no request is lost: callers who are already here are served, then told to leave.
+
+What a connection does when it is told (`shutdown`) is its own: a kept one answers one more request, with
+`connection: close`, or goes after a second of silence; a WebSocket says 1012.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import select
+import socket
+import struct
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final
+
+import uvicorn
+
+from gateway.proxy.cycle import reset
+
+LOOK_S: Final = 0.05
+SETTLE_S: Final = 0.1  # for handshakes that were under way: a round trip
+BACKLOG_S: Final = 2.0  # for taking what the kernel has accepted
+CUT_S: Final = 0.5  # for what is cut to tell its client
+
+_SO_ATTACH_FILTER: Final = 26  # asm-generic/socket.h
+# Classic BPF over a TCP header: a SYN without an ACK goes no further, all else does.
+_NO_NEW_CALLERS: Final = (
+    (0x30, 0, 0, 13),  # load byte 13, the flags
+    (0x54, 0, 0, 0x12),  # keep SYN and ACK
+    (0x15, 0, 1, 0x02),  # only SYN?
+    (0x06, 0, 0, 0),  # drop
+    (0x06, 0, 0, 0xFFFFFFFF),  # pass
+)
+
+
+class QuietServer(uvicorn.Server):
+    """A uvicorn server among others in one process: the composition root handles the signals for all of them.
+
+    `drain_s` seconds are for requests under way at the end. `shares` says that other processes accept from the same
+    sockets, so that callers who wait there are theirs.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, drain_s: float) -> None:
+        super().__init__(config)
+        self.drain_s = drain_s
+        self.shares = False
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take whoever has already called, listen no more, finish what is under way, cut what takes too long."""
+        if not self.shares:
+            await self._take_backlog(sockets or [])
+        for server in self.servers:
+            server.close()
+        for sock in sockets or []:
+            sock.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await self._until_empty(self.drain_s)
+        if not self._is_empty():
+            await self._cut()
+
+    async def _take_backlog(self, sockets: Sequence[socket.socket]) -> None:
+        """Let nobody new call, and accept all who have: closing a socket resets the callers in its backlog."""
+        for sock in sockets:
+            _refuse_new_callers(sock)
+        loop = asyncio.get_running_loop()
+        settled, given_up = loop.time() + SETTLE_S, loop.time() + BACKLOG_S
+        while not self.force_exit and loop.time() < given_up:
+            if loop.time() > settled and not any(map(_somebody_waits, sockets)):
+                return
+            await asyncio.sleep(LOOK_S)
+
+    async def _until_empty(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        # uvicorn tells nobody when the last connection goes
+        while not self._is_empty() and not self.force_exit and loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_S)
+
+    def _is_empty(self) -> bool:
+        return not self.server_state.connections and not self.server_state.tasks
+
+    async def _cut(self) -> None:
+        """End what is left: tasks may tell their clients, then connections go, not in a way that looks like an end."""
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        if not self.force_exit:
+            await self._until_empty(CUT_S)
+        for connection in list(self.server_state.connections):
+            reset(connection.transport)
+        await asyncio.sleep(0)  # connections hear of their end
+
+
+def _refuse_new_callers(sock: socket.socket) -> None:
+    """Have the kernel drop first packets of new connections; those who are refused try again, and find nobody."""
+    if sys.platform != "linux":
+        return
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _NO_NEW_CALLERS))
+    pointer = struct.pack("HL", len(_NO_NEW_CALLERS), ctypes.addressof(program))
+    with suppress(OSError):  # without it, whoever calls in the last moment is reset
+        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
+
+
+def _somebody_waits(sock: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
