@@ -52,7 +52,7 @@ class Addresses:
         self._lookup.refresh(now)
         if now - self._balanced_at > BALANCE_S:
             self._balanced_at = now
-            self._balance()
+            self._balance(now)
 
     def all_open(self, now: float) -> bool:
         """Whether no address may be tried."""
@@ -130,15 +130,16 @@ class Addresses:
         if any(origin.is_name for origin in self._origins) and self.current:
             log("upstream_addresses", upstream=self._name, addresses=[str(address) for address in self.current])
 
-    def _balance(self) -> None:
+    def _balance(self, now: float) -> None:
         """Mark what an address has too much: connections are kept, so one that comes back would never get any."""
-        able = [address for address in self.current if address.breaker.state is State.CLOSED]
+        able = [address for address in self.current if address.breaker.admits(now)]
         if len(able) < 2:
             return
         fair = -(-sum(address.connections for address in able) // len(able))
+        sure = all(address.breaker.state is State.CLOSED for address in able)  # else one connection finds out
         for address in able:
             excess = max(address.connections - fair, 0)
-            address.surplus = -(-excess // BALANCE_STEP)
+            address.surplus = -(-excess // BALANCE_STEP) if sure else min(excess, 1)
             address.special = address.special or excess > 0
 
     def _tell(self, event: str, address: Address, level: int) -> None:
