@@ -108,6 +108,7 @@ COUNTED: Final[dict[str, Metric]] = {
     "evidence_dropped": _counter("evidence_dropped", "Findings that were not stored, by cause.", "cause"),
     "override": _counter("overrides", "Requests whose side a tester's token chose, by side.", "side"),
     "override_ignored": _counter("overrides_ignored", "Override tokens that changed nothing, by cause.", "cause"),
+    "spans_dropped": _counter("spans_dropped", "Spans of traces that were lost, by cause.", "cause"),
     "access_log_dropped": _counter("access_log_dropped", "Lines of the access log that were lost, by cause.", "cause"),
 }
 

@@ -36,10 +36,15 @@ FLUSH_S: Final = 0.5
 STORE_S: Final = 10.0  # how long the store may take over one batch
 CLOSE_S: Final = 2.0  # how long closing waits for it
 
+Watch = Callable[[OutboundRequest], tuple[OutboundRequest, Callable[[Observation], None]]]
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A copy to send: the request for the other side, and what the client was answered."""
+    """A copy to send: the request for the other side, and what the client was answered.
+
+    `watch` sees the copy when it leaves, may put headers on it, and is then told what came of it.
+    """
 
     route: str
     request_id: str
@@ -47,6 +52,7 @@ class Job:
     flag_version: int
     answered: Observation
     copy: OutboundRequest
+    watch: Watch | None = None
 
     @property
     def size(self) -> int:
@@ -140,7 +146,10 @@ class Mirror:
         other = job.answered.side.other
         try:
             transport = self._transports[other]
-            observed = await observe(other, transport, job.copy, timeout_s=self._timeout_s, cap=self._cap)
+            copy, ended = (job.copy, None) if job.watch is None else job.watch(job.copy)
+            observed = await observe(other, transport, copy, timeout_s=self._timeout_s, cap=self._cap)
+            if ended is not None:
+                ended(observed)
             self._keep(await self._judge(job, observed))
         except Exception as bug:  # noqa: BLE001 - a bug in a comparison must not end the worker or reach a client
             count("shadow_dropped.bug")

@@ -302,3 +302,22 @@ async def test_a_copy_ends_when_its_origin_does_not(how: str) -> None:
             assert psutil.Process().memory_info().rss - before < 50 * MB
     wanted = {"huge": "was cut", "reset": "new_reset"}.get(how, "new_timeout")
     assert all(wanted in finding.verdict.reason for finding in found)
+
+
+async def test_whoever_watches_a_copy_may_mark_it_and_hears_what_came_of_it() -> None:
+    """Traces follow a copy without the mirror knowing of them."""
+    seen: list[Observation] = []
+    sent: list[Headers] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        sent.append(tuple(scope["headers"]))
+        await answering(b'{"a":1}')(scope, receive, send)
+
+    def watch(copy: OutboundRequest) -> tuple[OutboundRequest, Callable[[Observation], None]]:
+        return copy._replace(headers=((b"traceparent", b"t"),)), seen.append
+
+    async with mirror(app) as (this, found):
+        this.offer(replace(job(), watch=watch))
+        await until(lambda: len(found) == 1)
+    assert sent == [((b"traceparent", b"t"),)]
+    assert [one.status for one in seen] == [200]
