@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, time
 from typing import Final, NamedTuple
 
 from gateway.failure import Failure
 from gateway.message import ClientGone, OutboundRequest, Request, Response, Side
+from gateway.proxy.access_log import Line
+from gateway.proxy.arrival import Arrival
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.outbound import Addressing, build, copy_of
-from gateway.proxy.peer import Peer
-from gateway.proxy.receive import Client, Receive, Scope, Send, read, refusal, version_and_authority
+from gateway.proxy.receive import Client, Receive, Scope, Send, read, refusal
 from gateway.proxy.respond import Sent, write
 from gateway.proxy.tap import Capture
 from gateway.proxy.websocket import decline, join
@@ -78,19 +79,19 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket; the lifespan belongs to the composition root."""
         client = Client(scope, receive)
-        request, peer = read(scope, client, trusted=self.trusted)  # 1
-        request_id.set(request.id)
+        arrival = read(scope, client, trusted=self.trusted)  # 1
+        request_id.set(arrival.request.id)
         if scope["type"] == "websocket":
-            await self._websocket(scope, receive, send, request, peer)
+            await self._websocket(scope, receive, send, arrival)
             return
         try:
-            async with client.connected(has_body=request.body is not None):
-                await self._serve(scope, request, peer, send)
+            async with client.connected(has_body=arrival.request.body is not None):
+                await self._serve(arrival, send)
         except ClientGone:
             count("client_gone")
 
-    async def _serve(self, scope: Scope, request: Request, peer: Peer, send: Send) -> None:
-        begun = perf_counter()
+    async def _serve(self, arrival: Arrival, send: Send) -> None:
+        begun, request, peer = perf_counter(), arrival.request, arrival.peer
         routed = self.route(request)  # 2, 3
         decision, match = routed.decision, routed.match
         side, capture = decision.authoritative, None
@@ -99,8 +100,7 @@ class Gateway:
             copy = copy_of(build(request, decision.shadow, peer, match, self.addressing))
             capture = Capture(copy, cap=self.limits.capture_bytes, begun=begun)
             outbound = capture.request(outbound)
-        version, authority = version_and_authority(scope)
-        refused = refusal(request, version=version, authority=authority, pseudonym=self.addressing.pseudonym)
+        refused = refusal(arrival, self.addressing.pseudonym)
         answer = refused or await self._forward(outbound, side, match)  # 5
         if capture is not None and isinstance(answer, Response):
             answer = capture.answer(side, answer)  # 6
@@ -147,13 +147,13 @@ class Gateway:
         flag = routed.flag
         self.mirror.offer(Job(flag.route, request.id, flag.stage, flag.version, answered, copy))
 
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send, request: Request, peer: Peer) -> None:
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send, arrival: Arrival) -> None:
         await receive()  # websocket.connect
+        request, peer = arrival.request, arrival.peer
         routed = self.route(request)  # 2, 3
         side, match = routed.decision.authoritative, routed.match
         outbound = build(request, side, peer, match, self.addressing)  # 4
-        version, authority = version_and_authority(scope)
-        failure = refusal(request, version=version, authority=authority, pseudonym=self.addressing.pseudonym)
+        failure = refusal(arrival, self.addressing.pseudonym)
         transport = self.transports.get(side)
         if failure is None and isinstance(transport, InProcess):
             failure = await transport.websocket(scope, outbound, receive, send)
@@ -173,6 +173,38 @@ class Gateway:
         timeout_s = min(self.limits.connect_timeout_s * 2, self.timeout_s(match))
         offered = scope.get("subprotocols", [])
         return await open_websocket(self.origins[side], side, outbound, subprotocols=offered, timeout_s=timeout_s)
+
+
+def line_of(
+    request: Request,
+    routed: Routed,
+    status: int,
+    failure: Failure | None,
+    sent: int,
+    first_byte_ms: float,
+    total_s: float,
+    *,
+    shadowed: bool = False,
+) -> Line:
+    """The access log's line of a request that has just ended."""
+    return Line(
+        at=time() - total_s,
+        request_id=request.id,
+        client_ip=request.client_ip,
+        method=request.method,
+        target=request.target,
+        route=routed.key,
+        stage=routed.stage,
+        side=routed.decision.authoritative,
+        reason=routed.decision.reason,
+        status=status,
+        sent=sent,
+        first_byte_ms=first_byte_ms,
+        total_ms=total_s * 1000,
+        shadowed=shadowed,
+        failure="" if failure is None else failure.code,
+        user_agent=request.header(b"user-agent"),
+    )
 
 
 def _tell(sent: Sent, failure: Failure, routed: Routed) -> None:

@@ -10,17 +10,23 @@ import asyncio
 import logging
 import socket
 import struct
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.failure import Failure
+from gateway.message import Headers
 from gateway.proxy import wire
+from gateway.proxy.arrival import EXPECT, Arrival
+from gateway.proxy.receive import ARRIVAL_EXTENSION, GONE_EXTENSION
 from gateway.proxy.respond import failure_bytes
 from gateway.proxy.wire import Framing
 from gateway.telemetry import log
+
+if TYPE_CHECKING:
+    from gateway.proxy.door import Door
 
 _RESET: Final = struct.pack("ii", 1, 0)
 
@@ -102,7 +108,7 @@ class Cycle(RequestResponseCycle):
         version = self.scope["http_version"]
         length = _length(headers)
         self.framing = wire.framing_of(self.scope["method"], status, sized=length is not None, version=version)
-        if self.waiting_for_100_continue:
+        if self.waiting_for_100_continue and self.more_body:
             self.keep_alive = False  # nobody asked for the body: it may come or not, so what follows is unclear
             self.waiting_for_100_continue = False
         says_close = any(name == b"connection" for name, _ in headers)  # our own failures do
@@ -128,6 +134,45 @@ class Cycle(RequestResponseCycle):
         self.response_complete = True
         self.message_event.set()
         self.on_response()
+
+
+def cycle_of(arrival: Arrival, door: Door, *, gone: asyncio.Future[None]) -> Cycle:
+    """An ASGI cycle for a request; its scope carries what the door has read already."""
+    request = arrival.request
+    path, _, query = request.target.partition(b"?")
+    scope = {
+        "type": "http",
+        "asgi": {"version": door.asgi_version, "spec_version": "2.3"},
+        "http_version": arrival.version,
+        "method": request.method,
+        "scheme": door.scheme,
+        "path": path.decode("latin-1"),
+        "raw_path": path,
+        "query_string": query,
+        "root_path": door.root_path,
+        "headers": request.headers,
+        "server": door.server,
+        "client": door.client,
+        "state": door.app_state,
+        "extensions": {ARRIVAL_EXTENSION: arrival, GONE_EXTENSION: gone},
+    }
+    return Cycle(
+        scope=cast(Any, scope),
+        transport=door.transport,
+        flow=door.flow,
+        logger=door.logger,
+        access_logger=door.access_logger,
+        access_log=False,
+        default_headers=[],
+        message_event=asyncio.Event(),
+        expect_100_continue=bool(arrival.facts & EXPECT) and _expects(request.headers),
+        keep_alive=True,
+        on_response=door.answered,
+    )
+
+
+def _expects(headers: Headers) -> bool:
+    return any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers)
 
 
 def _length(headers: Any) -> int | None:

@@ -19,23 +19,27 @@ from uvicorn.server import ServerState
 
 from gateway.failure import Failure
 from gateway.message import Request, once
-from gateway.proxy.cycle import Cycle
+from gateway.proxy.arrival import CODING, LENGTH, TELLS_ID, Arrival, facts_of
+from gateway.proxy.cycle import cycle_of
 from gateway.proxy.doorkeeper import NEVER, Doorkeeper
-from gateway.proxy.peer import Peer, identify
-from gateway.proxy.receive import (
-    AUTHORITY_EXTENSION,
-    GONE_EXTENSION,
-    REQUEST_EXTENSION,
-    TARGET_EXTENSION,
-    path_of,
-    request_id_of,
-    split_target,
-)
+from gateway.proxy.peer import identify
+from gateway.proxy.receive import has_body, path_of, request_id_of, split_target
 from gateway.proxy.respond import failure_bytes
 from gateway.settings import Network
 from gateway.telemetry import count
 
 PIPELINED: Final = 8  # requests that may wait behind one before reading pauses; a paused reader sees nobody leave
+
+
+class _Methods(dict[bytes, str]):
+    """The methods that the parser knows, as text; there are a few dozen."""
+
+    def __missing__(self, method: bytes) -> str:
+        self[method] = text = method.decode("ascii")
+        return text
+
+
+_METHODS: Final = _Methods()
 
 
 class Exchange(Protocol):
@@ -170,7 +174,7 @@ class Door(HttpToolsProtocol):
             self._newest = None
             return  # `_upgrade` goes on with it
         version = self.parser.get_http_version()
-        exchange = self._exchange(version, upgrades=upgrades)
+        exchange = self.exchange(self._arrival(version))
         exchange.keep_alive = version == "1.1" and self.parser.should_keep_alive() and not self._leaving
         self._newest = exchange
         if self._running is None and self._held is None:
@@ -192,77 +196,28 @@ class Door(HttpToolsProtocol):
 
     # requests
 
-    def _exchange(self, version: str, *, upgrades: bool) -> Exchange:
-        """What will answer the request whose head has just come; the edge has a shorter way for some."""
-        request, peer, authority = self.request()
-        return self.cycle_for(request, peer, authority, version)
-
-    def request(self) -> tuple[Request, Peer, bytes | None]:
-        """The head that has just come, its peer, and the authority of a target in absolute form."""
-        authority, target = split_target(self.url) if self.url[:1] != b"/" else (None, self.url)
-        headers, peer, has_body, tells_id = tuple(self.headers), self._peer, False, False
-        for name, value in headers:
-            size = len(name)  # most names are told apart by their length
-            if size == 12:
-                tells_id = tells_id or name == b"x-request-id"
-            elif size == 14 and name == b"content-length":
-                has_body = has_body or value.strip(b"0") != b""
-            elif size == 17 and name == b"transfer-encoding":
-                has_body = True
+    def _arrival(self, version: str) -> Arrival:
+        """The request whose head has just come."""
+        authority, target = (None, self.url) if self.url[:1] == b"/" else split_target(self.url)
+        headers, peer = tuple(self.headers), self._peer
+        facts = facts_of(headers)
         if peer.trusted:
             peer = identify(peer.address, self.scheme or "http", headers, self._trusted)
         request = Request(
-            id=request_id_of(headers if tells_id else ()),
-            method=self.parser.get_method().decode("ascii"),
-            target=target,
-            path=path_of(target),
-            headers=headers,
-            scheme=peer.scheme,
-            client_ip=peer.client_ip,
-            body=once(b"") if has_body else None,  # what comes of it goes to `take`
+            request_id_of(headers if facts & TELLS_ID else ()),
+            _METHODS[self.parser.get_method()],
+            target,
+            path_of(target),
+            headers,
+            peer.scheme,
+            peer.client_ip,
+            once(b"") if facts & (LENGTH | CODING) and has_body(headers) else None,  # what comes of it goes to `take`
         )
-        return request, peer, authority
+        return Arrival(request, peer, authority, version, facts)
 
-    def cycle_for(self, request: Request, peer: Peer, authority: bytes | None, version: str) -> Cycle:
-        """An ASGI cycle for a request."""
-        self.expect_100_continue = any(
-            name == b"expect" and value.lower() == b"100-continue" for name, value in request.headers
-        )
-        path, _, query = request.target.partition(b"?")
-        scope = {
-            "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": version,
-            "method": request.method,
-            "scheme": self.scheme,
-            "path": path.decode("latin-1"),
-            "raw_path": path,
-            "query_string": query,
-            "root_path": self.root_path,
-            "headers": request.headers,
-            "server": self.server,
-            "client": self.client,
-            "state": self.app_state,
-            "extensions": {
-                TARGET_EXTENSION: request.target,
-                AUTHORITY_EXTENSION: authority,
-                REQUEST_EXTENSION: (request, peer),
-                GONE_EXTENSION: self._gone,
-            },
-        }
-        return Cycle(
-            scope=cast(Any, scope),
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=[],
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=True,
-            on_response=self.answered,
-        )
+    def exchange(self, arrival: Arrival) -> Exchange:
+        """What will answer a request; the edge has a shorter way for most."""
+        return cycle_of(arrival, self, gone=self._gone)
 
     def _start(self, exchange: Exchange) -> None:
         self._running = exchange

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -44,32 +44,13 @@ class Addressing:
 
 def build(request: Request, side: Side, peer: Peer, match: Match | None, to: Addressing) -> OutboundRequest:
     """The request for a side: hop-by-hop removed, forwarded headers set, the path mapped for the new side."""
-    kept: list[Header] = []
-    named: frozenset[bytes] = frozenset()
-    host = b""
-    for header in request.headers:
-        kind = _KINDS[header[0]]
-        if kind == _TRAVELS:
-            kept.append(header)
-        elif kind == _HOST:
-            host = host or header[1]
-            own = to.hosts[side]
-            kept.append(header if own is None else (header[0], own))
-        elif kind == _CONNECTION:
-            named |= named_by(header[1])
-        elif kind == _IF_TRUSTED and peer.trusted:
-            kept.append(header)
-    if named:
-        kept = [header for header in kept if header[0] not in named]
-    if peer.trusted:
-        kept += _forwarded_on(request, peer, host)
-    else:
-        kept += _forwarded(peer.address, host, request.scheme)
-    kept.append((b"x-request-id", request.id.encode()))
+    kept, host = _travelling(request.headers, to.hosts[side], trusted=peer.trusted)
+    kept += _told(request, peer, host)
     kept.append((b"via", b"1.1 " + to.pseudonym))
+    kept.append((b"x-request-id", request.id.encode()))
     return OutboundRequest(
         method=request.method,
-        target=request.target if side is Side.LEGACY or match is None else _new_target(request, match),
+        target=_target(request, side, match),
         headers=tuple(kept),
         body=request.body,
         scheme=request.scheme,
@@ -77,10 +58,63 @@ def build(request: Request, side: Side, peer: Peer, match: Match | None, to: Add
     )
 
 
+def head_for(
+    request: Request, side: Side, peer: Peer, match: Match | None, to: Addressing, *, chunked: bool
+) -> bytes | None:
+    """The head of the same request as bytes, for an HTTP side; it is `build` and `wire.outgoing` in one step.
+
+    The request has a Host; its body, if it has one, is `chunked` or has a Content-Length. None when a part would
+    end its line early.
+    """
+    kept, host = _travelling(request.headers, to.hosts[side], trusted=peer.trusted)
+    target = _target(request, side, match)
+    parts = [request.method.encode(), b" ", target, b" HTTP/1.1\r\n"]
+    for name, value in kept:
+        parts += (name, b": ", value, b"\r\n")
+    if peer.trusted:
+        told = _lines(_told(request, peer, host))
+        via = b"via: 1.1 %b\r\n" % to.pseudonym
+        parts += (told, via)
+    else:
+        parts.append(_told_lines(peer.address, host, request.scheme, to.pseudonym))
+    ends = len(kept) + 8
+    parts += (b"x-request-id: ", request.id.encode(), b"\r\n")
+    if chunked:
+        parts.append(b"transfer-encoding: chunked\r\n")
+        ends += 1
+    parts.append(b"\r\n")
+    head = b"".join(parts)
+    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head or b" " in target:
+        return None
+    return head
+
+
+def _travelling(headers: Headers, own_host: bytes | None, *, trusted: bool) -> tuple[list[Header], bytes]:
+    """The client's headers that travel on, and the Host it named."""
+    kinds = _KINDS
+    kept: list[Header] = []
+    named: frozenset[bytes] = frozenset()
+    host = b""
+    for header in headers:
+        kind = kinds[header[0]]
+        if kind == _TRAVELS:
+            kept.append(header)
+        elif kind == _HOST:
+            host = host or header[1]
+            kept.append(header if own_host is None else (header[0], own_host))
+        elif kind == _CONNECTION:
+            named |= named_by(header[1])
+        elif kind == _IF_TRUSTED and trusted:
+            kept.append(header)
+    if named:
+        kept = [header for header in kept if header[0] not in named]
+    return kept, host
+
+
 def copy_of(outbound: OutboundRequest) -> OutboundRequest:
     """The same request as a marked copy without a body, which must leave no trace."""
     kept = tuple(header for header in outbound.headers if header[0] != b"expect")  # its body is here already
-    return replace(outbound, headers=(*kept, (b"x-strangler-shadow", b"1")), body=None, commit=False)
+    return outbound._replace(headers=(*kept, (b"x-strangler-shadow", b"1")), body=None, commit=False)
 
 
 def _kind_of(name: bytes) -> int:
@@ -101,14 +135,32 @@ def _kind_of(name: bytes) -> int:
 _KINDS: Final = Kinds(_kind_of)
 
 
-def _new_target(request: Request, match: Match) -> bytes:
-    """The new side's path with the request's own bytes in it, then the query as it came.
+def _target(request: Request, side: Side, match: Match | None) -> bytes:
+    """The target as it came; for the new side its path with the request's own bytes in it, then the query as it came.
 
-    Built from the template also when both are the same: Express takes `/API/Lots/` for `/api/lots`,
+    Built from the template also when both paths are the same: Express takes `/API/Lots/` for `/api/lots`,
     an ASGI router does not.
     """
+    if side is Side.LEGACY or match is None:
+        return request.target
     _, question, query = request.target.partition(b"?")
     return match.route.new_path.fill(match.values) + question + query
+
+
+def _told(request: Request, peer: Peer, host: bytes) -> Headers:
+    """Who asked, by X-Forwarded-* and Forwarded (RFC 7239)."""
+    if peer.trusted:
+        return _forwarded_on(request, peer, host)
+    return _forwarded(peer.address, host, request.scheme)
+
+
+def _lines(headers: Headers) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
+@lru_cache(maxsize=4_096)
+def _told_lines(address: str, host: bytes, scheme: str, pseudonym: bytes) -> bytes:
+    return _lines((*_forwarded(address, host, scheme), (b"via", b"1.1 " + pseudonym)))
 
 
 @lru_cache(maxsize=4_096)

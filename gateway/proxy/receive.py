@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from functools import lru_cache
+from itertools import count
+from secrets import token_hex
 from typing import Any, Final
 
 from gateway.failure import Failure
 from gateway.message import ClientGone, Headers, Request
-from gateway.proxy.peer import Peer, identify
+from gateway.proxy.arrival import CODING, HOST, LENGTH, TWICE, VIA, Arrival, facts_of
+from gateway.proxy.peer import identify
 from gateway.settings import Network
 
 Scope = MutableMapping[str, Any]
@@ -20,14 +22,17 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-TARGET_EXTENSION: Final = "strangler.target"  # bytes, set by our door: the target as it stood on the wire
-AUTHORITY_EXTENSION: Final = "strangler.authority"  # bytes or None, set by our door: of a target in absolute form
-REQUEST_EXTENSION: Final = "strangler.request"  # (Request, Peer), set by our door, which has read them already
+TARGET_EXTENSION: Final = "strangler.target"  # bytes, set by our WebSockets: the target as it stood on the wire
+ARRIVAL_EXTENSION: Final = "strangler.arrival"  # an Arrival, set by our door, which has read the head already
 GONE_EXTENSION: Final = "strangler.gone"  # a future, set by our door: done when the client's connection is lost
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _HOST: Final = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-_random_bits: Final = random.Random().getrandbits  # noqa: S311 - seeded by the system; an id is no secret
+_PROCESS: Final = token_hex(10)
+_numbers: Final = count(1)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
+
+
+LONGEST_LENGTH: Final = 18  # digits; one more, and some reader's integer is full
 
 
 class Client:
@@ -83,12 +88,12 @@ class Client:
             pass
 
 
-def read(scope: Scope, client: Client, *, trusted: Sequence[Network]) -> tuple[Request, Peer]:
+def read(scope: Scope, client: Client, *, trusted: Sequence[Network]) -> Arrival:
     """Read a scope: the bytes as they came, the client by the trusted-proxy rule, a request id."""
-    known: tuple[Request, Peer] | None = (scope.get("extensions") or {}).get(REQUEST_EXTENSION)
+    known: Arrival | None = (scope.get("extensions") or {}).get(ARRIVAL_EXTENSION)
     if known is not None:
-        request, peer = known
-        return (request if request.body is None else replace(request, body=client.body())), peer
+        request = known.request
+        return known if request.body is None else known._replace(request=request._replace(body=client.body()))
     headers: Headers = tuple((bytes(name), bytes(value)) for name, value in scope["headers"])
     address = scope["client"][0] if scope.get("client") else ""
     peer = identify(address, _http_scheme(scope["scheme"]), headers, trusted)
@@ -103,40 +108,60 @@ def read(scope: Scope, client: Client, *, trusted: Sequence[Network]) -> tuple[R
         client_ip=peer.client_ip,
         body=client.body() if has_body(headers) else None,
     )
-    return request, peer
+    return Arrival(request, peer, None, scope.get("http_version", "1.1"), facts_of(headers))
 
 
-def refusal(request: Request, *, version: str, authority: bytes | None, pseudonym: bytes) -> Failure | None:
+def refusal(arrival: Arrival, pseudonym: bytes) -> Failure | None:
     """Why a request goes no further: it has been here before, or two readers would read it differently."""
-    hosts: list[bytes] = []
-    framings = 0
-    for name, value in request.headers:
-        if name == b"via" and pseudonym in value:
-            return Failure.LOOP
-        if name == b"host":
-            hosts.append(value)
-        elif name == b"transfer-encoding" and value.lower() != b"chunked":
-            return Failure.BAD_REQUEST  # another coding would have to be undone here, an odd spelling hides one
-        framings += name in (b"content-length", b"transfer-encoding")
+    facts, headers = arrival.facts, arrival.request.headers
+    if facts & VIA and any(name == b"via" and pseudonym in value for name, value in headers):
+        return Failure.LOOP
     sane = (
-        framings <= 1
-        and _names_one_host(hosts, version)
-        and (authority is None or authority.lower() == b"".join(hosts).lower())
-        and (request.path.startswith(b"/") or request.target == b"*")
+        _names_one_host(arrival)
+        and _is_framed_once(arrival)
+        and _asks_for_a_path(arrival.request)
+        and (arrival.authority is None or arrival.authority.lower() == _host(headers).lower())
     )
     return None if sane else Failure.BAD_REQUEST
 
 
-def _names_one_host(hosts: list[bytes], version: str) -> bool:
+def _names_one_host(arrival: Arrival) -> bool:
     """One Host, and nothing but a host in it; HTTP/1.0 need not send one (RFC 9112 section 3.2)."""
-    if not hosts:
-        return version == "1.0"
-    return version in ("1.0", "1.1") and len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
+    if not arrival.facts & HOST:
+        return arrival.version == "1.0"
+    if arrival.facts & TWICE and sum(name == b"host" for name, _ in arrival.request.headers) > 1:
+        return False
+    return arrival.version in ("1.1", "1.0") and _is_host(_host(arrival.request.headers))
 
 
-def version_and_authority(scope: Scope) -> tuple[str, bytes | None]:
-    """The HTTP version, and the authority of a target in absolute form."""
-    return scope.get("http_version", "1.1"), (scope.get("extensions") or {}).get(AUTHORITY_EXTENSION)
+@lru_cache(maxsize=1_024)
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
+
+
+def _host(headers: Headers) -> bytes:
+    return next((value for name, value in headers if name == b"host"), b"")
+
+
+def _is_framed_once(arrival: Arrival) -> bool:
+    """One length that everybody can read, or chunks and nothing else (RFC 9112 section 6.1)."""
+    facts = arrival.facts & (LENGTH | CODING)
+    if not facts:
+        return True
+    values = [value for name, value in arrival.request.headers if name in (b"content-length", b"transfer-encoding")]
+    if len(values) != 1:
+        return False
+    if facts == LENGTH:
+        return len(values[0]) <= LONGEST_LENGTH
+    # another coding would have to be undone here, an odd spelling hides one, and HTTP/1.0 knows none
+    return values[0].lower() == b"chunked" and arrival.version == "1.1"
+
+
+def _asks_for_a_path(request: Request) -> bool:
+    """An origin form, or `*` of OPTIONS; a tunnel is not offered (RFC 9112 section 3.2)."""
+    if request.path[:1] == b"/":
+        return request.method != "CONNECT"
+    return request.target == b"*" and request.method == "OPTIONS"
 
 
 def split_target(as_sent: bytes) -> tuple[bytes | None, bytes]:
@@ -172,7 +197,7 @@ def _target(scope: Scope) -> bytes:
 
 
 def request_id_of(headers: Headers) -> str:
-    """The id that came with a request, or a new one: 128 random bits in hex; it names, it opens nothing."""
+    """The id that came with a request, or a new one."""
     for name, value in headers:
         if name == b"x-request-id":
             return value.decode("ascii") if _REQUEST_ID.fullmatch(value) else new_request_id()
@@ -180,8 +205,8 @@ def request_id_of(headers: Headers) -> str:
 
 
 def new_request_id() -> str:
-    """128 random bits in hex."""
-    return f"{_random_bits(128):032x}"
+    """80 random bits of this process and a number, in hex: it names a request, it opens nothing."""
+    return f"{_PROCESS}{next(_numbers):012x}"
 
 
 def _http_scheme(scheme: str) -> str:

@@ -10,21 +10,37 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway.failure import Failure
 from gateway.proxy import wire
+from gateway.proxy.app import Gateway, Routed, line_of
+from gateway.proxy.arrival import Arrival
 from gateway.proxy.cycle import reset
 from gateway.proxy.respond import failure_bytes, headers_for_client
 from gateway.proxy.wire import Framing
 from gateway.relay.connection import NEVER, Connection
 from gateway.relay.trouble import Trouble
 from gateway.telemetry import count, log, request_id
+from gateway.upstream.http import HttpTransport
+from gateway.upstream.wire import SAFE_METHODS
 
 if TYPE_CHECKING:
-    from gateway.proxy.edge import Edge, Errand
+    from gateway.proxy.edge import Edge
 
 EARLY: Final = 256 * 1024  # bytes of a request's body held while a connection is made
+
+
+class Errand(NamedTuple):
+    """What is to be relayed and to whom; `head` is what the side is sent, `timeout_s` bounds its answer's head."""
+
+    gateway: Gateway
+    arrival: Arrival
+    routed: Routed
+    transport: HttpTransport
+    head: bytes
+    chunked: bool
+    timeout_s: float
 
 
 class Relaying:
@@ -49,7 +65,7 @@ class Relaying:
         self._framing = Framing.BODILESS
         self._reused = False
         self.keep_alive = True
-        self.more_body = errand.request.body is not None
+        self.more_body = errand.arrival.request.body is not None
         self.response_started = self.response_complete = False
 
     def start(self) -> None:
@@ -63,7 +79,7 @@ class Relaying:
             self._pending.add_done_callback(self._edge.tasks.discard)
 
     async def _wait_for_connection(self) -> None:
-        request_id.set(self._errand.request.id)
+        request_id.set(self._errand.arrival.request.id)
         connection = await self._pool.take()
         self._pending = None
         if isinstance(connection, Connection):
@@ -73,18 +89,18 @@ class Relaying:
             self._fail(connection)
 
     def _send_on(self, connection: Connection) -> None:
-        outgoing, patience = self._errand.outgoing, self._errand.patience
+        errand = self._errand
         self._connection, self._reused = connection, connection.uses > 0
-        data = outgoing.head
+        data = errand.head
         if self._early:
             data, self._early = b"".join([data, *self._early]), []
-        connection.begin(self, data, head_only=outgoing.head_only)
+        connection.begin(self, data, head_only=errand.arrival.request.method == "HEAD")
         now = self._edge.loop.time()
         if self.more_body:
-            connection.body_by = now + patience.body_idle_s
+            connection.body_by = now + errand.transport.body_idle_s
         else:
             connection.sent_whole = True
-            connection.answer_by = now + patience.timeout_s
+            connection.answer_by = now + errand.timeout_s
 
     # the client's end
 
@@ -92,7 +108,7 @@ class Relaying:
         """A part of the request's body."""
         if self.response_complete:
             return  # answered before it was whole: the rest is read and dropped
-        data = wire.chunk(body) if self._errand.outgoing.chunked else body
+        data = wire.chunk(body) if self._errand.chunked else body
         connection = self._connection
         if connection is None:
             self._early.append(data)
@@ -101,18 +117,18 @@ class Relaying:
                 self._edge.flow.pause_reading()
             return
         connection.transport.write(data)
-        now, patience = self._edge.loop.time(), self._errand.patience
+        now, transport = self._edge.loop.time(), self._errand.transport
         if not connection.write_paused:
-            connection.body_by = now + patience.body_idle_s
+            connection.body_by = now + transport.body_idle_s
         if connection.answer_by != NEVER:  # an answer that began early may wait for the rest of the request
-            connection.answer_by = now + patience.idle_s
+            connection.answer_by = now + transport.idle_s
 
     def end_body(self) -> None:
         """The request is whole."""
         if not self.more_body:
             return
         self.more_body = False
-        last = b"0\r\n\r\n" if self._errand.outgoing.chunked else b""
+        last = b"0\r\n\r\n" if self._errand.chunked else b""
         connection = self._connection
         if connection is None:
             self._early.append(last)
@@ -122,7 +138,7 @@ class Relaying:
             connection.sent_whole = True
             connection.body_by = connection.taken_by = NEVER
             if not self.response_started:
-                connection.answer_by = self._edge.loop.time() + self._errand.patience.timeout_s
+                connection.answer_by = self._edge.loop.time() + self._errand.timeout_s
 
     def leave(self, failure: Failure) -> None:
         """The client has gone, or what it sends is no HTTP any more."""
@@ -145,7 +161,7 @@ class Relaying:
     def room_client(self) -> None:
         """The client takes more."""
         if self._connection is not None:
-            self._connection.answer_by = self._edge.loop.time() + self._errand.patience.idle_s
+            self._connection.answer_by = self._edge.loop.time() + self._errand.transport.idle_s
             self._connection.resume()
 
     # the origin's end: Listener
@@ -155,7 +171,7 @@ class Relaying:
         if self._connection is not None and not self.response_complete:
             self._edge.flow.pause_reading()
             self._connection.body_by = NEVER
-            self._connection.taken_by = self._edge.loop.time() + self._errand.patience.idle_s
+            self._connection.taken_by = self._edge.loop.time() + self._errand.transport.idle_s
 
     def room(self) -> None:
         """The origin takes more."""
@@ -163,7 +179,7 @@ class Relaying:
         if connection is not None:
             connection.taken_by = NEVER
             if self.more_body:
-                connection.body_by = self._edge.loop.time() + self._errand.patience.body_idle_s
+                connection.body_by = self._edge.loop.time() + self._errand.transport.body_idle_s
         self._edge.flow.resume_reading()
 
     def heard(self) -> None:
@@ -183,23 +199,24 @@ class Relaying:
         elif answer.trouble is not None:
             self._break_off(connection, answer.trouble)
         elif self.response_started and not self._edge.flow.write_paused:
-            connection.answer_by = self._edge.loop.time() + self._errand.patience.idle_s
+            connection.answer_by = self._edge.loop.time() + self._errand.transport.idle_s
 
     # the answer
 
     def _pass_on_interim(self, interim: list[tuple[int, bytes, list[tuple[bytes, bytes]]]]) -> None:
         """1xx answers other than 100 go to the client as they are (RFC 9110 section 15.2)."""
-        if self._errand.version == "1.1":
+        if self._errand.arrival.version == "1.1":
             for status, reason, headers in interim:
                 self._transport.write(wire.head(status, reason, headers, Framing.BODILESS, keep=True))
         interim.clear()
 
     def _begin_answer(self, connection: Connection) -> None:
         answer, errand = connection.answer, self._errand
-        headers = headers_for_client(answer.headers, errand.request.id, errand.named_side)
-        self._framing = framing = wire.framing_of(
-            errand.request.method, answer.status, sized=answer.length >= 0, version=errand.version
-        )
+        request, version = errand.arrival.request, errand.arrival.version
+        side = errand.routed.decision.authoritative if errand.gateway.names_side else None
+        headers = headers_for_client(answer.headers, request.id, side)
+        framing = wire.framing_of(request.method, answer.status, sized=answer.length >= 0, version=version)
+        self._framing = framing
         if framing is Framing.UNTIL_CLOSE:
             self.keep_alive = False
         self.response_started = True
@@ -237,14 +254,14 @@ class Relaying:
             return
         died_early = trouble is Trouble.RESET and connection.answer.untouched
         self._give_back()
-        if died_early and self._reused and self._errand.outgoing.repeatable:
+        if died_early and self._reused and self._repeatable():
             self.start()  # an idle connection was dead, and asking again changes nothing
         else:
             self._fail(trouble)
 
     def _fail(self, trouble: Trouble) -> None:
         """Tell the client in the gateway's words."""
-        failure, request = self._errand.transport.failure(trouble), self._errand.request
+        failure, request = self._errand.transport.failure(trouble), self._errand.arrival.request
         if failure.status < 500 or self.more_body:
             self.keep_alive = False
         self.response_started = self.response_complete = True
@@ -276,7 +293,7 @@ class Relaying:
             route=routed.key,
             side=routed.decision.authoritative,
             reason=routed.decision.reason,
-            request_id=self._errand.request.id,
+            request_id=self._errand.arrival.request.id,
         )
 
     def _give_back(self) -> None:
@@ -284,5 +301,16 @@ class Relaying:
         if connection is not None:
             self._pool.give_back(connection)
 
+    def _repeatable(self) -> bool:
+        """Whether asking again changes nothing (RFC 9110 section 9.2.1); a body would be gone by now."""
+        request = self._errand.arrival.request
+        return request.body is None and request.method in SAFE_METHODS
+
     def _write_down(self, status: int, failure: Failure | None) -> None:
-        self._errand.write_down(status, failure, self._sent, self._first_byte_ms, perf_counter() - self._begun)
+        """Take down how it ended."""
+        errand, total_s = self._errand, perf_counter() - self._begun
+        ledger, routed = errand.gateway.ledger, errand.routed
+        ledger.ended(routed.key, routed.stage, routed.decision.authoritative, status, total_s)
+        if ledger.wants_line():
+            first_byte_ms, sent = self._first_byte_ms, self._sent
+            ledger.line(line_of(errand.arrival.request, routed, status, failure, sent, first_byte_ms, total_s))

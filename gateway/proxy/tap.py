@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from time import perf_counter
 
 from gateway.message import Observation, OutboundRequest, Response, Side, once
@@ -58,7 +57,7 @@ class Capture:
         if outbound.body is None or isinstance(outbound.body, bytes):
             return outbound
         self._sent = Tap(outbound.body, self._cap)
-        return replace(outbound, body=self._sent.flow())
+        return outbound._replace(body=self._sent.flow())
 
     def answer(self, side: Side, response: Response) -> Response:
         """The response with a tap on its body."""
@@ -67,7 +66,7 @@ class Capture:
             return response
         tap = Tap(response.body, self._cap)
         self._answer = side, response, tap
-        return replace(response, body=tap.flow())
+        return response._replace(body=tap.flow())
 
     def observation(self) -> Observation | None:
         """The frozen answer once it has passed whole; None when the client never got its end."""
@@ -81,4 +80,4 @@ class Capture:
         """The copy with the request's body in it; None when that was not kept whole."""
         if self._sent is None:
             return self._copy
-        return replace(self._copy, body=self._sent.kept) if self._sent.whole and not self._sent.over else None
+        return self._copy._replace(body=self._sent.kept) if self._sent.whole and not self._sent.over else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 from gateway.rollout.flag import Flag
 from gateway.routing.table import RouteTable
@@ -33,7 +34,12 @@ class Plan:
 
     def flag(self, route: str) -> Flag:
         """The flag of a route."""
-        return self.flags.get(route) or Flag(route)
+        return self.flags.get(route) or _untouched(route)
+
+
+@lru_cache(maxsize=16_384)
+def _untouched(route: str) -> Flag:
+    return Flag(route)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from gateway.failure import Failure
 from gateway.message import BodyCut, OutboundRequest, Response, Side, once
-from gateway.relay.exchange import Answer, Outgoing, Patience, exchange
+from gateway.relay.exchange import Answer, exchange
 from gateway.relay.pool import Bounds, Pool
 from gateway.relay.trouble import Cut, Trouble
 from gateway.upstream.reach import Reach, authority
@@ -37,8 +37,8 @@ class HttpTransport:
         self._addresses = (reach or Reach()).addresses(origin, name=side.value)
         self._bounds = Bounds(max_connections, max_waiting, max_wait_s, connect_timeout_s)
         self._side = side
-        self._idle_timeout_s = idle_timeout_s
-        self._body_idle_timeout_s = body_idle_timeout_s
+        self.idle_s = idle_timeout_s
+        self.body_idle_s = idle_timeout_s if body_idle_timeout_s is None else body_idle_timeout_s
         self._pool: Pool | None = None
 
     @property
@@ -48,15 +48,6 @@ class HttpTransport:
             self._pool = Pool(self._addresses, self._bounds)
         return self._pool
 
-    def outgoing(self, request: OutboundRequest) -> Outgoing | None:
-        """The request's bytes; None when a part of it would end its line early."""
-        return outgoing(request, self.authority)
-
-    def patience(self, timeout_s: float) -> Patience:
-        """How long to wait for what, when the head of the answer has `timeout_s`."""
-        idle_s, body_idle_s = self._idle_timeout_s, self._body_idle_timeout_s
-        return Patience(timeout_s, idle_s, idle_s if body_idle_s is None else body_idle_s)
-
     def failure(self, trouble: Trouble) -> Failure:
         """This side's failure, or the client's when it was the client that did not go on."""
         if trouble is Trouble.STALLED_BODY:
@@ -65,15 +56,15 @@ class HttpTransport:
 
     async def send(self, request: OutboundRequest, *, timeout_s: float) -> Response | Failure:
         """Send the request; a safe one without a body is sent again when a kept connection was dead."""
-        wanted = self.outgoing(request)
+        wanted = outgoing(request, self.authority)
         if wanted is None:
             return Failure.BAD_REQUEST
         answer = await exchange(
             self.pool,
             wanted,
             timeout_s=timeout_s,
-            idle_s=self._idle_timeout_s,
-            body_idle_s=self._body_idle_timeout_s,
+            idle_s=self.idle_s,
+            body_idle_s=self.body_idle_s,
         )
         if isinstance(answer, Trouble):
             return self.failure(answer)
