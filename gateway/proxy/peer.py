@@ -1,4 +1,4 @@
-"""Who sent the request: the client's address and scheme, by the trusted-proxy rule. Pure.
+"""Who sent the request: the client's address, scheme and host, by the trusted-proxy rule. Pure.
 
 Forwarded headers are believed only from a peer whose address lies in a trusted network; from anybody else
 they are removed (acceptance 9), under whatever spelling an app behind us might read them.
@@ -7,41 +7,68 @@ they are removed (acceptance 9), under whatever spelling an app behind us might 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, Literal
 
 from gateway.message import Headers
+from gateway.proxy.forwarded import UNREADABLE, Hop, address_of, members, parse_addresses, parse_forwarded
 from gateway.settings import Network
 
+Telling = Literal["x-forwarded-for", "forwarded"]
+
 _CLAIMS: Final = frozenset({b"forwarded", b"x-real-ip", b"x-original-url", b"x-rewrite-url", b"x-original-host"})
+_HOST: Final = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # Traefik says ws of a WebSocket
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The connection's other end, and the client it speaks for (itself, unless it is a trusted proxy)."""
+    """The connection's other end, and the client it speaks for (itself, unless it is a trusted proxy).
+
+    `host` is the one the client asked for, where a trusted proxy has said it.
+    """
 
     address: str
     trusted: bool
     client_ip: str
     scheme: str
+    host: str | None = None
 
 
-def identify(address: str, scheme: str, headers: Headers, trusted: Sequence[Network]) -> Peer:
-    """Find the client: the rightmost address in X-Forwarded-For that is not a trusted proxy's."""
-    if not _is_trusted(address, trusted):
+def identify(
+    address: str,
+    scheme: str,
+    headers: Headers,
+    trusted: Sequence[Network],
+    *,
+    first: Telling = "x-forwarded-for",
+) -> Peer:
+    """Find the client: the hop nearest to us that is not a trusted proxy's.
+
+    `first` is the header that counts where both are there. They are never mixed: a proxy that writes one lets its
+    clients write the other.
+    """
+    address = address_of(address) or address
+    if not is_trusted(address, trusted):
         return Peer(address, trusted=False, client_ip=address, scheme=scheme)
-    chain = [part.strip() for name, value in headers if name == b"x-forwarded-for" for part in value.split(b",")]
-    client_ip = address
-    for part in reversed(chain):
-        hop = part.decode("latin-1")
-        if not _is_address(hop):
-            break
-        client_ip = hop
-        if not _is_trusted(hop, trusted):
-            break
-    claimed = next((value.strip().lower() for name, value in headers if name == b"x-forwarded-proto"), b"")
-    return Peer(address, trusted=True, client_ip=client_ip, scheme="https" if claimed == b"https" else scheme)
+    said = _said(headers)
+    standard, common = said.get(b"forwarded", ()), said.get(b"x-forwarded-for", ())
+    told_by_standard = bool(standard) and (first == "forwarded" or not common)
+    hops = parse_forwarded(standard) if told_by_standard else parse_addresses(common)
+    client_ip, from_the_end = _client(address, hops, trusted)
+    if told_by_standard:
+        told = hops[-from_the_end] if hops else UNREADABLE
+    else:
+        told = Hop(
+            client_ip,
+            host=_at(said.get(b"x-forwarded-host", ()), from_the_end),
+            proto=_at(said.get(b"x-forwarded-proto", ()), from_the_end),
+        )
+    host = told.host if told.host and _HOST.fullmatch(told.host) else None
+    return Peer(address, True, client_ip, _SCHEMES.get((told.proto or "").lower(), scheme), host)
 
 
 def is_claim(name: bytes) -> bool:
@@ -55,16 +82,44 @@ def is_ours(name: bytes) -> bool:
     return name.replace(b"_", b"-").startswith(b"x-strangler-")
 
 
-def _is_address(text: str) -> bool:
+def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+    """Whether an address lies in a trusted network."""
+    parsed = _parsed(address) if trusted else None
+    return parsed is not None and any(parsed in network for network in trusted)
+
+
+def _client(address: str, hops: Sequence[Hop], trusted: Sequence[Network]) -> tuple[str, int]:
+    """The client's address, and which hop from the end was written by whoever saw it."""
+    client_ip = address
+    for at in range(1, len(hops) + 1):
+        said = hops[-at].address
+        if said is None:  # its writer would not say, or did not know: the one before it is all we have
+            return client_ip, at
+        client_ip = said
+        if not is_trusted(client_ip, trusted):
+            return client_ip, at
+    return client_ip, max(len(hops), 1)
+
+
+def _at(values: Sequence[bytes], from_the_end: int) -> str | None:
+    """A list header's member for a hop; a single one is for all hops, because most proxies replace it."""
+    parts = members(values)
+    if len(parts) == 1:
+        return parts[0]
+    return parts[-from_the_end] if len(parts) >= from_the_end else None
+
+
+def _said(headers: Headers) -> dict[bytes, list[bytes]]:
+    said: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        if name == b"forwarded" or name.startswith(b"x-forwarded-"):
+            said.setdefault(name, []).append(value)
+    return said
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(text)
+        return ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return True
-
-
-def _is_trusted(text: str, trusted: Sequence[Network]) -> bool:
-    if not trusted or not _is_address(text):
-        return False
-    address = ipaddress.ip_address(text)
-    return any(address in network for network in trusted)
+        return None
