@@ -26,6 +26,7 @@ from gateway.diff.readers import Reading
 from gateway.diff.verdict import Kind
 from gateway.failure import Failure
 from gateway.metrics.snapshot import Snapshot
+from gateway.rollout.override import REASON as OVERRIDE
 from gateway.rollout.plan import Live, Plan, Source
 from gateway.routing.table import RouteTable
 from gateway.settings import Settings
@@ -197,5 +198,5 @@ def test_the_explanation_has_every_reason_of_a_decision() -> None:
     """The words of decide.py are the words of the table."""
     text = (REPOSITORY / "docs" / "explanation" / "one-request.md").read_text()
     source = (REPOSITORY / "gateway" / "rollout" / "decide.py").read_text()
-    reasons = set(re.findall(r'"((?:stage|canary|no)_\w+|panic)"', source))
+    reasons = {*re.findall(r'"((?:stage|canary|no)_\w+|panic)"', source), OVERRIDE}
     assert {code(row[0]) for row in rows(_section(text, "## 3 Decide"), "")} == reasons
