@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import Settings, read_settings, split_address
+from gateway.settings import Settings, origins, read_settings, split_address
+from tests.gateway.upstream.certificates import Authority
 
 
 @pytest.fixture(autouse=True)
@@ -97,3 +98,47 @@ def test_a_secret_that_can_be_guessed_is_refused_and_none_is_shown() -> None:
 def test_a_share_of_the_access_log_lies_between_nothing_and_everything(share: str) -> None:
     """A percentage is not meant."""
     assert "--access-log" in wrong(legacy="http://x", access_log=share)[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "read_as"),
+    [
+        ("http://a:3001, http://b:3001/", "http://a:3001,http://b:3001"),
+        ("unix:/run/legacy.sock", "unix:/run/legacy.sock"),
+        ("unix:///run/a.sock,unix:/run/b.sock", "unix:/run/a.sock,unix:/run/b.sock"),
+    ],
+)
+def test_a_side_may_be_at_several_places(given: str, read_as: str) -> None:
+    """Origins have commas between them; a socket's file is one."""
+    settings = read(legacy=given, new=given)
+    assert (settings.legacy, settings.new) == (read_as, read_as)
+    assert ",".join(origins(settings.legacy)) == read_as
+
+
+def test_origins_may_be_a_list_in_the_file() -> None:
+    """As YAML would have it."""
+    Path("strangler.yaml").write_text("legacy: [http://a:1, http://b:2]\n")
+    assert read().legacy == "http://a:1,http://b:2"
+
+
+@pytest.mark.parametrize(
+    "legacy",
+    ["http://a,https://b", "http://a,unix:/b", "http://a,", "http://a,b", "unix:b", "unix:", "unix:/" + "a" * 107],
+)
+def test_origins_that_make_no_side_are_told(legacy: str) -> None:
+    """One that is none, or ways to reach it that differ."""
+    (sentence,) = wrong(legacy=legacy)
+    assert "--legacy" in sentence
+
+
+def test_a_file_of_certificates_is_read_at_the_start(tmp_path: Path) -> None:
+    """One that is missing, a folder, or holds none is told with its setting's name; a good one is taken."""
+    empty, folder = tmp_path / "empty.pem", tmp_path / "folder"
+    empty.write_text("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n")
+    folder.mkdir()
+    for path in (tmp_path / "missing.pem", folder, empty):
+        (sentence,) = wrong(legacy="https://x", legacy_ca=path)
+        assert sentence.startswith(f"legacy_ca: {path} ")
+        assert "--legacy-ca" in sentence
+    good = Authority(tmp_path).file
+    assert read(legacy="https://x", new="https://y", legacy_ca=good, new_ca=good).new_ca == good

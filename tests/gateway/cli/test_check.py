@@ -49,6 +49,24 @@ def test_dead_backend_is_a_3_but_a_gateway_would_start(strangler: Strangler) -> 
     assert ran.json["would_start"] is True
 
 
+def test_every_place_of_a_backend_is_asked(strangler: Strangler, legacy: str, tmp_path: Path) -> None:
+    """One of several that is down is told by its address; a socket's file is asked like any other."""
+    ran = strangler("check", "--legacy", f"{legacy},http://127.0.0.1:1", *FREE)
+    assert ran.code == 3
+    assert f"{legacy} answers" in ran.out
+    assert "http://127.0.0.1:1 cannot be reached" in ran.out
+    ran = strangler("check", "--legacy", f"unix:{tmp_path}/none.sock", *FREE)
+    assert ran.code == 3
+    assert "none.sock cannot be reached: No such file" in ran.out
+
+
+def test_certificates_that_are_none_are_a_2(strangler: Strangler, tmp_path: Path) -> None:
+    """A gateway would not start with them."""
+    ran = strangler("check", "--legacy", "https://127.0.0.1:1", "--legacy-ca", str(tmp_path / "ca.pem"), *FREE)
+    assert ran.code == 2
+    assert "ca.pem cannot be read: No such file or directory (--legacy-ca, STRANGLER_LEGACY_CA" in ran.err
+
+
 def test_backend_that_speaks_no_http_is_a_3(strangler: Strangler) -> None:
     """A port where something else answers is told from one where nobody does."""
     with socket.create_server(("127.0.0.1", 0)) as server:

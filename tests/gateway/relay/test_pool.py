@@ -1,18 +1,21 @@
 """The pool bounds connections, reuses the warmest, and closes what the origin would close."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import resource
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from gateway.relay import pool as pool_module
 from gateway.relay.address import Origin
 from gateway.relay.addresses import Addresses
+from gateway.relay.connection import Connection
 from gateway.relay.exchange import Answer, Outgoing, exchange
 from gateway.relay.pool import Bounds, Pool
 from gateway.relay.trouble import Trouble
 from tests.gateway.proxy.harness import OK, Received, always, until, upstream
 from tests.gateway.proxy.harness import Answer as Script
+from tests.gateway.relay.places import places, pool_of
 
 GET = Outgoing(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", None, chunked=False, head_only=False, repeatable=True)
 
@@ -27,6 +30,29 @@ async def ask(pool: Pool, request: Outgoing = GET) -> bytes:
     answer = await exchange(pool, request, timeout_s=2, idle_s=2)
     assert isinstance(answer, Answer)
     return b"".join([chunk async for chunk in answer.body()])
+
+
+class News:
+    """Listens on a connection."""
+
+    def __init__(self) -> None:
+        self.came = asyncio.Event()
+
+    def heard(self) -> None:
+        self.came.set()
+
+    full = room = heard
+
+
+async def used(connection: Connection) -> None:
+    """One exchange on a connection that was taken."""
+    news = News()
+    connection.begin(news, GET.head, head_only=False)
+    connection.sent_whole = True
+    while not connection.answer.complete:
+        news.came.clear()
+        await news.came.wait()
+    connection.answer.take()
 
 
 async def test_one_connection_serves_one_request_after_another() -> None:
@@ -99,6 +125,69 @@ async def test_an_idle_connection_is_picked_at_once_the_warmest_first() -> None:
         assert cold is not None
         pool.give_back(cold)
         assert pool.pick() is cold
+        await pool.aclose()
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """As many sockets as the system allows; both ends of each connection are in this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
+async def test_a_thousand_idle_connections_are_picked_the_warmest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever their number, the one that was used last comes first."""
+    monkeypatch.setattr(pool_module, "IDLE_S", 60.0)
+    async with places(always(OK)) as (origin,):
+        pool = pool_of(origin.origin, bounds=Bounds(connections=1_000, connect_s=60.0))
+        taken = await asyncio.gather(*(pool.take() for _ in range(1_000)))
+        connections = [connection for connection in taken if isinstance(connection, Connection)]
+        for connection in connections:
+            await used(connection)
+            pool.give_back(connection)
+        figures = pool.figures()
+        assert (figures.idle, figures.busy, figures.opened_total, origin.accepted) == (1_000, 0, 1_000, 1_000)
+        assert [pool.pick() for _ in range(1_000)] == connections[::-1]
+        assert pool.pick() is None
+        await pool.aclose()
+
+
+async def test_an_idle_connection_that_died_is_not_picked() -> None:
+    """The next one is, and the dead one's place is free at once."""
+    async with places(always(OK)) as (origin,):
+        pool = pool_of(origin.origin, bounds=Bounds(connections=3))
+        alive, dead = [await pool.take() for _ in range(2)]
+        for connection in (alive, dead):
+            assert isinstance(connection, Connection)
+            await used(connection)
+            pool.give_back(connection)
+        assert isinstance(dead, Connection)
+        dead.transport.abort()
+        assert pool.pick() is alive
+        await until(lambda: pool.figures().addresses[0].connections == 1)
+        assert pool.figures().idle == 0
+        await pool.aclose()
+
+
+async def test_a_connection_that_dies_on_its_way_to_a_waiting_caller_is_not_used() -> None:
+    """Given and lost in the same turn of the loop: the caller gets another one."""
+    async with places(always(OK)) as (origin,):
+        pool = pool_of(origin.origin, bounds=Bounds(connections=1, wait_s=60.0))
+        first = await pool.take()
+        assert isinstance(first, Connection)
+        await used(first)
+        waiting = asyncio.create_task(pool.take())
+        await until(lambda: pool.figures().waiting == 1)
+        pool.give_back(first)
+        first.transport.abort()
+        async with asyncio.timeout(10):
+            second = await waiting
+        assert isinstance(second, Connection)
+        assert second is not first
+        await used(second)
         await pool.aclose()
 
 

@@ -3,24 +3,18 @@
 import asyncio
 import base64
 import hashlib
-import ssl
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from gateway.failure import Failure
 from gateway.message import Headers, OutboundRequest, Side
 from gateway.upstream import reach
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.websocket import Declined, Opened, open_websocket
-from tests.gateway.proxy.harness import Answer, Received, always, upstream
+from tests.gateway.proxy.harness import Answer, Received, always, until, upstream
+from tests.gateway.upstream.certificates import Authority
 
 HEADERS: Headers = ((b"host", b"shop.test"), (b"origin", b"http://shop.test"))
 NO = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nx-a: \xe9\r\n\r\nno"
@@ -166,38 +160,16 @@ async def test_a_side_that_is_not_there_is_unreachable(free_port: int) -> None:
     assert await opened(f"http://127.0.0.1:{free_port}") is Failure.LEGACY_UNREACHABLE
 
 
-def certificate(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 that only who is told of it trusts, and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "legacy")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "legacy.pem"
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return path
-
-
 @pytest.mark.parametrize("trusted", [True, False])
 async def test_https_means_a_certificate_that_is_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
 ) -> None:
     """A side behind https is reached by TLS when its certificate is trusted, and not reached at all when it is not."""
-    path = certificate(tmp_path)
+    own = Authority(tmp_path)
     if trusted:
-        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+        monkeypatch.setenv("SSL_CERT_FILE", str(own.file))
     reach.trust.cache_clear()
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(path)
-    server = await asyncio.start_server(_accept_one, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(_accept_one, "127.0.0.1", 0, ssl=own.server("127.0.0.1"))
     try:
         answer = await opened(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         assert isinstance(answer, Opened) if trusted else answer is Failure.LEGACY_UNREACHABLE
@@ -206,6 +178,21 @@ async def test_https_means_a_certificate_that_is_checked(
     finally:
         reach.trust.cache_clear()
         server.close()
+
+
+async def test_a_socket_is_opened_wherever_the_side_can_be_reached(tmp_path: Path, free_port: int) -> None:
+    """An address that refuses is passed over, and a socket's file is an address."""
+    path = tmp_path / "legacy.sock"
+    by_file = await asyncio.start_unix_server(_accept_one, path)
+    by_port = await asyncio.start_server(_accept_one, "127.0.0.1", 0)
+    port = by_port.sockets[0].getsockname()[1]
+    for url in (f"unix:{path}", f"http://127.0.0.1:{free_port},http://127.0.0.1:{port}"):
+        answer = await opened(url)
+        assert isinstance(answer, Opened)
+        answer.socket.transport.abort()
+    await until(lambda: len(asyncio.all_tasks()) == 1)  # the servers' ends have seen it
+    by_file.close()
+    by_port.close()
 
 
 async def _accept_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
