@@ -68,6 +68,13 @@ WEBSOCKETS: Final = _gauge("websockets", "WebSockets and other upgraded connecti
 POOL: Final = _gauge("pool_connections", "Connections to a side: busy, idle or connecting.", "side", "pool", "state")
 POOL_WAITING: Final = _gauge("pool_waiting", "Requests that wait for a connection to a side.", "side", "pool")
 POOL_OPENED: Final = _counter("pool_opened", "Connections opened to a side.", "side", "pool")
+POOL_SHED: Final = _counter(
+    "pool_shed", "Requests sent home without a connection being tried, by cause.", "side", "pool", "cause"
+)
+POOL_MISSES: Final = _counter(
+    "pool_misses", "Connections and answers that did not come, by cause.", "side", "pool", "cause"
+)
+ADDRESS: Final = _gauge("address_connections", "Connections to one address of a side.", "side", "pool", "address")
 BREAKER: Final = _gauge(
     "breaker_state", "An address's breaker: 0 closed, 1 trying again, 2 open.", "side", "pool", "address",
     merge=Merge.MOST,
@@ -117,7 +124,7 @@ METRICS: Final[dict[str, Metric]] = {
     for metric in (
         *(REQUESTS, SECONDS, CONNECTIONS, WEBSOCKETS),
         *COUNTED.values(),
-        *(POOL, POOL_WAITING, POOL_OPENED, BREAKER),
+        *(POOL, POOL_WAITING, POOL_OPENED, POOL_SHED, POOL_MISSES, ADDRESS, BREAKER),
         *(MIRROR_JOBS, MIRROR_BYTES),
         *(FLAG_VERSION, FLAG_STAGE, PLAN_ROUTES, PLAN_SOURCE, PLAN_FRESH, PANICKED, DRAINING),
         *(WORKERS, BUILD, CPU, MEMORY, FILES, STARTED),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
 
 from gateway.message import Side
 from gateway.metrics.catalogue import (
+    ADDRESS,
     BREAKER,
     DRAINING,
     FLAG_STAGE,
@@ -18,32 +20,24 @@ from gateway.metrics.catalogue import (
     PLAN_ROUTES,
     PLAN_SOURCE,
     POOL,
+    POOL_MISSES,
     POOL_OPENED,
+    POOL_SHED,
     POOL_WAITING,
 )
 from gateway.metrics.process import process_figures
 from gateway.metrics.snapshot import Snapshot, counted, merge
 from gateway.proxy.ledger import Ledger
+from gateway.relay.breaker import State
+from gateway.relay.figures import PoolFigures
 from gateway.rollout.plan import Live
 from gateway.shadow.mirror import Mirror
 from gateway.telemetry import counters
 
+# A pool: its side, for whom it is (`clients` or `copies`), and what it shows.
+Shown = tuple[Side, str, PoolFigures]
 
-@dataclass(frozen=True, slots=True)
-class PoolFigures:
-    """A pool at one moment. `pool` says for whom it is: `clients` or `copies`.
-
-    `breakers` has 0 (closed), 1 (trying again) or 2 (open) for each address.
-    """
-
-    side: Side
-    pool: str
-    busy: int
-    idle: int
-    connecting: int
-    waiting: int
-    opened: int
-    breakers: Mapping[str, int] = field(default_factory=dict)
+_BREAKER: Final = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +47,7 @@ class Figures:
     ledger: Ledger
     live: Live
     mirror: Mirror
-    pools: Callable[[], Iterable[PoolFigures]]
+    pools: Callable[[], Iterable[Shown]]
 
     def snapshot(self) -> Snapshot:
         """All of them now, as plain data (see metrics.snapshot); call it on the loop that the parts live on."""
@@ -69,14 +63,18 @@ class Figures:
         )
 
 
-def _pool(pool: PoolFigures) -> Snapshot:
-    names = [pool.side.value, pool.pool]
-    states = {"busy": pool.busy, "idle": pool.idle, "connecting": pool.connecting}
+def _pool(shown: Shown) -> Snapshot:
+    side, pool, seen = shown
+    names = [side.value, pool]
+    states = {"busy": seen.busy, "idle": seen.idle, "connecting": seen.connecting}
     return {
         POOL.name: [([*names, state], [number]) for state, number in states.items()],
-        POOL_WAITING.name: [(names, [pool.waiting])],
-        POOL_OPENED.name: [(names, [pool.opened])],
-        BREAKER.name: [([*names, address], [state]) for address, state in pool.breakers.items()],
+        POOL_WAITING.name: [(names, [seen.waiting])],
+        POOL_OPENED.name: [(names, [seen.opened_total])],
+        POOL_SHED.name: [([*names, cause], [number]) for cause, number in seen.shed.items()],
+        POOL_MISSES.name: [([*names, cause], [number]) for cause, number in seen.misses.items()],
+        ADDRESS.name: [([*names, one.name], [one.connections]) for one in seen.addresses],
+        BREAKER.name: [([*names, one.name], [_BREAKER[one.state]]) for one in seen.addresses],
     }
 
 

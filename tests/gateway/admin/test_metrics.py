@@ -10,8 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families as read_plai
 from gateway.message import Side
 from gateway.metrics.catalogue import METRICS, Kind
 from gateway.metrics.snapshot import counted
-from gateway.proxy.figures import Figures, PoolFigures
+from gateway.proxy.figures import Figures
 from gateway.proxy.ledger import Ledger
+from gateway.relay.breaker import State
+from gateway.relay.figures import AddressFigures, PoolFigures
 from gateway.rollout.flag import Flag
 from gateway.rollout.plan import Live, Plan, Source
 from gateway.rollout.stage import Stage
@@ -36,11 +38,12 @@ class Nowhere:
 def figures(ledger: Ledger, *routes: Route, flags: dict[str, Flag] | None = None) -> Figures:
     """The figures of a process with one pool."""
     live = Live(Plan(RouteTable(routes), flags or {}, Source.SNAPSHOT), fresh=False)
-    pool = PoolFigures(Side.LEGACY, "clients", 3, 4, 1, 2, 99, {"10.0.0.1:80": 0, "10.0.0.2:80": 2})
+    addresses = (AddressFigures("10.0.0.1:80", State.CLOSED, 0, 7), AddressFigures("10.0.0.2:80", State.OPEN, 1, 0))
+    pool = PoolFigures(3, 4, 1, 2, 99, {"busy": 5}, {"refused": 6}, addresses)
     mirror = Mirror(
         {}, lambda _: pytest.fail("nothing is compared here"), Nowhere(), queue=1, concurrency=1, timeout_s=1, cap=1
     )
-    return Figures(ledger, live, mirror, lambda: [pool])
+    return Figures(ledger, live, mirror, lambda: [(Side.LEGACY, "clients", pool)])
 
 
 async def scraped(plane: Plane, accept: str = "") -> dict[tuple[str, tuple[str, ...]], float]:
@@ -80,6 +83,10 @@ async def test_a_scrape_tells_what_was_counted(plane: Plane, accept: str) -> Non
     assert found["strangler_pool_connections", ("clients", "legacy", "busy")] == 6
     assert found["strangler_pool_waiting", ("clients", "legacy")] == 4
     assert found["strangler_pool_opened_total", ("clients", "legacy")] == 198
+    assert found["strangler_pool_shed_total", ("busy", "clients", "legacy")] == 10
+    assert found["strangler_pool_misses_total", ("refused", "clients", "legacy")] == 12
+    assert found["strangler_address_connections", ("10.0.0.1:80", "clients", "legacy")] == 14
+    assert found["strangler_breaker_state", ("10.0.0.1:80", "clients", "legacy")] == 0
     assert found["strangler_breaker_state", ("10.0.0.2:80", "clients", "legacy")] == 2
     assert found["strangler_flag_version", ("lots.list",)] == 3
     assert found["strangler_flag_stage", ("lots.list", "canary")] == 1
