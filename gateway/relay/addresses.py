@@ -112,9 +112,9 @@ class Addresses:
     def _recovered(self, address: Address, before: State) -> None:
         if address.breaker.misses:
             return
-        address.cause = None
         if before is not State.CLOSED:
             self._tell("upstream_breaker_closed", address, logging.INFO)
+        address.cause = None
 
     def _replace(self) -> None:
         """The addresses are others now; those that stay keep their breakers and connections."""
