@@ -15,7 +15,7 @@ from gateway.relay.addresses import Addresses
 from gateway.relay.breaker import State
 from gateway.relay.cause import Cause
 from gateway.relay.connection import Connection
-from gateway.relay.dial import dial
+from gateway.relay.dial import Reached, dial
 from gateway.relay.figures import PoolFigures
 from gateway.relay.line import Line
 from gateway.relay.trouble import Trouble
@@ -92,7 +92,7 @@ class Pool:
 
     async def dial(self, make: Callable[[], P]) -> P | Trouble:
         """A connection of the caller's own, for as long as it likes: it takes no place in the pool."""
-        reached = await dial(self._addresses, make, deadline=self._loop.time() + self._bounds.connect_s)
+        reached = await self._dial(make)
         return reached if isinstance(reached, Trouble) else reached.protocol
 
     def figures(self) -> PoolFigures:
@@ -114,6 +114,7 @@ class Pool:
         if self._ticking is not None:
             self._ticking.cancel()
         self._line.dissolve(Trouble.UNREACHABLE)
+        self._busy.clear()  # what is cut from here is no trouble of an origin's
         for connection in list(self._home):
             connection.fail(Trouble.RESET)
         await self._addresses.aclose()
@@ -138,16 +139,14 @@ class Pool:
     async def _connect(self) -> Connection | Trouble:
         """Make a connection; its place counts in `_connecting` already."""
         try:
-            reached = await dial(self._addresses, self._make, deadline=self._loop.time() + self._bounds.connect_s)
-            if isinstance(reached, Trouble):
-                return reached
-            return self._welcome(reached.protocol, reached.address)
+            reached = await self._dial(lambda: Connection(self._loop, self._lost))
+            return reached if isinstance(reached, Trouble) else self._welcome(reached.protocol, reached.address)
         finally:
             self._connecting -= 1
             self._use_room()
 
-    def _make(self) -> Connection:
-        return Connection(self._loop, self._lost)
+    async def _dial(self, make: Callable[[], P]) -> Reached[P] | Trouble:
+        return await dial(self._addresses, make, deadline=self._loop.time() + self._bounds.connect_s)
 
     def _welcome(self, connection: Connection, address: Address) -> Connection | Trouble:
         if self._closed:
@@ -186,8 +185,6 @@ class Pool:
         if self._line and self._has_room():
             self._connecting += 1
             self._pass_on(_Room.YES)
-
-    # what becomes of connections
 
     def _lost(self, connection: Connection) -> None:
         """A connection is gone; its place is free even while what it brought is still being read."""
@@ -228,25 +225,24 @@ class Pool:
         now = self._loop.time()
         overdue = [(one, trouble) for one in self._busy if (trouble := one.overdue(now)) is not None]
         for connection, trouble in overdue:
-            if connection in self._busy:  # who hears of one may let go of others
-                self._fail(connection, trouble, now)
+            self._fail(connection, trouble, now)
         for connection in list(takewhile(lambda kept: self._idle[kept] < now, self._idle)):
             del self._idle[connection]
             connection.transport.close()
-        if self._probes:
-            self._look_at_probes()
+        self._look_at_probes()
         self._addresses.tick(now)
-        alive = self._busy or self._idle
-        self._ticking = self._loop.call_later(TICK_S, self._tick) if alive else None
+        self._ticking = self._loop.call_later(TICK_S, self._tick) if self._busy or self._idle else None
 
     def _fail(self, connection: Connection, trouble: Trouble, now: float) -> None:
+        if connection not in self._busy:  # who heard of another one has let go of this
+            return
         if trouble is Trouble.TIMEOUT and not connection.answer.status:
             self._addresses.missed(self._home[connection], Cause.TIMEOUT, now)
         connection.fail(trouble)
 
     def _look_at_probes(self) -> None:
         """An answer that has begun is enough, also of a stream that never ends."""
-        self._probes = [probe for probe in self._probes if probe in self._busy]
         for probe in self._probes:
-            if probe.answer.status:
+            if probe in self._busy and probe.answer.status:
                 self._addresses.answered(self._home[probe])
+        self._probes = [probe for probe in self._probes if probe in self._busy and not probe.answer.status]

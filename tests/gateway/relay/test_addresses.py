@@ -161,9 +161,15 @@ async def test_equal_addresses_take_turns() -> None:
     assert list(first.values()) == [10, 10, 10]
 
 
+def test_an_origin_that_is_named_twice_is_one() -> None:
+    """Twice in the list gives it no second share."""
+    assert len(Addresses(Origin(HOSTS[0], 1), Origin(HOSTS[0], 1), Origin(HOSTS[0], 2)).current) == 2
+
+
 async def test_an_address_that_comes_back_gets_its_share_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kept connections would stay where they are; they are moved a few at a time."""
     monkeypatch.setattr(addresses_module, "BALANCE_S", 0.05)
+    monkeypatch.setattr(addresses_module, "TRY_S", 0.05)
     async with places(always(OK), always(OK)) as (away, here):
         away.stop()
         pool = pool_of(away.origin, here.origin, rules=Rules(open_s=0.05))

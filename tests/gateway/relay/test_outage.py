@@ -206,6 +206,18 @@ async def test_a_kept_connection_that_was_closed_is_no_trouble_of_legacy() -> No
         await pool.aclose()
 
 
+async def test_a_pool_that_is_closed_blames_nobody() -> None:
+    """Who was waiting for an answer is told; the origin has missed nothing."""
+    async with places(hang) as (legacy,):
+        pool = pool_of(legacy.origin, rules=Rules(misses=1))
+        waiting = [asyncio.create_task(outcome(pool)) for _ in range(3)]
+        await until(lambda: len(legacy.received) == 3)
+        await pool.aclose()
+        assert await asyncio.gather(*waiting) == [Trouble.RESET] * 3
+        await until(lambda: pool.figures().addresses[0].connections == 0)
+        assert pool.figures().misses == {}
+
+
 async def test_one_address_in_trouble_leaves_the_others_their_work() -> None:
     """Its breaker opens, theirs do not, and nobody is told that the upstream is unavailable."""
     async with places(hang_up, always(OK)) as (bad, good):
