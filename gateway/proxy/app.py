@@ -21,7 +21,7 @@ from gateway.proxy.websocket import decline, join
 from gateway.rollout.decide import NO_ROUTE, PANIC, Decision, decide
 from gateway.rollout.flag import Flag
 from gateway.rollout.plan import Live
-from gateway.routing.table import Match
+from gateway.routing.route import Route
 from gateway.settings import Network
 from gateway.shadow.mirror import Job, Mirror
 from gateway.telemetry import count, log, request_id
@@ -43,14 +43,14 @@ class Limits:
 class Routed(NamedTuple):
     """The route of a request with its flag, both None when it has none, and who answers it."""
 
-    match: Match | None
+    route: Route | None
     flag: Flag | None
     decision: Decision
 
     @property
     def key(self) -> str:
         """The route's key, empty without one."""
-        return "" if self.match is None else self.match.route.key
+        return "" if self.route is None else self.route.key
 
     @property
     def stage(self) -> str:
@@ -91,17 +91,17 @@ class Gateway:
             count("client_gone")
 
     async def _serve(self, arrival: Arrival, send: Send) -> None:
-        begun, request, peer = perf_counter(), arrival.request, arrival.peer
+        begun, request = perf_counter(), arrival.request
         routed = self.route(request)  # 2, 3
-        decision, match = routed.decision, routed.match
+        decision, route = routed.decision, routed.route
         side, capture = decision.authoritative, None
-        outbound = build(request, side, peer, match, self.addressing)  # 4
+        outbound = build(arrival, side, route, self.addressing)  # 4
         if decision.shadow is not None:
-            copy = copy_of(build(request, decision.shadow, peer, match, self.addressing))
+            copy = copy_of(build(arrival, decision.shadow, route, self.addressing))
             capture = Capture(copy, cap=self.limits.capture_bytes, begun=begun)
             outbound = capture.request(outbound)
         refused = refusal(arrival, self.addressing.pseudonym)
-        answer = refused or await self._forward(outbound, side, match)  # 5
+        answer = refused or await self._forward(outbound, side, route)  # 5
         if capture is not None and isinstance(answer, Response):
             answer = capture.answer(side, answer)  # 6
         named = side if self.names_side and isinstance(answer, Response) else None
@@ -114,29 +114,29 @@ class Gateway:
     def route(self, request: Request) -> Routed:
         """Who answers: the request's route, the route's flag, the decision."""
         plan = self.live.plan
-        match = plan.table.match(request.method, request.path)  # 2
-        if match is None:
+        route = plan.table.find(request.method, request.path)  # 2
+        if route is None:
             return PANICKED if plan.panicked else UNROUTED
-        flag = plan.flag(match.route.key)
+        flag = plan.flag(route.key)
         if plan.panicked:
-            return Routed(match, flag, PANIC)
-        return Routed(match, flag, decide(match.route, flag, request, has_new=Side.NEW in self.transports))  # 3
+            return Routed(route, flag, PANIC)
+        return Routed(route, flag, decide(route, flag, request, has_new=Side.NEW in self.transports))  # 3
 
-    async def _forward(self, outbound: OutboundRequest, side: Side, match: Match | None) -> Response | Failure:
+    async def _forward(self, outbound: OutboundRequest, side: Side, route: Route | None) -> Response | Failure:
         transport = self.transports.get(side)
         if transport is None:
             return Failure.NEW_MISSING
         try:
-            return await transport.send(outbound, timeout_s=self.timeout_s(match))
+            return await transport.send(outbound, timeout_s=self.timeout_s(route))
         except ClientGone:
             raise
         except Exception as bug:  # noqa: BLE001 - the ASGI edge: a bug of ours is an answer with a code, not a cut
             log("transport_bug", level=logging.ERROR, bug=bug)
             return Failure.GATEWAY_BUG
 
-    def timeout_s(self, match: Match | None) -> float:
+    def timeout_s(self, route: Route | None) -> float:
         """Seconds that a side has until the first byte of its answer."""
-        own = None if match is None else match.route.timeout_s
+        own = None if route is None else route.timeout_s
         return self.limits.timeout_s if own is None else own
 
     def _offer(self, capture: Capture, request: Request, routed: Routed) -> None:
@@ -149,28 +149,28 @@ class Gateway:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, arrival: Arrival) -> None:
         await receive()  # websocket.connect
-        request, peer = arrival.request, arrival.peer
+        request = arrival.request
         routed = self.route(request)  # 2, 3
-        side, match = routed.decision.authoritative, routed.match
-        outbound = build(request, side, peer, match, self.addressing)  # 4
+        side, route = routed.decision.authoritative, routed.route
+        outbound = build(arrival, side, route, self.addressing)  # 4
         failure = refusal(arrival, self.addressing.pseudonym)
         transport = self.transports.get(side)
         if failure is None and isinstance(transport, InProcess):
             failure = await transport.websocket(scope, outbound, receive, send)
             if failure is None:
                 return
-        outcome = failure or await self._open(side, outbound, scope, match)
+        outcome = failure or await self._open(side, outbound, scope, route)
         if isinstance(outcome, Opened):
             await join(outcome, receive, send)
         else:
             await decline(outcome, request, send)
 
     async def _open(
-        self, side: Side, outbound: OutboundRequest, scope: Scope, match: Match | None
+        self, side: Side, outbound: OutboundRequest, scope: Scope, route: Route | None
     ) -> Opened | Declined | Failure:
         if side not in self.origins:
             return Failure.NEW_MISSING
-        timeout_s = min(self.limits.connect_timeout_s * 2, self.timeout_s(match))
+        timeout_s = min(self.limits.connect_timeout_s * 2, self.timeout_s(route))
         offered = scope.get("subprotocols", [])
         return await open_websocket(self.origins[side], side, outbound, subprotocols=offered, timeout_s=timeout_s)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.proxy.app import Gateway
+from gateway.proxy.app import Gateway, Routed
 from gateway.proxy.arrival import CODING, EXPECT, Arrival
 from gateway.proxy.door import Door, Exchange
 from gateway.proxy.outbound import head_for
 from gateway.proxy.receive import refusal
 from gateway.proxy.relaying import Errand, Relaying
+from gateway.proxy.splice import splice
 from gateway.upstream.http import HttpTransport
 
 
@@ -41,7 +42,10 @@ class Edge(Door):
 
     def exchange(self, arrival: Arrival) -> Exchange:
         """What will answer a request: callbacks where they can, else the app."""
-        errand = None if self.parser.should_upgrade() or arrival.facts & EXPECT else self._errand(arrival)
+        errand = None
+        if not self.parser.should_upgrade() and not arrival.facts & EXPECT:
+            routed = self._gateway.route(arrival.request)
+            errand = None if routed.decision.shadow is not None else self._errand(arrival, routed)
         return super().exchange(arrival) if errand is None else Relaying(self, errand)
 
     def _start(self, exchange: Exchange) -> None:
@@ -51,19 +55,27 @@ class Edge(Door):
         else:
             super()._start(exchange)
 
-    def _errand(self, arrival: Arrival) -> Errand | None:
+    def websocket(self, early: bytes) -> None:
+        """Splice it where a side is spoken to over HTTP; nothing of it is ever copied."""
+        arrival = self._arrival(self.parser.get_http_version())
+        errand = self._errand(arrival, self._gateway.route(arrival.request))
+        if errand is None or arrival.request.method != "GET":
+            super().websocket(early)
+        else:
+            splice(self, errand, early)
+
+    def _errand(self, arrival: Arrival, routed: Routed) -> Errand | None:
         """The request as something to relay; None when the app is to look after it."""
-        gateway, request = self._gateway, arrival.request
-        routed = gateway.route(request)
-        decision = routed.decision
-        side = decision.authoritative
+        gateway = self._gateway
+        side = routed.decision.authoritative
         transport = gateway.transports.get(side)
-        if decision.shadow is not None or not isinstance(transport, HttpTransport):
+        if not isinstance(transport, HttpTransport):
             return None
         if refusal(arrival, gateway.addressing.pseudonym) is not None or arrival.version == "1.0":
             return None
-        chunked = arrival.facts & CODING != 0
-        head = head_for(request, side, arrival.peer, routed.match, gateway.addressing, chunked=chunked)
+        head = head_for(arrival, side, routed.route, gateway.addressing)
         if head is None:
             return None
-        return Errand(gateway, arrival, routed, transport, head, chunked, gateway.timeout_s(routed.match))
+        return Errand(
+            gateway, arrival, routed, transport, head, arrival.facts & CODING != 0, gateway.timeout_s(routed.route)
+        )

@@ -8,16 +8,12 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from gateway.message import Header, Headers, OutboundRequest, Request, Side
-from gateway.proxy.hop import HOP_BY_HOP, Kinds, named_by
-from gateway.proxy.peer import Peer, is_claim, is_ours
-from gateway.routing.table import Match
+from gateway.proxy.arrival import CODING, CONNECTION, HOST, IF_TRUSTED, KINDS, NAMES, TRAVELS, Arrival
+from gateway.proxy.hop import named_by
+from gateway.proxy.peer import Peer
+from gateway.routing.route import Route
 
-_SET_HERE: Final = frozenset({b"x-request-id"})
-_DROPPED: Final = frozenset({b"trailer"})  # a request's trailers do not travel on, so nobody announces them
-# With an underscore for a dash they are other headers, until an app behind us reads both alike.
-_TWINS: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"via", b"connection"})
-
-_TRAVELS, _STAYS, _IF_TRUSTED, _CONNECTION, _HOST = range(5)
+_CHUNKED: Final = b"\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +38,16 @@ class Addressing:
         return cls(pseudonym.encode(), {Side.LEGACY: host(legacy), Side.NEW: host(new)})
 
 
-def build(request: Request, side: Side, peer: Peer, match: Match | None, to: Addressing) -> OutboundRequest:
+def build(arrival: Arrival, side: Side, route: Route | None, to: Addressing) -> OutboundRequest:
     """The request for a side: hop-by-hop removed, forwarded headers set, the path mapped for the new side."""
-    kept, host = _travelling(request.headers, to.hosts[side], trusted=peer.trusted)
-    kept += _told(request, peer, host)
+    request = arrival.request
+    kept = _travelling(arrival, to.hosts[side])
+    kept += _told(arrival)
     kept.append((b"via", b"1.1 " + to.pseudonym))
     kept.append((b"x-request-id", request.id.encode()))
     return OutboundRequest(
         method=request.method,
-        target=_target(request, side, match),
+        target=_target(request, side, route),
         headers=tuple(kept),
         body=request.body,
         scheme=request.scheme,
@@ -58,57 +55,54 @@ def build(request: Request, side: Side, peer: Peer, match: Match | None, to: Add
     )
 
 
-def head_for(
-    request: Request, side: Side, peer: Peer, match: Match | None, to: Addressing, *, chunked: bool
-) -> bytes | None:
+def head_for(arrival: Arrival, side: Side, route: Route | None, to: Addressing) -> bytes | None:
     """The head of the same request as bytes, for an HTTP side; it is `build` and `wire.outgoing` in one step.
 
-    The request has a Host; its body, if it has one, is `chunked` or has a Content-Length. None when a part would
-    end its line early.
+    The request has a Host and was not refused. None when a part of the head would end its line early.
     """
-    kept, host = _travelling(request.headers, to.hosts[side], trusted=peer.trusted)
-    target = _target(request, side, match)
-    parts = [request.method.encode(), b" ", target, b" HTTP/1.1\r\n"]
-    for name, value in kept:
-        parts += (name, b": ", value, b"\r\n")
+    request, peer, own_host = arrival.request, arrival.peer, to.hosts[side]
+    lines = arrival.lines
+    if lines is None or own_host is not None or peer.trusted or arrival.facts & NAMES:
+        lines = [b"%b: %b\r\n" % header for header in _travelling(arrival, own_host)]
     if peer.trusted:
-        told = _lines(_told(request, peer, host))
-        via = b"via: 1.1 %b\r\n" % to.pseudonym
-        parts += (told, via)
+        told = _lines((*_told(arrival), (b"via", b"1.1 " + to.pseudonym)))
     else:
-        parts.append(_told_lines(peer.address, host, request.scheme, to.pseudonym))
-    ends = len(kept) + 8
-    parts += (b"x-request-id: ", request.id.encode(), b"\r\n")
-    if chunked:
-        parts.append(b"transfer-encoding: chunked\r\n")
-        ends += 1
-    parts.append(b"\r\n")
-    head = b"".join(parts)
+        told = _told_lines(peer.address, arrival.host, request.scheme, to.pseudonym)
+    end, ends = (_CHUNKED, 9) if arrival.facts & CODING else (b"\r\n\r\n", 8)
+    target = _target(request, side, route)
+    head = b"".join(
+        (
+            request.method.encode(),
+            b" ",
+            target,
+            b" HTTP/1.1\r\n",
+            *lines,
+            told,
+            b"x-request-id: ",
+            request.id.encode(),
+            end,
+        )
+    )
+    ends += len(lines)
     if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head or b" " in target:
         return None
     return head
 
 
-def _travelling(headers: Headers, own_host: bytes | None, *, trusted: bool) -> tuple[list[Header], bytes]:
-    """The client's headers that travel on, and the Host it named."""
-    kinds = _KINDS
+def _travelling(arrival: Arrival, own_host: bytes | None) -> list[Header]:
+    """The client's headers that travel on."""
+    kinds, trusted = KINDS, arrival.peer.trusted
     kept: list[Header] = []
     named: frozenset[bytes] = frozenset()
-    host = b""
-    for header in headers:
+    for header in arrival.request.headers:
         kind = kinds[header[0]]
-        if kind == _TRAVELS:
-            kept.append(header)
-        elif kind == _HOST:
-            host = host or header[1]
-            kept.append(header if own_host is None else (header[0], own_host))
-        elif kind == _CONNECTION:
+        if kind & TRAVELS:
+            kept.append((b"host", own_host) if kind & HOST and own_host is not None else header)
+        elif kind & CONNECTION:
             named |= named_by(header[1])
-        elif kind == _IF_TRUSTED and trusted:
+        elif kind & IF_TRUSTED and trusted:
             kept.append(header)
-    if named:
-        kept = [header for header in kept if header[0] not in named]
-    return kept, host
+    return [header for header in kept if header[0] not in named] if named else kept
 
 
 def copy_of(outbound: OutboundRequest) -> OutboundRequest:
@@ -117,41 +111,23 @@ def copy_of(outbound: OutboundRequest) -> OutboundRequest:
     return outbound._replace(headers=(*kept, (b"x-strangler-shadow", b"1")), body=None, commit=False)
 
 
-def _kind_of(name: bytes) -> int:
-    plain = name.replace(b"_", b"-")
-    if name == b"connection":
-        return _CONNECTION
-    if name == b"host":
-        return _HOST
-    if name in HOP_BY_HOP or name in _DROPPED or plain in _SET_HERE or is_ours(name):
-        return _STAYS
-    if plain in _TWINS and plain != name:
-        return _STAYS
-    if name == b"x-real-ip":
-        return _IF_TRUSTED
-    return _STAYS if is_claim(name) else _TRAVELS
-
-
-_KINDS: Final = Kinds(_kind_of)
-
-
-def _target(request: Request, side: Side, match: Match | None) -> bytes:
+def _target(request: Request, side: Side, route: Route | None) -> bytes:
     """The target as it came; for the new side its path with the request's own bytes in it, then the query as it came.
 
     Built from the template also when both paths are the same: Express takes `/API/Lots/` for `/api/lots`,
     an ASGI router does not.
     """
-    if side is Side.LEGACY or match is None:
+    if side is Side.LEGACY or route is None:
         return request.target
     _, question, query = request.target.partition(b"?")
-    return match.route.new_path.fill(match.values) + question + query
+    return route.new_path.fill(route.template.values(request.path)) + question + query
 
 
-def _told(request: Request, peer: Peer, host: bytes) -> Headers:
+def _told(arrival: Arrival) -> Headers:
     """Who asked, by X-Forwarded-* and Forwarded (RFC 7239)."""
-    if peer.trusted:
-        return _forwarded_on(request, peer, host)
-    return _forwarded(peer.address, host, request.scheme)
+    if arrival.peer.trusted:
+        return _forwarded_on(arrival.request, arrival.peer, arrival.host)
+    return _forwarded(arrival.peer.address, arrival.host, arrival.request.scheme)
 
 
 def _lines(headers: Headers) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from gateway.failure import Failure
 from gateway.message import ClientGone, Headers, Request
-from gateway.proxy.arrival import CODING, HOST, LENGTH, TWICE, VIA, Arrival, facts_of
+from gateway.proxy.arrival import CODING, HOST, LENGTH, TWICE, VIA, Arrival, read_facts
 from gateway.proxy.peer import identify
 from gateway.settings import Network
 
@@ -108,30 +108,30 @@ def read(scope: Scope, client: Client, *, trusted: Sequence[Network]) -> Arrival
         client_ip=peer.client_ip,
         body=client.body() if has_body(headers) else None,
     )
-    return Arrival(request, peer, None, scope.get("http_version", "1.1"), facts_of(headers))
+    return Arrival(request, peer, None, scope.get("http_version", "1.1"), *read_facts(headers))
 
 
 def refusal(arrival: Arrival, pseudonym: bytes) -> Failure | None:
     """Why a request goes no further: it has been here before, or two readers would read it differently."""
-    facts, headers = arrival.facts, arrival.request.headers
-    if facts & VIA and any(name == b"via" and pseudonym in value for name, value in headers):
+    facts, request = arrival.facts, arrival.request
+    if facts & VIA and any(name == b"via" and pseudonym in value for name, value in request.headers):
         return Failure.LOOP
     sane = (
-        _names_one_host(arrival)
-        and _is_framed_once(arrival)
-        and _asks_for_a_path(arrival.request)
-        and (arrival.authority is None or arrival.authority.lower() == _host(headers).lower())
+        (_is_host(arrival.host) if facts & HOST else arrival.version == "1.0")  # RFC 9112 section 3.2
+        and (not facts & TWICE or _is_single(request.headers))
+        and (not facts & (LENGTH | CODING) or _is_framed_once(arrival))
+        and (request.path[:1] == b"/" or (request.target == b"*" and request.method == "OPTIONS"))
+        and request.method != "CONNECT"  # a tunnel is not offered
+        and (arrival.authority is None or arrival.authority.lower() == arrival.host.lower())
+        and arrival.version in ("1.1", "1.0")
     )
     return None if sane else Failure.BAD_REQUEST
 
 
-def _names_one_host(arrival: Arrival) -> bool:
-    """One Host, and nothing but a host in it; HTTP/1.0 need not send one (RFC 9112 section 3.2)."""
-    if not arrival.facts & HOST:
-        return arrival.version == "1.0"
-    if arrival.facts & TWICE and sum(name == b"host" for name, _ in arrival.request.headers) > 1:
-        return False
-    return arrival.version in ("1.1", "1.0") and _is_host(_host(arrival.request.headers))
+def _is_single(headers: Headers) -> bool:
+    """Whether what came twice may: all but Host and what frames the body."""
+    names = [name for name, _ in headers]
+    return all(names.count(name) <= 1 for name in (b"host", b"content-length", b"transfer-encoding"))
 
 
 @lru_cache(maxsize=1_024)
@@ -139,29 +139,13 @@ def _is_host(value: bytes) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
-def _host(headers: Headers) -> bytes:
-    return next((value for name, value in headers if name == b"host"), b"")
-
-
 def _is_framed_once(arrival: Arrival) -> bool:
     """One length that everybody can read, or chunks and nothing else (RFC 9112 section 6.1)."""
-    facts = arrival.facts & (LENGTH | CODING)
-    if not facts:
-        return True
-    values = [value for name, value in arrival.request.headers if name in (b"content-length", b"transfer-encoding")]
-    if len(values) != 1:
-        return False
-    if facts == LENGTH:
-        return len(values[0]) <= LONGEST_LENGTH
+    if arrival.facts & LENGTH:
+        length = arrival.request.header(b"content-length") or b""
+        return not arrival.facts & CODING and len(length) <= LONGEST_LENGTH
     # another coding would have to be undone here, an odd spelling hides one, and HTTP/1.0 knows none
-    return values[0].lower() == b"chunked" and arrival.version == "1.1"
-
-
-def _asks_for_a_path(request: Request) -> bool:
-    """An origin form, or `*` of OPTIONS; a tunnel is not offered (RFC 9112 section 3.2)."""
-    if request.path[:1] == b"/":
-        return request.method != "CONNECT"
-    return request.target == b"*" and request.method == "OPTIONS"
+    return (arrival.request.header(b"transfer-encoding") or b"").lower() == b"chunked" and arrival.version == "1.1"
 
 
 def split_target(as_sent: bytes) -> tuple[bytes | None, bytes]:

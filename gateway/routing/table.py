@@ -7,25 +7,16 @@ whatever their case, one trailing slash is ignored, a parameter takes one non-em
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from gateway.routing.route import Route
 
 
-class Match:
-    """The route of a request; `values` are the bytes its parameters stand for (still percent-encoded)."""
+class Match(NamedTuple):
+    """A route and the bytes its parameters stand for (still percent-encoded)."""
 
-    __slots__ = ("_path", "route")
-
-    def __init__(self, route: Route, path: bytes) -> None:
-        self.route = route
-        self._path = path
-
-    @property
-    def values(self) -> dict[str, bytes]:
-        """Read out of the path only when somebody asks, because legacy never does."""
-        parts = self._path[1:].split(b"/")
-        segments = self.route.template.segments  # one fewer than parts when the path ends with a slash
-        return {segment.text: part for segment, part in zip(segments, parts, strict=False) if segment.is_parameter}
+    route: Route
+    values: dict[str, bytes]
 
 
 class _Node:
@@ -62,6 +53,11 @@ class RouteTable:
         node.methods[route.method] = route
 
     def match(self, method: str, path: bytes) -> Match | None:
+        """What `find` finds, with the values of its parameters."""
+        route = self.find(method, path)
+        return None if route is None else Match(route, route.template.values(path))
+
+    def find(self, method: str, path: bytes) -> Route | None:
         """The route for a method and a raw path, or None: then the request simply belongs to legacy.
 
         HEAD belongs to the GET route of its path, as in Express, unless it has one of its own.
@@ -71,21 +67,22 @@ class RouteTable:
         parts = path.lower().split(b"/")
         if len(parts) > 2 and parts[-1] == b"" and path != b"//":
             parts.pop()
-        route = _find(self._root, method, parts, 1)
-        return None if route is None else Match(route, path)
+        return _find(self._root, method, parts, 1)
 
 
 def _find(node: _Node, method: str, parts: list[bytes], at: int) -> Route | None:
     """Go down from a node by the parts from `at` on; a literal wins, unless only the parameter leads to a route."""
     for index in range(at, len(parts)):
-        literal, parameter = node.literals.get(parts[index]), node.parameter
+        part = parts[index]
+        literal, parameter = node.literals.get(part), node.parameter
         if literal is not None:
-            if parameter is not None and (found := _find(literal, method, parts, index + 1)) is not None:
-                return found
             if parameter is None:
                 node = literal
                 continue
-        if parameter is None or not parts[index]:
+            found = _find(literal, method, parts, index + 1)
+            if found is not None:
+                return found
+        if parameter is None or not part:
             return None
         node = parameter
     route = node.methods.get(method)

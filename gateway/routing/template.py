@@ -45,6 +45,11 @@ class Template:
         """The names between braces."""
         return frozenset(segment.text for segment in self.segments if segment.is_parameter)
 
+    def values(self, path: bytes) -> dict[str, bytes]:
+        """The bytes that the parameters stand for in a path that this template fits."""
+        parts = path[1:].split(b"/")  # one more than there are segments when the path ends with a slash
+        return {segment.text: part for segment, part in zip(self.segments, parts, strict=False) if segment.is_parameter}
+
     def fill(self, values: Mapping[str, bytes]) -> bytes:
         """The path with each parameter replaced by its bytes, which are taken as they are."""
         return b"/" + b"/".join(
