@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,6 +14,7 @@ from gateway.admin.auth import Endpoint, needs
 from gateway.admin.endpoints import RouteEndpoints, TokenEndpoints
 from gateway.admin.guard import Guard
 from gateway.admin.metrics import Figures, metrics_endpoint
+from gateway.admin.schemas import Json
 from gateway.admin.service import AdminService
 from gateway.db.engine import DatabaseDown
 from gateway.db.tokens import Role, TokenStore
@@ -26,16 +27,17 @@ def build_admin(
     tokens: TokenStore,
     live: Live,
     figures: Figures,
+    more: Callable[[], Json] = dict,
     allowed_hosts: Iterable[str] = (),
     pages: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The ASGI app of the admin plane.
 
-    `figures` is asked at each scrape. Loopback names and addresses are always allowed as Host, `allowed_hosts`
-    beside them. `pages` are further routes, such as the console's; they come after the API's and look after
-    their own sessions.
+    `figures` is asked at each scrape, `more` for what /readyz says beside the plan. Loopback names and addresses are
+    always allowed as Host, `allowed_hosts` beside them. `pages` are further routes, such as the console's; they come
+    after the API's and look after their own sessions.
     """
-    routes, secrets = RouteEndpoints(service, live), TokenEndpoints(tokens)
+    routes, secrets = RouteEndpoints(service, live, more), TokenEndpoints(tokens)
 
     def at(path: str, method: str, role: Role, endpoint: Endpoint) -> Route:
         return Route(path, needs(role, tokens, endpoint), methods=[method])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import assert_never
 
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from gateway.admin.answers import etag, problem, unknown_route
 from gateway.admin.parse import expected_version, page, read_body
 from gateway.admin.schemas import (
     FlagBody,
+    Json,
     RollbackBody,
     TokenBody,
     change_json,
@@ -31,13 +33,14 @@ from gateway.telemetry import log
 class RouteEndpoints:
     """Routes and their flags."""
 
-    def __init__(self, service: AdminService, live: Live) -> None:
+    def __init__(self, service: AdminService, live: Live, more: Callable[[], Json]) -> None:
         self._service = service
         self._live = live
+        self._more = more
 
     async def routes(self, _request: Request, _who: Identity) -> Response:
         listed = [route_json(view) for view in self._service.routes()]
-        return JSONResponse({"routes": listed, "plan": live_json(self._live)})
+        return JSONResponse({"routes": listed, "plan": self._state()})
 
     async def route(self, request: Request, _who: Identity) -> Response:
         view = self._service.route(request.path_params["key"])
@@ -93,7 +96,13 @@ class RouteEndpoints:
 
         Without any flags everything goes to legacy (acceptance 21): that is service, not an outage.
         """
-        return JSONResponse(live_json(self._live), 503 if self._live.draining else 200)
+        state = self._state()
+        return JSONResponse(state, 200 if state["ready"] else 503)
+
+    def _state(self) -> Json:
+        """What this process acts on, and what else is known beside it, which may make it unready."""
+        state, more = live_json(self._live), self._more()
+        return {**state, **more, "ready": state["ready"] and more.get("ready", True)}
 
 
 class TokenEndpoints:

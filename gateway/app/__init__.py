@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+from contextlib import closing, suppress
+
 import uvloop
 
-from gateway.app.opening import CannotStart, bound, contracts_of, new_app_of
-from gateway.app.process import Process
+from gateway.app.handover import received
+from gateway.app.listeners import listeners
+from gateway.app.lock import StateLock
+from gateway.app.opening import CannotStart, contracts_of, new_app_of
+from gateway.app.process import Opening, Process
+from gateway.app.reload import Reread
+from gateway.app.signals import while_starting
 from gateway.settings import Settings
 from gateway.telemetry import configure_logging
 from gateway.upstream.lifespan import StartupFailed
 
 
-def run(settings: Settings) -> int:
-    """Run a gateway until SIGTERM or SIGINT. Raises CannotStart before anything was started."""
+def run(settings: Settings, reread: Reread) -> int:
+    """Run a gateway until SIGTERM or SIGINT. Raises CannotStart before anything was started.
+
+    `reread` reads the settings again, from the same options, variables and files.
+    """
+    at_terminal = while_starting(settings.state)
+    handover = received(os.environ)
     contracts = contracts_of(settings)
     new_app = new_app_of(settings.new)
-    with bound(settings.listen, "--listen") as data, bound(settings.admin, "--admin") as admin:
+    lock = None
+    if settings.database_url is None:
+        lock = StateLock.take(settings.state, None if handover is None else handover.lock)
+    with closing(listeners(settings, handover)) as listening:
         configure_logging()
         try:
-            process = Process(settings, contracts, new_app)
+            process = Process(
+                Opening(settings, contracts, new_app, listening, lock, handover, at_terminal=at_terminal, reread=reread)
+            )
         except ValueError as error:
             raise CannotStart([f"--database-url: {error}"]) from error
-        uvloop.run(process.run(data, admin))
+        with suppress(asyncio.CancelledError):  # a signal to stop came before everything was started
+            uvloop.run(process.run())
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.contract.load import Contracts, load
@@ -14,28 +15,40 @@ from gateway.routing.table import RouteTable
 from gateway.telemetry import log
 
 
-class Agreed:
-    """Contracts in force; their routes are put into `live`."""
+def counted(what: str, problems: Sequence[object]) -> str:
+    """A sentence for /readyz, which tells nobody's files to strangers."""
+    return f"{what}: {len(problems)} problem{'s' if len(problems) != 1 else ''}"
 
-    def __init__(self, contracts: Contracts | None, live: Live) -> None:
+
+class Agreed:
+    """Contracts in force, from a folder or (None) nothing; their routes are put into `live`."""
+
+    def __init__(self, folder: Path | None, contracts: Contracts | None, live: Live) -> None:
+        self._folder = folder
         self._contracts = contracts
         self._live = live
+        self.refused = ""  # what /readyz says when the files are not what is in force
 
     def rules(self, route: str) -> Rules:
         """What a route's sides may differ in."""
         return Rules() if self._contracts is None else self._contracts.rules(route)
 
-    async def follow(self, folder: Path) -> None:
+    async def follow(self) -> None:
         """Put edited contracts in force, for ever."""
-        async for _ in changes(folder):
-            await self.reload(folder)
+        if self._folder is not None:
+            async for _ in changes(self._folder):
+                await self.reload()
 
-    async def reload(self, folder: Path) -> None:
+    async def reload(self) -> None:
         """Load the folder; files with problems change nothing and are told."""
-        loaded = await asyncio.to_thread(load, folder)
+        if self._folder is None:
+            return
+        loaded = await asyncio.to_thread(load, self._folder)
         if isinstance(loaded, Contracts):
+            self.refused = ""
             self._contracts = loaded
             self._live.reroute(RouteTable(loaded.routes))
             log("contracts_reloaded", routes=len(loaded.routes))
         else:
+            self.refused = counted("contracts", loaded)
             log("contracts_refused", level=logging.ERROR, problems=[str(problem) for problem in loaded[:20]])

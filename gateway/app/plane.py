@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
 
-from gateway.app.opening import CannotStart
 from gateway.diff.rules import Rules
 from gateway.message import Side
 from gateway.proxy.app import Gateway, Limits
-from gateway.proxy.figures import Figures
+from gateway.proxy.figures import Figures, Shown
 from gateway.proxy.ledger import Ledger
-from gateway.proxy.line_writer import LineWriter
 from gateway.proxy.outbound import Addressing
 from gateway.relay.breaker import Rules as BreakerRules
 from gateway.rollout.plan import Live
@@ -22,48 +18,57 @@ from gateway.settings import Settings
 from gateway.shadow.finding import EvidenceSink
 from gateway.shadow.mirror import Mirror
 from gateway.upstream.http import HttpTransport
-from gateway.upstream.inprocess import App, InProcess
-from gateway.upstream.lifespan import lifespan
+from gateway.upstream.inprocess import InProcess
 from gateway.upstream.reach import Reach, own_url
 from gateway.upstream.transport import Transport
 
 
 @dataclass(frozen=True, slots=True)
-class DataPlane:
-    """The parts that serve clients in this process."""
-
-    gateway: Gateway
-    figures: Figures
-
-
-@dataclass(frozen=True, slots=True)
 class Needs:
-    """What the data plane takes from the process around it; `new_app` is a new side that runs in this process."""
+    """What the data plane takes from the process around it."""
 
-    settings: Settings
     live: Live
     evidence: EvidenceSink
     rules: Callable[[str], Rules]
-    new_app: App | None
 
 
-async def data_plane(needs: Needs, parts: AsyncExitStack) -> DataPlane:
-    """Start every part in order; leaving `parts` ends them in the reverse one."""
-    settings = needs.settings
-    ledger = _ledger(settings, parts)
+@dataclass(frozen=True, slots=True)
+class DataPlane:
+    """The parts that serve clients in this process; `front` has the clients' connections, `behind` the copies'."""
+
+    gateway: Gateway
+    figures: Figures
+    mirror: Mirror
+    front: Mapping[Side, Transport]
+    behind: Mapping[Side, Transport]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way, or waits for a connection."""
+        shown = [pool for _, _, pool in _pools(clients=self.front)]
+        return any(pool.busy or pool.connecting or pool.waiting for pool in shown)
+
+    async def aclose(self) -> None:
+        """End the copies, then the connections; a new side in this process goes on."""
+        await self.mirror.aclose()
+        for transport in (*self.front.values(), *self.behind.values()):
+            if isinstance(transport, HttpTransport):
+                await transport.aclose()
+
+
+def data_plane(settings: Settings, needs: Needs, *, ledger: Ledger, new: InProcess | None) -> DataPlane:
+    """Make the parts and start the mirror; call it in the running loop. OSError when a file cannot be read.
+
+    `new` is a new side that runs in this process.
+    """
     origins = {Side.LEGACY: settings.legacy}
-    if settings.new is not None and needs.new_app is None:
+    if settings.new is not None and new is None:
         origins[Side.NEW] = settings.new
     front, behind = _transports(settings, origins), _transports(settings, origins)
-    if needs.new_app is not None:
-        state = await parts.enter_async_context(lifespan(needs.new_app))
-        in_process = InProcess(needs.new_app, state=state, idle_timeout_s=settings.idle_timeout_s)
-        front[Side.NEW] = behind[Side.NEW] = in_process
-    for transport in {*front.values(), *behind.values()}:
-        parts.push_async_callback(transport.aclose)
-    mirror = _mirror(needs, behind)
+    if new is not None:
+        front[Side.NEW] = behind[Side.NEW] = new
+    mirror = _mirror(settings, needs, behind)
     mirror.start()
-    parts.push_async_callback(mirror.aclose)
     gateway = Gateway(
         live=needs.live,
         transports=front,
@@ -78,8 +83,18 @@ async def data_plane(needs: Needs, parts: AsyncExitStack) -> DataPlane:
         limits=Limits(settings.timeout_s, settings.connect_timeout_s, settings.capture_bytes),
         trusted=settings.trusted_proxies,
         names_side=settings.side_header,
+        ledger=ledger,
     )
-    return DataPlane(gateway, Figures(ledger, needs.live, mirror, pools=lambda: ()))
+    figures = Figures(ledger, needs.live, mirror, pools=lambda: _pools(clients=front, copies=behind))
+    return DataPlane(gateway, figures, mirror, front, behind)
+
+
+def _pools(**transports: Mapping[Side, Transport]) -> Iterator[Shown]:
+    """What the pools show; a side in this process has none."""
+    for pool, by_side in transports.items():
+        for side, transport in by_side.items():
+            if isinstance(transport, HttpTransport):
+                yield side, pool, transport.pool.figures()
 
 
 def _transports(settings: Settings, origins: dict[Side, str]) -> dict[Side, Transport]:
@@ -102,8 +117,7 @@ def _transports(settings: Settings, origins: dict[Side, str]) -> dict[Side, Tran
     }
 
 
-def _mirror(needs: Needs, transports: dict[Side, Transport]) -> Mirror:
-    settings = needs.settings
+def _mirror(settings: Settings, needs: Needs, transports: dict[Side, Transport]) -> Mirror:
     return Mirror(
         transports,
         needs.rules,
@@ -114,14 +128,3 @@ def _mirror(needs: Needs, transports: dict[Side, Transport]) -> Mirror:
         timeout_s=settings.shadow_timeout_s,
         cap=settings.capture_bytes,
     )
-
-
-def _ledger(settings: Settings, parts: AsyncExitStack) -> Ledger:
-    if not settings.access_log:
-        return Ledger()
-    try:
-        writer = LineWriter(settings.access_log_file)
-    except OSError as error:
-        raise CannotStart([f"--access-log-file {settings.access_log_file}: {error.strerror}"]) from error
-    parts.push_async_callback(asyncio.to_thread, writer.close)
-    return Ledger(share=settings.access_log, write=writer.write)

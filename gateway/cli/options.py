@@ -5,6 +5,8 @@ Pydantic is slow to import, so `strangler --help` and the other commands must no
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -34,11 +36,16 @@ class TakesSettings(TyperCommand):
         return super().invoke(ctx)
 
 
-def settings_of(context: typer.Context) -> Settings:
-    """The settings from options, environment and file; problems are wrong configuration."""
+def reader_of(context: typer.Context) -> Callable[[], Settings | list[str]]:
+    """Reads the settings again, as they are by then in the environment and the file; problems are sentences."""
     from gateway.settings import read_settings
 
-    settings = read_settings(**context.meta[_GIVEN])
+    return partial(read_settings, **context.meta[_GIVEN])
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """The settings from options, environment and file; problems are wrong configuration."""
+    settings = reader_of(context)()
     if isinstance(settings, list):
         raise Trouble(Code.WRONG, "bad_settings", "\n".join(settings), problems=settings)
     return settings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gateway.cli.command import command
-from gateway.cli.options import TakesSettings, settings_of
+from gateway.cli.options import TakesSettings, reader_of, settings_of
 from gateway.cli.output import Answer, Code, Trouble
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def run(context: typer.Context, as_json: bool = False) -> Answer:
     try:
         # a gateway shows its first token on standard output, where programs expect one document
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
-            code = app.run(settings)
+            code = app.run(settings, reader_of(context))
     except app.CannotStart as refused:
         raise Trouble(Code.WRONG, "cannot_start", "\n".join(refused.problems), problems=refused.problems) from refused
     except app.StartupFailed as failed:

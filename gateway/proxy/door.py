@@ -123,6 +123,10 @@ class Door(HttpToolsProtocol):
         if held is not None:
             self._start(held)
 
+    def adopt(self, app: Any) -> None:
+        """Answer what comes from now on with another app of the same kind."""
+        self.app = app
+
     def shutdown(self) -> None:
         """End after the answer that is under way, or the one to a request that may be on its way already."""
         self._leaving = True

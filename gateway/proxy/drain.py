@@ -47,11 +47,17 @@ class QuietServer(uvicorn.Server):
         super().__init__(config)
         self.drain_s = drain_s
         self.shares = False
+        self.listening = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        await super().startup(sockets)
+        self.listening.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take whoever has already called, listen no more, finish what is under way, cut what takes too long."""

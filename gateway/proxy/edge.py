@@ -28,6 +28,11 @@ class Edge(Door):
             raise TypeError("the edge serves a Gateway and nothing else")
         self._gateway: Gateway = gateway
 
+    def adopt(self, app: Any) -> None:
+        """Relay what comes from now on with another gateway."""
+        super().adopt(app)
+        self._gateway = app
+
     def pause_writing(self) -> None:
         """The client's socket is full."""
         super().pause_writing()

@@ -96,3 +96,14 @@ def data_server(
         ),
         drain_s=drain_s,
     )
+
+
+def adopt(server: QuietServer, gateway: Gateway) -> None:
+    """Serve what comes from now on with another gateway; requests under way end with the one they have."""
+    config = server.config
+    config.loaded_app = gateway
+    door = cast("partial[Door]", config.http_protocol_class)
+    config.http_protocol_class = cast(Any, partial(door, trusted=tuple(gateway.trusted)))
+    for connection in server.server_state.connections:
+        if isinstance(connection, Door):
+            connection.adopt(gateway)

@@ -93,6 +93,7 @@ def start_gateway(
     token: str = "",
     ports: tuple[int, int] | None = None,
     environment: Mapping[str, str] | None = None,
+    cwd: Path = REPOSITORY,
 ) -> Running:
     """Start `strangler run` with these options, on free ports unless told, and wait until it answers."""
     data, admin = ports or free_ports(2)
@@ -101,8 +102,8 @@ def start_gateway(
     log = (state / "gateway.log").open("a")
     process = subprocess.Popen(
         [*command, "--state", str(state), *options],
-        cwd=REPOSITORY,
-        env={**os.environ, "SUPABASE_JWT_SECRET": SECRET, **(environment or {})},
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "SUPABASE_JWT_SECRET": SECRET, **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
