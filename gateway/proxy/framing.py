@@ -1,16 +1,24 @@
-"""What the parser reads without complaint and a strict server refuses, seen in the raw bytes. Pure.
+"""What the parser reads without complaint and a strict server refuses, and what it does not read at all. Pure.
 
 httptools takes chunk sizes of any number of digits, chunk extensions of any length and a tab before `chunked`. It
 does not tell where in the bytes it is, so the lines of a chunked body are found again here. Nothing else is looked
 at: whatever goes on is written anew, so this is strictness and never what keeps two requests apart.
+
+And it stops at every head that offers an upgrade, also where a body follows.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+import httptools
+
+from gateway.message import Header
 
 EXTENSION_BYTES: Final = 4096
+REST_BYTES: Final = 64 * 1024  # in a row within a body that are none of it: trailers, which the parser gathers
 _LARGEST: Final = 2**63 - 1  # a size above it is negative to somebody
 _LINE_BYTES: Final = 16 + EXTENSION_BYTES + 1  # digits, extension, CR
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[^\n]*)?\r")
@@ -58,14 +66,19 @@ class ChunkLines:
 
 
 class ChunkGuard:
-    """One client connection's chunked bodies. The door tells it of bytes before the parser has them."""
+    """One client connection's chunked bodies. The door tells it of bytes before the parser has them.
 
-    __slots__ = ("_begun", "_lines", "_raw")
+    `heads` are those the parser has begun in the bytes that are kept; the door counts them. `lines` are those of the
+    body under way; the door forgets them at its end. `rest` are bytes since the last one of a body, as the door says.
+    """
+
+    __slots__ = ("_raw", "heads", "lines", "rest")
 
     def __init__(self) -> None:
         self._raw = b""  # from the beginning of the head that is under way, or of the newest bytes
-        self._begun = 0  # heads in `_raw`, the newest included
-        self._lines: ChunkLines | None = None
+        self.heads = 0
+        self.lines: ChunkLines | None = None
+        self.rest = 0
 
     def lets_in(self, data: bytes, *, in_head: bool, in_body: bool) -> bool:
         """New bytes: whether they may go to the parser, which was within a head or a body, or between requests."""
@@ -73,29 +86,63 @@ class ChunkGuard:
             self._raw += data
         else:
             self._raw = data
-            self._begun = _LOST if in_body else 0  # where a head would begin behind a body is not known
-        return self._lines is None or self._lines.are_plain(data)
+            self.heads = _LOST if in_body else 0  # where a head would begin behind a body is not known
+        if not in_body:
+            self.rest = 0
+            return True
+        too_long = self.rest > REST_BYTES
+        self.rest += len(data)
+        return not too_long and (self.lines is None or self.lines.are_plain(data))
 
     def has_read(self, *, in_head: bool) -> None:
         """The parser has read them: what is no part of an unfinished head is not held."""
         if not in_head:
             self._raw = b""
 
-    def begin_head(self) -> None:
-        """The parser has met the first byte of a request."""
-        self._begun += 1
-
     def begin_body(self) -> bool:
         """The parser has read the head of a request with a chunked body: whether its lines may pass so far."""
-        head, body = _nth_head(self._raw, self._begun)
+        head, body = _nth_head(self._raw, self.heads)
         if body == _UNKNOWN:
             return True
-        self._lines = ChunkLines()
-        return _PLAIN_CODING.search(self._raw, head, body) is not None and self._lines.are_plain(self._raw, body)
+        self.lines = ChunkLines()
+        return _PLAIN_CODING.search(self._raw, head, body) is not None and self.lines.are_plain(self._raw, body)
 
-    def end_body(self) -> None:
-        """The request is whole."""
-        self._lines = None
+
+class BodyListener(Protocol):
+    """Who is told of a body."""
+
+    def on_body(self, body: bytes) -> None: ...
+    def on_message_complete(self) -> None: ...
+
+
+class BodyAlone:
+    """A parser for the body behind a head that has been read: what follows the body is nobody's."""
+
+    __slots__ = ("_listener", "_parser", "over")
+
+    def __init__(self, headers: Iterable[Header], listener: BodyListener) -> None:
+        self._listener = listener
+        self._parser = httptools.HttpRequestParser(self)
+        self.over = False
+        framing = [header for header in headers if header[0] in (b"content-length", b"transfer-encoding")]
+        lines = [b"%b: %b\r\n" % header for header in framing]
+        self.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(lines))
+
+    def feed_data(self, data: bytes) -> None:
+        """Read on; httptools.HttpParserError when it is no body."""
+        if not self.over:
+            self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        if not self.over:
+            self._listener.on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Its end."""
+        if not self.over:
+            self.over = True
+            self._listener.on_message_complete()
 
 
 def _nth_head(raw: bytes, number: int) -> tuple[int, int]:

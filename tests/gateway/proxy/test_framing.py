@@ -6,7 +6,7 @@ from itertools import pairwise
 import httptools
 import pytest
 
-from gateway.proxy.framing import EXTENSION_BYTES, ChunkGuard, ChunkLines
+from gateway.proxy.framing import EXTENSION_BYTES, REST_BYTES, ChunkGuard, ChunkLines
 
 END = b"\r\nhello\r\n0\r\n\r\n"
 
@@ -33,7 +33,7 @@ class Door:
 
     def on_message_begin(self) -> None:
         self.in_head, self.chunked = True, False
-        self.guard.begin_head()
+        self.guard.heads += 1
         self.bodies.append(b"")
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -46,10 +46,11 @@ class Door:
 
     def on_body(self, body: bytes) -> None:
         self.bodies[-1] += body
+        self.guard.rest = 0
 
     def on_message_complete(self) -> None:
         self.in_body = False
-        self.guard.end_body()
+        self.guard.lines = None
 
 
 def chunked(body: bytes, coding: bytes = b"Transfer-Encoding: chunked") -> bytes:
@@ -129,6 +130,15 @@ def test_nothing_is_held_between_requests() -> None:
     door = Door()
     assert door.feed(chunked(b"5" + END))
     assert door.guard._raw == b""
+
+
+@pytest.mark.parametrize("before", [b"", b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n"])
+def test_trailers_that_never_end_are_stopped(before: bytes) -> None:
+    """Also where the lines of the body are not known, a trailer is not gathered for ever."""
+    door = Door()
+    assert door.feed(before)
+    assert door.feed((b"x" if before else b"") + chunked(b"5\r\nhello\r\n0\r\nX: "))
+    assert not all(door.feed(b"y" * 1_000) for _ in range(REST_BYTES // 1_000 + 3))
 
 
 def test_a_line_that_never_ends_is_stopped() -> None:
