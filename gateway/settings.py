@@ -173,6 +173,12 @@ class Settings(BaseSettings):
     upload_timeout_s: float = Field(
         default=60.0, gt=0, le=86_400, description="Seconds a client may pause within its request's body."
     )
+    websocket_idle_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="Seconds of silence after which an open WebSocket is closed; 0 leaves it to the side.",
+    )
     drain_s: float = Field(
         default=10.0,
         ge=0,

@@ -80,7 +80,9 @@ def data_plane(settings: Settings, needs: Needs, *, ledger: Ledger, new: InProce
             settings.legacy_host,
         ),
         mirror=mirror,
-        limits=Limits(settings.timeout_s, settings.connect_timeout_s, settings.capture_bytes),
+        limits=Limits(
+            settings.timeout_s, settings.connect_timeout_s, settings.capture_bytes, settings.websocket_idle_s
+        ),
         trusted=settings.trusted_proxies,
         names_side=settings.side_header,
         ledger=ledger,
