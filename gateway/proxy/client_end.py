@@ -241,10 +241,11 @@ class ClientEnd(End):
         """The client has gone."""
         if self.opening is not None:
             self.opening.cancel()
+        alone = self.other is None
         if self.other is not None and self._phase is not _Phase.OPEN:
             self.other.reset()
         super().connection_lost(exc)
-        if self.other is None:
+        if alone:
             self.over()
 
     def _hold(self, data: bytes) -> None:
