@@ -39,9 +39,13 @@ class Place(Upstream):
         self._server = await asyncio.start_server(serve, self.host, port or self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    def stop(self) -> None:
+    def refuse(self) -> None:
+        """Take no more connections."""
         if self._server is not None:
             self._server.close()
+
+    def stop(self) -> None:
+        self.refuse()
         self.cut()
 
     def cut(self) -> None:

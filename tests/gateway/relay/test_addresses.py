@@ -98,6 +98,36 @@ async def test_a_resolver_that_hangs_holds_up_nobody_who_can_do_without() -> Non
         await pool.aclose()
 
 
+async def test_who_finds_an_old_lookup_and_a_hanging_resolver_does_not_wait_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a quiet time the first caller would like to know, and goes on without."""
+    monkeypatch.setattr(lookup_module, "PATIENCE_S", 0.1)
+    async with places(always(OK)) as (place,):
+        names = Names(place.host)
+        addresses = Addresses(named(place), ttl_s=0.05, resolve=names)
+        loop = asyncio.get_running_loop()
+        await addresses.known(loop.time() + 60)
+        names.hanging = True
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(10):
+            await addresses.known(loop.time() + 60)
+        assert names.asked == 2
+        assert len(addresses.current) == 1
+        await addresses.aclose()
+
+
+async def test_a_name_is_not_looked_up_for_each_connection() -> None:
+    """What is known is good for its time."""
+    async with places(always(OK)) as (place,):
+        names = Names(place.host)
+        pool = pool_of(named(place), names=names, ttl_s=3_600)
+        for _ in range(5):
+            await taken(pool, 5)
+        assert names.asked == 1
+        await pool.aclose()
+
+
 @pytest.mark.parametrize("hanging", [True, False])
 async def test_a_name_nobody_knows_is_unreachable_until_somebody_does(
     monkeypatch: pytest.MonkeyPatch, hanging: bool
@@ -151,6 +181,15 @@ async def test_new_connections_are_spread() -> None:
         await taken(pool, 30)
         assert spread(pool) == [10, 10, 10]
         await pool.aclose()
+
+
+def test_the_address_with_the_fewest_connections_is_tried_first() -> None:
+    """Whoever's turn it is."""
+    addresses = Addresses(*(Origin(host, 1) for host in HOSTS))
+    for address, connections in zip(addresses.current, (3, 1, 2), strict=True):
+        address.connections = connections
+    for _ in range(5):
+        assert [address.connections for address in addresses.admitted(0.0)] == [1, 2, 3]
 
 
 async def test_equal_addresses_take_turns() -> None:

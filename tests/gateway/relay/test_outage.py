@@ -129,6 +129,22 @@ async def test_idle_connections_of_an_address_that_fails_are_not_used() -> None:
         await pool.aclose()
 
 
+async def test_nobody_stands_in_line_for_an_upstream_that_is_left_alone() -> None:
+    """Every place is held by who waits for an answer; the others need not wait to hear that there is none."""
+    async with places(hang) as (legacy,):
+        pool = pool_of(legacy.origin, rules=Rules(misses=1, open_s=60), bounds=Bounds(connections=2, wait_s=60))
+        patient = [asyncio.create_task(outcome(pool, timeout_s=60)) for _ in range(2)]
+        await until(lambda: len(legacy.received) == 2)
+        legacy.refuse()
+        assert await pool.dial(asyncio.Protocol) is Trouble.UNREACHABLE
+        async with asyncio.timeout(10):
+            assert await outcome(pool) is Trouble.UNAVAILABLE
+        for one in patient:
+            one.cancel()
+        await asyncio.gather(*patient, return_exceptions=True)
+        await pool.aclose()
+
+
 async def test_a_stream_that_never_ends_is_an_answer() -> None:
     """The head of one closes the breaker, when nothing else is asked for."""
     answers: list[Script] = [hang_up]
