@@ -16,7 +16,7 @@ from gateway.relay.breaker import Rules
 from gateway.telemetry import JsonLines
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.reach import Reach, authority, own_url, trust
-from tests.gateway.proxy.harness import OK, Upstream, always, ask, gateway, get
+from tests.gateway.proxy.harness import OK, Upstream, always, ask, gateway, get, upstream
 from tests.gateway.relay.places import HOSTS, Names, places
 from tests.gateway.upstream.certificates import Authority
 
@@ -135,6 +135,13 @@ async def test_several_origins_are_one_side() -> None:
         url = f"http://{down.host}:{down.port},http://{up.host}:{up.port}"
         assert await asked(url, times=8) == [200] * 8
         assert up.received[0].values(b"host") == [f"{down.host}:{down.port}".encode()]
+
+
+async def test_a_name_is_looked_up_by_the_system() -> None:
+    """What /etc/hosts says of localhost leads to a legacy that listens on one of its addresses."""
+    async with upstream(always(OK)) as legacy:
+        assert await asked(f"http://localhost:{legacy.port}", times=3) == [200] * 3
+    assert legacy.received[0].values(b"host") == [f"localhost:{legacy.port}".encode()]
 
 
 async def test_when_every_address_has_failed_the_side_is_unavailable(free_port: int) -> None:
