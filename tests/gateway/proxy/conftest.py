@@ -5,7 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.proxy.server import FRONTS
+from tests.gateway.loops import pytest_asyncio_loop_factories
 from tests.gateway.proxy import harness
+
+__all__ = ["pytest_asyncio_loop_factories"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -13,8 +13,8 @@ import uvicorn
 from gateway.diff.rules import Rules
 from gateway.message import Side
 from gateway.proxy.app import Gateway, Limits
-from gateway.proxy.outbound import Addressing
 from gateway.proxy.doorkeeper import DoorLimits
+from gateway.proxy.outbound import Addressing
 from gateway.proxy.server import Front, data_server
 from gateway.rollout.flag import Flag
 from gateway.rollout.plan import Live, Plan, Source
@@ -189,6 +189,7 @@ async def gateway(
     queue: int = 100,
     pseudonym: str = "strangler-test",
     limits: DoorLimits | None = None,
+    websocket_idle_s: float = 0.0,
 ) -> AsyncIterator[Served]:
     """Serve the data plane on a free port, in front of a legacy URL, by the front that is under test."""
     live = Live(Plan(RouteTable(routes), {flag.route: flag for flag in flags}, Source.DATABASE), fresh=True)
@@ -217,7 +218,7 @@ async def gateway(
         origins=origins,
         addressing=Addressing.of(pseudonym, legacy, origins.get(Side.NEW), "auto"),
         mirror=mirror,
-        limits=Limits(timeout_s, 1.0, capture_bytes),
+        limits=Limits(timeout_s, 1.0, capture_bytes, websocket_idle_s),
         trusted=trusted,
         names_side=True,
     )

@@ -1,16 +1,5 @@
-"""Tests of what leans on how transports end run on both loops: the gateway's own (uvloop) and asyncio's."""
+"""The loops that tests of the relay run on."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from tests.gateway.loops import pytest_asyncio_loop_factories
 
-import pytest
-import uvloop
-
-
-def pytest_asyncio_loop_factories(
-    config: pytest.Config, item: pytest.Function
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Both loops for a module that sets ON_BOTH_LOOPS, asyncio's for any other."""
-    if getattr(item.module, "ON_BOTH_LOOPS", False):
-        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-    return {"asyncio": asyncio.new_event_loop}
+__all__ = ["pytest_asyncio_loop_factories"]
