@@ -151,6 +151,12 @@ class Settings(BaseSettings):
         default=None,
         description="PostgreSQL for flags and evidence; an embedded one in the state folder if unset.",
     )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="Processes that serve clients; from 2 on, one more looks after them and has the admin plane.",
+    )
     state: Path = Field(
         default=Path(".strangler"),
         description="Folder of the embedded PostgreSQL and the last-known-good flags.",

@@ -26,7 +26,14 @@ _logger = logging.getLogger("strangler")
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per record, on one line and in ASCII whatever the text contains: terminals obey C1 controls."""
+    """One JSON object per record, on one line and in ASCII whatever the text contains: terminals obey C1 controls.
+
+    `always` stands in every line: which process of several it is.
+    """
+
+    def __init__(self, **always: object) -> None:
+        super().__init__()
+        self._always = always
 
     def format(self, record: logging.LogRecord) -> str:
         raised = record.exc_info[1] if record.exc_info else None
@@ -36,6 +43,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             # asyncio writes a task and its exception's text below its sentence
             "event": event if raised is None else event.partition("\n")[0],
+            **self._always,
         }
         if request_id.get():
             line["request_id"] = request_id.get()
@@ -72,10 +80,10 @@ def _with_causes(bug: BaseException) -> Iterator[BaseException]:
         waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
 
 
-def configure_logging(level: int = logging.INFO) -> None:
-    """Send every log record of the process to standard error as JSON lines."""
+def configure_logging(level: int = logging.INFO, **always: object) -> None:
+    """Send every log record of the process to standard error as JSON lines, with the fields of `always` in each."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLines(**always))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in (
         "httpx",

@@ -28,7 +28,7 @@ def run(settings: Settings, reread: Reread) -> int:
     at_terminal = while_starting(settings.state)
     handover = received(os.environ)
     contracts = contracts_of(settings)
-    new_app = new_app_of(settings.new)
+    new_app = new_app_of(settings.new) if settings.workers == 1 else None  # workers have one each
     lock = None
     if settings.database_url is None:
         lock = StateLock.take(settings.state, None if handover is None else handover.lock)

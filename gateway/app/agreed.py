@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from gateway.contract.load import Contracts, load
@@ -25,13 +25,19 @@ class Agreed:
 
     def __init__(self, folder: Path | None, contracts: Contracts | None, live: Live) -> None:
         self._folder = folder
-        self._contracts = contracts
+        self.tell: Callable[[Contracts], Awaitable[None]] = _nobody  # who else is to act on them
+        self.contracts = contracts
         self._live = live
         self.refused = ""  # what /readyz says when the files are not what is in force
 
     def rules(self, route: str) -> Rules:
         """What a route's sides may differ in."""
-        return Rules() if self._contracts is None else self._contracts.rules(route)
+        return Rules() if self.contracts is None else self.contracts.rules(route)
+
+    def take(self, contracts: Contracts) -> None:
+        """Put contracts in force."""
+        self.contracts = contracts
+        self._live.reroute(RouteTable(contracts.routes))
 
     async def follow(self) -> None:
         """Put edited contracts in force, for ever."""
@@ -46,9 +52,13 @@ class Agreed:
         loaded = await asyncio.to_thread(load, self._folder)
         if isinstance(loaded, Contracts):
             self.refused = ""
-            self._contracts = loaded
-            self._live.reroute(RouteTable(loaded.routes))
+            self.take(loaded)
+            await self.tell(loaded)
             log("contracts_reloaded", routes=len(loaded.routes))
         else:
             self.refused = counted("contracts", loaded)
             log("contracts_refused", level=logging.ERROR, problems=[str(problem) for problem in loaded[:20]])
+
+
+async def _nobody(_contracts: Contracts) -> None:
+    """There is one process."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.app.administration import admin_server, greet, tell_first_token
-from gateway.app.agreed import Agreed
+from gateway.app.agreed import Agreed, counted
+from gateway.app.clients import Clients
+from gateway.app.fleet.supervised import Around, Supervised, supervised
 from gateway.app.handover import Handover, succeed
 from gateway.app.listeners import Listeners
 from gateway.app.lock import StateLock
 from gateway.app.plane import Needs
 from gateway.app.reload import Reload, Reread
-from gateway.app.service import DataService, data_service
+from gateway.app.service import Entrance, data_service
 from gateway.app.signals import PANIC, RELOAD, RENEW, STOP, has_terminal, obeying
 from gateway.app.systemd import notify
 from gateway.contract.load import Contracts
@@ -54,11 +56,12 @@ class Process:
         self._live = Live(Plan(RouteTable(() if contracts is None else contracts.routes), {}, Source.DEFAULT))
         self._agreed = Agreed(settings.contracts_folder, contracts, self._live)
         self._database = Database(settings.database_url, settings.state, self._live, self._tell_first_token)
-        self._succession: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[None] | None = None
+        self._not_renewed: list[str] = []
         self._serving = False
         self._main: asyncio.Task[Any] | None
         self._panic: PanicWatch
-        self._service: DataService
+        self._clients: Clients
         self._admin: QuietServer
         self._reload: Reload
 
@@ -67,7 +70,7 @@ class Process:
         self._main = asyncio.current_task()
         self._panic = PanicWatch(self._settings.state, self._live)
         orders = dict.fromkeys(STOP, self._stop)
-        with obeying({**orders, PANIC: self._panic.tell, RELOAD: self._hear_hangup, RENEW: self._renew}):
+        with obeying({**orders, PANIC: self._hear_panic, RELOAD: self._hear_hangup, RENEW: self._renew}):
             async with AsyncExitStack() as parts:
                 parts.callback(self._panic.close)
                 await self._start(parts)
@@ -79,26 +82,33 @@ class Process:
         parts.push_async_callback(self._database.stop)
         await self._database.start()
         parts.push_async_callback(_end, asyncio.create_task(self._agreed.follow()))
-        needs = Needs(live, self._database.evidence, self._agreed.rules)
-        self._service = await parts.enter_async_context(data_service(settings, needs, self._opening.new_app))
-        self._reload = Reload(self._agreed, self._opening.reread, self._put_in_force)
+        self._clients = await parts.enter_async_context(self._clients_of(settings))
+        self._reload = Reload(self._agreed, self._opening.reread, self._clients.reload)
         self._admin = admin_server(settings, live, self._database, figures=self._snapshot, more=self._more)
+
+    def _clients_of(self, settings: Settings) -> AbstractAsyncContextManager[Clients]:
+        listener = self._opening.listeners.data
+        entrance = Entrance(listener.sock, listener.kept)
+        if settings.workers > 1:
+            return supervised(settings, Around(self._live, self._agreed, self._database.url), entrance)
+        needs = Needs(self._live, self._database.evidence, self._agreed.rules)
+        return data_service(settings, needs, entrance, self._opening.new_app)
 
     async def _serve(self) -> None:
         listeners = self._opening.listeners
-        self._service.server.shares, self._admin.shares = listeners.data.kept, listeners.admin.kept
+        self._admin.shares = listeners.admin.kept
         async with asyncio.TaskGroup() as serving:
             serving.create_task(self._admin.serve([listeners.admin.sock]))
             serving.create_task(self._serve_clients())
             serving.create_task(self._tell_when_ready())
 
     async def _serve_clients(self) -> None:
-        await self._service.server.serve([self._opening.listeners.data.sock])
+        await self._clients.serve()
         self._admin.should_exit = True  # last, so that /readyz can say what is going on
 
     async def _tell_when_ready(self) -> None:
         await self._admin.listening.wait()
-        await self._service.server.listening.wait()
+        await self._clients.listening.wait()
         settings = self._settings
         greet(settings)
         log("gateway_ready", listen=settings.listen, admin=settings.admin, legacy=settings.legacy, pid=os.getpid())
@@ -117,13 +127,16 @@ class Process:
         if not self._live.draining:
             log("gateway_draining")
             notify("STOPPING=1")
-        self._leave()
+            self._live.draining = True
+            self._clients.leave(succeeded=False)
+        else:
+            self._clients.leave_now()
+            self._admin.force_exit = self._admin.should_exit = True
 
-    def _leave(self) -> None:
-        again, self._live.draining = self._live.draining, True
-        self._service.server.should_exit = True
-        if again:
-            self._service.server.force_exit = self._admin.force_exit = self._admin.should_exit = True
+    def _hear_panic(self) -> None:
+        self._panic.tell()
+        if self._serving:
+            self._clients.panic()
 
     def _hear_hangup(self) -> None:
         if self._opening.at_terminal and not has_terminal():
@@ -131,13 +144,21 @@ class Process:
         elif self._serving:
             self._reload.begin()
 
-    async def _put_in_force(self, wanted: Settings) -> list[str]:
-        return self._service.reload(wanted)
-
     def _renew(self) -> None:
-        """Start a successor, and leave when it serves."""
-        if self._serving and not self._live.draining and (self._succession is None or self._succession.done()):
-            self._succession = asyncio.create_task(self._hand_over())
+        """Have new code and settings serve: by new workers one after the other, or by a successor of this process."""
+        if self._serving and not self._live.draining and (self._renewal is None or self._renewal.done()):
+            workers = self._clients if isinstance(self._clients, Supervised) else None
+            self._renewal = asyncio.create_task(self._hand_over() if workers is None else self._renew_workers(workers))
+
+    async def _renew_workers(self, workers: Supervised) -> None:
+        log("workers_renewing")
+        wanted = await asyncio.to_thread(self._opening.reread)
+        if isinstance(wanted, list):
+            log("settings_refused", level=logging.ERROR, problems=wanted)
+            self._not_renewed = [counted("settings", wanted)]
+        else:
+            renewed = await workers.renew(wanted)
+            self._not_renewed = [] if renewed else ["workers: one did not start, see renewal_failed in the log"]
 
     async def _hand_over(self) -> None:
         log("successor_starting")
@@ -146,20 +167,21 @@ class Process:
         outcome = await succeed(left, None if lock is None else lock.handle)
         if isinstance(outcome, str):
             log("successor_failed", level=logging.ERROR, why=outcome)
+            self._not_renewed = [f"successor: {outcome}"]
             return
         log("successor_ready", pid=outcome)
         notify(f"MAINPID={outcome}")
-        self._service.server.shares = self._admin.shares = True
-        self._admin.should_exit = True  # whoever asks from now on is told by the successor
-        self._leave()
+        self._admin.shares = self._admin.should_exit = True  # whoever asks from now on is told by the successor
+        self._live.draining = True
+        self._clients.leave(succeeded=True)
 
     # what the admin plane asks
 
     async def _snapshot(self) -> Snapshot:
-        return self._service.snapshot()
+        return await self._clients.snapshot()
 
     def _more(self) -> dict[str, Any]:
-        return {"not_reloaded": self._reload.problems}
+        return {"not_reloaded": [*self._reload.problems, *self._not_renewed], **self._clients.more()}
 
     async def _tell_first_token(self) -> None:
         await tell_first_token(self._database.tokens)

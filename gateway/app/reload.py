@@ -24,12 +24,12 @@ class Reload:
         self._put_in_force = put_in_force
         self._one_at_a_time = asyncio.Lock()
         self._under_way: set[asyncio.Task[None]] = set()
-        self._settings_refused = ""
+        self._refused: list[str] = []
 
     @property
     def problems(self) -> list[str]:
         """A sentence for each thing that could not be put in force; the log has the details."""
-        return [said for said in (self._agreed.refused, self._settings_refused) if said]
+        return [*([self._agreed.refused] if self._agreed.refused else []), *self._refused]
 
     def begin(self) -> None:
         """Reload as soon as the one before is over."""
@@ -41,18 +41,14 @@ class Reload:
         async with self._one_at_a_time:
             notify(*reloading())
             await self._agreed.reload()
-            self._settings_refused = await self._settings()
+            self._refused = await self._settings()
             notify("READY=1")
 
-    async def _settings(self) -> str:
+    async def _settings(self) -> list[str]:
         wanted = await asyncio.to_thread(self._reread)
         if isinstance(wanted, list):
             log("settings_refused", level=logging.ERROR, problems=wanted)
-            return counted("settings", wanted)
-        try:
-            need_a_start = await self._put_in_force(wanted)
-        except OSError as error:
-            log("settings_refused", level=logging.ERROR, problems=[f"{error.filename}: {error.strerror}"])
-            return "settings: a file cannot be read"
-        log("settings_reloaded", need_a_start=need_a_start)
-        return f"settings: {', '.join(need_a_start)} need a new start (SIGUSR2)" if need_a_start else ""
+            return [counted("settings", wanted)]
+        problems = await self._put_in_force(wanted)
+        log("settings_reloaded", problems=problems)
+        return problems

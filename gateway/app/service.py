@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from gateway.app.opening import CannotStart
 from gateway.app.plane import DataPlane, Needs, data_plane
@@ -29,41 +31,77 @@ RELOADED: Final = frozenset({
 })  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """Where clients come in. `shared`: other processes accept from this socket, too."""
+
+    sock: socket.socket
+    shared: bool
+
+
 class DataService:
     """The server and what it serves with. `data_service` makes it and ends it."""
 
-    def __init__(self, settings: Settings, needs: Needs, *, writer: LineWriter | None, new: InProcess | None) -> None:
+    def __init__(
+        self, settings: Settings, needs: Needs, entrance: Entrance, *, writer: LineWriter | None, new: InProcess | None
+    ) -> None:
         self._settings = settings
         self._needs, self._writer, self._new = needs, writer, new
         self._ledger = Ledger() if writer is None else Ledger(share=settings.access_log, write=writer.write)
         self._plane = self._made(settings)
         self._retired: set[asyncio.Task[None]] = set()
-        self.server = data_server(self._plane.gateway, drain_s=settings.drain_s)
+        self._sock = entrance.sock
+        self._server = data_server(self._plane.gateway, drain_s=settings.drain_s)
+        self._server.shares = entrance.shared
+        self.listening = self._server.listening
 
-    def snapshot(self) -> Snapshot:
-        """The figures of this process."""
-        return self._plane.figures.snapshot()
+    async def serve(self) -> None:
+        """Serve until told to leave, and until everybody is served."""
+        await self._server.serve([self._sock])
 
-    def reload(self, wanted: Settings) -> list[str]:
+    def leave(self, *, succeeded: bool) -> None:
+        """Serve whoever is here, and go; when it is `succeeded`, a successor accepts from the same socket."""
+        self._server.shares = self._server.shares or succeeded
+        self._server.should_exit = True
+
+    def leave_now(self) -> None:
+        """Go."""
+        self._server.force_exit = self._server.should_exit = True
+
+    def panic(self) -> None:
+        """Do nothing: the plan of this process, which is all there is, has changed already."""
+
+    async def reload(self, wanted: Settings) -> list[str]:
         """Put other settings in force, open the access log and the files of certificates anew.
 
-        The names of changed settings that need a start come back. Requests under way end with the parts they began
-        with. OSError changes nothing.
+        A sentence for each thing that is not in force comes back. Requests under way end with the parts they began
+        with.
         """
-        changed = {name for name in Settings.model_fields if getattr(wanted, name) != getattr(self._settings, name)}
-        now = {name for name in changed if self._can_change(name, wanted)}
-        settings = self._settings.model_copy(update={name: getattr(wanted, name) for name in now})
-        trust.cache_clear()
-        plane = self._made(settings)
+        settings, problems = in_force(self._settings, wanted)
         if self._writer is not None:
             self._writer.reopen()
+        if settings == self._settings and settings.legacy_ca is settings.new_ca is None:
+            return problems
+        trust.cache_clear()
+        try:
+            plane = self._made(settings)
+        except OSError as error:
+            return [f"settings: {error.filename} cannot be read: {error.strerror}"]
         retired, self._plane, self._settings = self._plane, plane, settings
-        self.server.drain_s = settings.drain_s
-        adopt(self.server, plane.gateway)
+        self._server.drain_s = settings.drain_s
+        adopt(self._server, plane.gateway)
         ending = asyncio.create_task(_end(retired))
         self._retired.add(ending)
         ending.add_done_callback(self._retired.discard)
-        return sorted(changed - now)
+        return problems
+
+    async def snapshot(self) -> Snapshot:
+        """The figures of this process."""
+        return self._plane.figures.snapshot()
+
+    def more(self) -> dict[str, Any]:
+        """Nothing: this process speaks for itself."""
+        return {}
 
     async def aclose(self) -> None:
         """End the parts, those that were replaced too."""
@@ -74,15 +112,22 @@ class DataService:
     def _made(self, settings: Settings) -> DataPlane:
         return data_plane(settings, self._needs, ledger=self._ledger, new=self._new)
 
-    def _can_change(self, name: str, wanted: Settings) -> bool:
-        """A new side may move to another URL; one that runs in this process is loaded once."""
-        if name == "new":
-            return all(new is not None and is_origin(new) for new in (wanted.new, self._settings.new))
-        return name in RELOADED
+
+def in_force(now: Settings, wanted: Settings) -> tuple[Settings, list[str]]:
+    """The settings that a reload puts in force, and a sentence about changed ones that need a start."""
+    changed = {name for name in Settings.model_fields if getattr(wanted, name) != getattr(now, name)}
+    # a new side may move to another URL; one that runs in this process is loaded once
+    moves = all(new is not None and is_origin(new) for new in (now.new, wanted.new))
+    taken = {name for name in changed if name in RELOADED or (name == "new" and moves)}
+    names = ", ".join(sorted(changed - taken))
+    need_a_start = [f"settings: {names} need a new start (SIGUSR2)"] if names else []
+    return now.model_copy(update={name: getattr(wanted, name) for name in taken}), need_a_start
 
 
 @asynccontextmanager
-async def data_service(settings: Settings, needs: Needs, app: App | None) -> AsyncIterator[DataService]:
+async def data_service(
+    settings: Settings, needs: Needs, entrance: Entrance, app: App | None
+) -> AsyncIterator[DataService]:
     """Start the access log, a new side that runs in this process, and the parts; end them in the reverse order."""
     async with AsyncExitStack() as parts:
         writer = _writer(settings)
@@ -93,7 +138,7 @@ async def data_service(settings: Settings, needs: Needs, app: App | None) -> Asy
             state = await parts.enter_async_context(lifespan(app))
             new = InProcess(app, state=state, idle_timeout_s=settings.idle_timeout_s)
             parts.push_async_callback(new.aclose)
-        service = DataService(settings, needs, writer=writer, new=new)
+        service = DataService(settings, needs, entrance, writer=writer, new=new)
         parts.push_async_callback(service.aclose)
         yield service
 

@@ -25,13 +25,17 @@ WANTED_CASES = 3  # a good one, bad input, not found or forbidden
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One route with the differences it is allowed and its cases, by name; `file` is its route file."""
+    """One route with the differences it is allowed and its cases, by name; `file` is its route file.
+
+    `texts` are the texts of its route file and of its differences (None: there is no such file), as they were read.
+    """
 
     route: Route
     rules: Rules
     cases: tuple[Case, ...]
     file: str
     line: int
+    texts: tuple[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class _Loading:
         self._problems: list[Problem] = []
         self._identities = Identities(None, {})
         self._backends: Backends | None = None
+        self._texts: dict[Path, str] = {}  # of the files that were read
 
     def result(self) -> Contracts | list[Problem]:
         found: dict[str, Contract] = {}
@@ -104,6 +109,8 @@ class _Loading:
     def _fields(self, path: Path) -> Fields | None:
         shown = str(path.relative_to(self._folder.parent))
         text = read_text(path, shown=shown)
+        if isinstance(text, str):
+            self._texts[path] = text
         node = parse(text, file=shown) if isinstance(text, str) else text
         if isinstance(node, Problem):
             self._problems.append(node)
@@ -143,7 +150,8 @@ class _Loading:
         if fields is None or route is None:
             return None
         cases = self._cases(folder / "cases", route) if "cases" in names else ()
-        return Contract(route, rules, cases, fields.file, fields.line("route"))
+        texts = self._texts[folder / "route.yaml"], self._texts.get(folder / "differences.yaml")
+        return Contract(route, rules, cases, fields.file, fields.line("route"), texts)
 
     def _cases(self, folder: Path, route: Route) -> tuple[Case, ...]:
         found: list[Case] = []

@@ -24,23 +24,42 @@ from gateway.telemetry import log
 FIRST_FLAGS_S = 1.5  # how long a start waits for the database before it goes without (acceptance 21: 2 s in all)
 
 
-class Database:
-    """The stores over one database: the one at `url`, or an embedded one in the folder `state`.
+class Followed:
+    """The stores over a database that somebody else keeps up, and its flags in force here."""
+
+    def __init__(self, url: str, state: Path, live: Live) -> None:
+        self.url = url
+        self._engine = make_engine(url)
+        self._live = live
+        self._following: asyncio.Task[None] | None = None
+        self.flags = FlagStore(self._engine)
+        self.tokens = TokenStore(self._engine)
+        self.evidence = EvidenceStore(self._engine)
+        self._watch = FlagWatch(url, self.flags, live, SnapshotFile(state / "flags.json"))
+
+    async def start(self) -> None:
+        """Put the database's flags in force if it is quick, else the last-known-good ones; then follow it."""
+        await self._watch.start()
+        self._following = asyncio.create_task(self._watch.run())
+
+    async def stop(self) -> None:
+        """Follow no more, close the connections."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+        await self._engine.dispose()
+
+
+class Database(Followed):
+    """The same, kept up: the database at `url`, or an embedded one in the folder `state`.
 
     `once_ready` is awaited whenever the tables are at their newest version.
     """
 
     def __init__(self, url: str | None, state: Path, live: Live, once_ready: Callable[[], Awaitable[None]]) -> None:
         self._embedded = None if url else EmbeddedPostgres(state / "postgres")
-        self._url = self._embedded.url if self._embedded else url or ""
-        self._engine = make_engine(self._url)
-        self._live = live
+        super().__init__(self._embedded.url if self._embedded else url or "", state, live)
         self._once_ready = once_ready
-        self._following: asyncio.Task[None] | None = None
-        self.flags = FlagStore(self._engine)
-        self.tokens = TokenStore(self._engine)
-        self.evidence = EvidenceStore(self._engine)
-        self._watch = FlagWatch(self._url, self.flags, live, SnapshotFile(state / "flags.json"))
 
     async def start(self) -> None:
         """Put the database's flags in force if it is quick, else the last-known-good ones; then follow it."""
@@ -54,10 +73,7 @@ class Database:
 
     async def stop(self) -> None:
         """Follow no more, close the connections, end an embedded server that nobody else uses."""
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
-        await self._engine.dispose()
+        await super().stop()
         if self._embedded is not None:
             await asyncio.to_thread(self._embedded.stop)
 
@@ -77,7 +93,7 @@ class Database:
             try:
                 if self._embedded is not None:
                     await asyncio.to_thread(self._embedded.start)
-                await asyncio.to_thread(upgrade, self._url, "gateway")
+                await asyncio.to_thread(upgrade, self.url, "gateway")
                 await self._once_ready()
             except (EmbeddedPostgresError, DatabaseDown, MigrationRefused) as error:
                 self._live.why_stale = str(error)

@@ -12,7 +12,7 @@ import select
 import socket
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -62,7 +62,7 @@ class QuietServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take whoever has already called, listen no more, finish what is under way, cut what takes too long."""
         if not self.shares:
-            await self._take_backlog(sockets or [])
+            await take_backlog(sockets or [], given_up=lambda: self.force_exit)
         for server in self.servers:
             server.close()
         for sock in sockets or []:
@@ -72,17 +72,6 @@ class QuietServer(uvicorn.Server):
         await self._until_empty(self.drain_s)
         if not self._is_empty():
             await self._cut()
-
-    async def _take_backlog(self, sockets: Sequence[socket.socket]) -> None:
-        """Let nobody new call, and accept all who have: closing a socket resets the callers in its backlog."""
-        for sock in sockets:
-            _refuse_new_callers(sock)
-        loop = asyncio.get_running_loop()
-        settled, given_up = loop.time() + SETTLE_S, loop.time() + BACKLOG_S
-        while not self.force_exit and loop.time() < given_up:
-            if loop.time() > settled and not any(map(_somebody_waits, sockets)):
-                return
-            await asyncio.sleep(LOOK_S)
 
     async def _until_empty(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -103,6 +92,18 @@ class QuietServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             reset(connection.transport)
         await asyncio.sleep(0)  # connections hear of their end
+
+
+async def take_backlog(sockets: Sequence[socket.socket], *, given_up: Callable[[], bool]) -> None:
+    """Let nobody new call, and wait until all who have are accepted: closing a socket resets those in its backlog."""
+    for sock in sockets:
+        _refuse_new_callers(sock)
+    loop = asyncio.get_running_loop()
+    settled, too_late = loop.time() + SETTLE_S, loop.time() + BACKLOG_S
+    while not given_up() and loop.time() < too_late:
+        if loop.time() > settled and not any(map(_somebody_waits, sockets)):
+            return
+        await asyncio.sleep(LOOK_S)
 
 
 def _refuse_new_callers(sock: socket.socket) -> None:
