@@ -85,12 +85,10 @@ class ClientEnd(End):
         """The upgrade was accepted: the client gets its head, the origin what the client has said meanwhile."""
         self._phase, early = _Phase.OPEN, b"".join(self._early)
         self._early.clear()
-        self.join(origin)
         origin.settle()
+        self.join(origin)
         super().take(head + self._down.pass_on(rest))
-        self.resume()
         origin.take(self._up.pass_on(early))
-        origin.resume()
         self._watch(self._patience.idle_s)
         if origin.gone:
             self.hang_up()
@@ -110,8 +108,6 @@ class ClientEnd(End):
         origin.heard = self._pass_answer_on
         super().take(head)
         self._watch(quiet_s)
-        self.resume()
-        origin.resume()
         self._pass_answer_on()
 
     def end_with(self, answer: bytes) -> None:

@@ -51,6 +51,7 @@ async def _open(client: ClientEnd, errand: Errand) -> None:
     """Ask the side, and tell the client what it says."""
     request_id.set(errand.arrival.request.id)
     begun, status, failure = perf_counter(), Failure.CLIENT_GONE.status, None
+    origin: OriginEnd | Trouble | None = None
     try:
         origin = await open_upgrade(
             errand.transport.pool.dial, _asking(errand), protocol=PROTOCOL, timeout_s=errand.timeout_s
@@ -63,6 +64,8 @@ async def _open(client: ClientEnd, errand: Errand) -> None:
         raise
     except Exception as bug:  # noqa: BLE001 - as at the ASGI edge: nobody else would tell the client
         log("gateway_bug", level=logging.ERROR, bug=bug)
+        if isinstance(origin, OriginEnd):
+            origin.transport.abort()
         failure = Failure.GATEWAY_BUG
         status = failure.status
         client.end_with(failure_bytes(failure, errand.arrival.request.id))

@@ -51,8 +51,13 @@ class End(asyncio.Protocol):
         self.heard_at = 0.0
 
     def join(self, other: End) -> None:
-        """Let bytes pass between two ends from now on."""
+        """Let bytes pass between two ends from now on; an end that is full already makes the other wait."""
         self.other, other.other = other, self
+        for end, source in ((self, other), (other, self)):
+            if _is_full(end.transport):
+                source.pause()
+            else:
+                source.resume()
 
     def take(self, data: bytes) -> None:
         """Send what the other end has received."""
@@ -200,6 +205,12 @@ class End(asyncio.Protocol):
         """The socket takes more."""
         if self.other is not None:
             self.other.resume()
+
+
+def _is_full(transport: asyncio.Transport) -> bool:
+    """Whether `pause_writing` was called for it, perhaps on a protocol that it had before."""
+    _, high = transport.get_write_buffer_limits()
+    return transport.get_write_buffer_size() > high
 
 
 def _socket(transport: asyncio.BaseTransport) -> socket.socket:

@@ -26,6 +26,7 @@ from gateway.shadow.finding import Finding
 from gateway.shadow.mirror import Mirror
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import App, InProcess
+from gateway.upstream.reach import Reach
 from gateway.upstream.transport import Transport
 
 front: Front = "edge"  # set by `conftest.py`: every test runs on both
@@ -190,12 +191,13 @@ async def gateway(
     pseudonym: str = "strangler-test",
     limits: DoorLimits | None = None,
     websocket_idle_s: float = 0.0,
+    reach: Reach | None = None,
 ) -> AsyncIterator[Served]:
     """Serve the data plane on a free port, in front of a legacy URL, by the front that is under test."""
     live = Live(Plan(RouteTable(routes), {flag.route: flag for flag in flags}, Source.DATABASE), fresh=True)
     origins = {Side.LEGACY: legacy, **({Side.NEW: new} if isinstance(new, str) else {})}
     transports: dict[Side, Transport] = {
-        side: HttpTransport(origin, side=side, connect_timeout_s=1.0, idle_timeout_s=idle_timeout_s)
+        side: HttpTransport(origin, side=side, connect_timeout_s=1.0, idle_timeout_s=idle_timeout_s, reach=reach)
         for side, origin in origins.items()
     }
     if new is not None and not isinstance(new, str):

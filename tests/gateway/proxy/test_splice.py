@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import struct
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
@@ -14,9 +15,11 @@ from websockets.asyncio.server import ServerConnection, serve
 from gateway.message import Side
 from gateway.rollout.flag import Flag
 from gateway.rollout.stage import Stage
+from gateway.upstream.reach import Reach
 from tests.gateway.proxy import harness
-from tests.gateway.proxy.harness import Received, Reply, always, route, until, upstream
+from tests.gateway.proxy.harness import Received, Reply, Upstream, always, route, until, upstream
 from tests.gateway.proxy.sockets import HANDSHAKE, KEY, SWITCH, Legacy, dial, frame, socket
+from tests.gateway.upstream.certificates import Authority
 
 ON_BOTH_LOOPS = True
 
@@ -346,6 +349,56 @@ async def test_a_handshake_is_a_get(name: bytes) -> None:
         assert (await reader.readline()).split()[1] == b"400"
         writer.close()
     assert up.received == []
+
+
+async def test_a_side_behind_tls_is_spliced_as_well(tmp_path: Path) -> None:
+    """Its certificate is checked like any other; frames, large ones and its close code arrive, and its end does."""
+
+    async def handle(socket: ServerConnection) -> None:
+        async for message in socket:
+            if message == "close":
+                await socket.close(4_002, "as told")
+                return
+            await socket.send(message)
+
+    own = Authority(tmp_path)
+    async with serve(handle, "127.0.0.1", 0, ssl=own.server("127.0.0.1"), max_size=None) as server:
+        url = f"https://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        async with harness.gateway(url, reach=Reach(ca=own.file)) as served:
+            async with connect(f"ws://127.0.0.1:{served.port}/", proxy=None, max_size=None) as client:
+                for message in ("x" * 3_000_000, b"\x00\xff"):
+                    await client.send(message)
+                    assert await client.recv() == message
+                await client.send("close")
+                await client.wait_closed()
+            assert (client.close_code, client.close_reason) == (4_002, "as told")
+            left = await connect(f"ws://127.0.0.1:{served.port}/", proxy=None)
+            left.transport.write_eof()
+            async with asyncio.timeout(5):
+                await left.wait_closed()
+            await until(lambda: served.gateway.ledger.websockets == 0)
+        async with harness.gateway(url) as served:
+            reader, writer = await dial(served.port)
+            assert (await reader.readline()).split()[1] == b"502"
+            writer.close()
+
+
+async def test_a_side_behind_a_sockets_file_is_spliced_as_well(tmp_path: Path) -> None:
+    """There is no TCP to keep alive there, and no reset."""
+    legacy = Upstream(Legacy())
+    server = await asyncio.start_unix_server(legacy.serve, tmp_path / "legacy.sock")
+    async with harness.gateway(f"unix:{tmp_path}/legacy.sock") as served:
+        client = await dial(served.port)
+        assert (await client[0].readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        assert isinstance(legacy.answer, Legacy)
+        origin = await legacy.answer.opened.get()
+        origin[1].write(frame(0x1, b"hello", masked=False))
+        origin[1].transport.abort()
+        assert await client[0].read() == frame(0x1, b"hello", masked=False)
+        client[1].close()
+        legacy.answer.over.set()
+        await until(lambda: served.gateway.ledger.websockets == 0)
+    server.close()
 
 
 # flips

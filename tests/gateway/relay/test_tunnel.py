@@ -29,9 +29,10 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Front(End):
     """A client's end that asks an origin for an upgrade as soon as it is connected."""
 
-    def __init__(self, port: int, times: Times, tunnels: list[Front]) -> None:
+    def __init__(self, port: int, times: Times, before: bytes, tunnels: list[Front]) -> None:
         super().__init__(asyncio.get_running_loop(), times)
         self.port = port
+        self.before = before
         self.tunnels = tunnels
         self.origin: OriginEnd | Trouble | None = None
         self.was_over = 0
@@ -40,6 +41,7 @@ class Front(End):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.tunnels.append(self)
+        self.transport.write(self.before)
         self.pause()
         self.asking = asyncio.create_task(self.ask())
 
@@ -53,11 +55,9 @@ class Front(End):
             self.transport.abort()
             return
         rest = b"" if origin.reader is None else origin.reader.rest
-        self.join(origin)
         origin.settle()
+        self.join(origin)
         self.take(rest)
-        self.resume()
-        origin.resume()
 
     def over(self) -> None:
         super().over()
@@ -81,8 +81,8 @@ class Ends:
 
 
 @asynccontextmanager
-async def tunnel(*, rest: bytes = b"", times: Times = QUICK) -> AsyncIterator[Ends]:
-    """A tunnel whose origin has accepted the upgrade."""
+async def tunnel(*, before: bytes = b"", rest: bytes = b"", times: Times = QUICK) -> AsyncIterator[Ends]:
+    """A tunnel whose origin has accepted the upgrade; `before` was on its way to the client already."""
     accepted: asyncio.Future[Streams] = asyncio.get_running_loop().create_future()
     tunnels: list[Front] = []
 
@@ -93,7 +93,7 @@ async def tunnel(*, rest: bytes = b"", times: Times = QUICK) -> AsyncIterator[En
 
     backend = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = backend.sockets[0].getsockname()[1]
-    front = await asyncio.get_running_loop().create_server(lambda: Front(port, times, tunnels), "127.0.0.1", 0)
+    front = await asyncio.get_running_loop().create_server(lambda: Front(port, times, before, tunnels), "127.0.0.1", 0)
     client = await asyncio.open_connection("127.0.0.1", front.sockets[0].getsockname()[1])
     try:
         async with asyncio.timeout(30):
@@ -201,6 +201,18 @@ async def test_a_slow_end_makes_the_other_wait(who: str) -> None:
         while data := await slow[0].read(2**20):
             got += len(data)
         assert got == sent
+
+
+@pytest.mark.parametrize("before", [b"", b"z" * 50_000_000])
+async def test_an_origin_that_begins_with_a_flood_waits_from_the_start(before: bytes) -> None:
+    """Also when the client has yet to read what it was sent before there was a tunnel."""
+    async with tunnel(before=before, rest=b"x" * 500_000) as ends:
+        ends.client[0]._transport.pause_reading()  # type: ignore[attr-defined]
+        sent = 500_000 + await fill(ends.origin[1])
+        held = ends.tunnels[0].transport.get_write_buffer_size()
+        assert held < len(before) + 1_000_000
+        ends.client[0]._transport.resume_reading()  # type: ignore[attr-defined]
+        assert len(await ends.client[0].readexactly(len(before) + sent)) == len(before) + sent
 
 
 async def test_what_an_origin_said_before_it_closed_reaches_a_client_that_is_talking() -> None:
