@@ -29,10 +29,10 @@ def run(settings: Settings, reread: Reread) -> int:
     handover = received(os.environ)
     contracts = contracts_of(settings)
     new_app = new_app_of(settings.new) if settings.workers == 1 else None  # workers have one each
-    lock = None
-    if settings.database_url is None:
-        lock = StateLock.take(settings.state, None if handover is None else handover.lock)
     with closing(listeners(settings, handover)) as listening:
+        lock = None
+        if settings.database_url is None:
+            lock = StateLock.take(settings.state, None if handover is None else handover.lock)
         configure_logging()
         try:
             process = Process(

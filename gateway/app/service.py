@@ -33,10 +33,11 @@ RELOADED: Final = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """Where clients come in. `shared`: other processes accept from this socket, too."""
+    """Where clients come in. `kept`: others have this socket too and it outlives us; `rivals`: and accept from it."""
 
     sock: socket.socket
-    shared: bool
+    kept: bool
+    rivals: bool = False
 
 
 class DataService:
@@ -52,7 +53,7 @@ class DataService:
         self._retired: set[asyncio.Task[None]] = set()
         self._sock = entrance.sock
         self._server = data_server(self._plane.gateway, drain_s=settings.drain_s)
-        self._server.shares = entrance.shared
+        self._server.shares, self._server.has_rivals = entrance.kept, entrance.rivals
         self.listening = self._server.listening
 
     async def serve(self) -> None:

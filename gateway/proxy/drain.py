@@ -14,10 +14,11 @@ import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Final, cast
 
 import uvicorn
 
+from gateway.proxy.accept import Acceptor
 from gateway.proxy.cycle import reset
 
 LOOK_S: Final = 0.05
@@ -39,14 +40,14 @@ _NO_NEW_CALLERS: Final = (
 class QuietServer(uvicorn.Server):
     """A uvicorn server among others in one process: the composition root handles the signals for all of them.
 
-    `drain_s` seconds are for requests under way at the end. `shares` says that other processes accept from the same
-    sockets, so that callers who wait there are theirs.
+    `drain_s` seconds are for requests under way at the end. `shares` says that others have the same sockets, so that
+    callers who wait there at the end are theirs; `has_rivals`, that others accept from them all the time.
     """
 
     def __init__(self, config: uvicorn.Config, *, drain_s: float) -> None:
         super().__init__(config)
         self.drain_s = drain_s
-        self.shares = False
+        self.shares = self.has_rivals = False
         self.listening = asyncio.Event()
 
     @contextmanager
@@ -56,8 +57,20 @@ class QuietServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen."""
-        await super().startup(sockets)
+        if self.has_rivals:
+            await super().startup([])
+            self.servers = [cast(asyncio.Server, self._acceptor(sock)) for sock in sockets or []]
+        else:
+            await super().startup(sockets)
         self.listening.set()
+
+    def _acceptor(self, sock: socket.socket) -> Acceptor:
+        config, state = self.config, self.server_state
+
+        def make() -> asyncio.Protocol:
+            return config.http_protocol_class(config=config, server_state=state, app_state=self.lifespan.state)  # type: ignore[call-arg]  # as uvicorn does
+
+        return Acceptor(sock, make, lambda: len(state.connections))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take whoever has already called, listen no more, finish what is under way, cut what takes too long."""

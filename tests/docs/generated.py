@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import typer
 
+from gateway.app.service import RELOADED
 from gateway.cli.tree import application
 from gateway.metrics.catalogue import METRICS, Kind
 from gateway.settings import Settings
@@ -127,10 +128,17 @@ def _cell(text: str) -> str:
 
 def settings_text() -> str:
     """The table of settings."""
-    lines = ["| setting | default | meaning |", "|---|---|---|"]
+    lines = ["| setting | default | reload | meaning |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        lines.append(f"| `{name}` | {setting_default(field)} | {_cell(str(field.description))} |")
+        lines.append(f"| `{name}` | {setting_default(field)} | {reload_of(name)} | {_cell(str(field.description))} |")
     return "\n".join(lines) + "\n"
+
+
+def reload_of(name: str) -> str:
+    """Whether SIGHUP puts a setting in force."""
+    if name == "new":
+        return "a URL"
+    return "yes" if name in RELOADED else ""
 
 
 def setting_default(field: Any) -> str:

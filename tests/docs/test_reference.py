@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from gateway.admin.app import build_admin
 from gateway.admin.service import AdminService
+from gateway.app.service import RELOADED
 from gateway.contract.load import Contracts, load
 from gateway.contract.schema import SCHEMAS
 from gateway.db.engine import make_engine
@@ -78,7 +79,9 @@ def test_a_command_has_the_options_its_section_lists(name: str, command: Any) ->
 
 def test_the_settings_reference_has_every_field_with_its_default_and_meaning() -> None:
     """The table is Settings.model_fields."""
-    listed = [(code(name), default, meaning) for name, default, meaning in rows(_read("settings.md"), generated.BEGIN)]
+    table = rows(_read("settings.md"), generated.BEGIN)
+    listed = [(code(name), default, meaning) for name, default, _, meaning in table]
+    assert {code(name) for name, _, reload, _ in table if reload == "yes"} == RELOADED
     real = [
         (name, generated.setting_default(field), field.description) for name, field in Settings.model_fields.items()
     ]

@@ -43,7 +43,7 @@ class Supervised:
         self._settings = settings
         self._around = around
         self._sock: socket.socket = entrance.sock
-        self._shared = entrance.shared
+        self._shared = entrance.kept
         self._left, self._gone = asyncio.Event(), asyncio.Event()
         self.listening = asyncio.Event()
         self.workers = Workers(settings.workers, entrance.sock, self._hello)

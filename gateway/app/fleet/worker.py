@@ -60,7 +60,9 @@ class Worker:
                 await self._database.start()
                 needs = Needs(self._live, self._database.evidence, self._agreed.rules)
                 try:
-                    serving = data_service(self._hello.settings, needs, Entrance(data, shared=True), self._app)
+                    serving = data_service(
+                        self._hello.settings, needs, Entrance(data, kept=True, rivals=True), self._app
+                    )
                     self._service = await parts.enter_async_context(serving)
                 except (CannotStart, StartupFailed) as refused:
                     await supervisor.tell(refusal(refused))
