@@ -84,7 +84,7 @@ async def open_upgrade(
         return origin
     reader = cast(UpgradeReader, origin.reader)
     try:
-        origin.transport.write(request)
+        origin.take(request)  # it may be gone already
         async with asyncio.timeout(timeout_s):
             while not reader.decided:
                 news.clear()

@@ -11,6 +11,7 @@ import asyncio
 import select
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, cast
@@ -37,8 +38,8 @@ class End(asyncio.Protocol):
     """One of two connections. `other` is None until they are joined; `over` is called when both are gone."""
 
     __slots__ = (
-        "_hanging", "_looking", "_loop", "_paused", "_times", "eof", "finished", "gone", "heard_at", "other",
-        "transport",
+        "_ending", "_hanging", "_looking", "_loop", "_paused", "_times", "eof", "finished", "gone", "heard_at",
+        "other", "transport",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, times: Times = USUAL) -> None:
@@ -48,6 +49,7 @@ class End(asyncio.Protocol):
         self.other: End | None = None
         self.eof = self.finished = self.gone = False  # it said its last; it was told ours; its connection is lost
         self._paused = self._looking = self._hanging = False
+        self._ending: asyncio.TimerHandle | None = None  # of its end
         self.heard_at = 0.0
 
     def join(self, other: End) -> None:
@@ -86,7 +88,8 @@ class End(asyncio.Protocol):
             return
         self.finished = True
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            with suppress(OSError):  # it has been reset, which we have yet to hear
+                self.transport.write_eof()
         else:
             self.transport.close()  # TLS has no half of a connection
 
@@ -114,12 +117,17 @@ class End(asyncio.Protocol):
         """Both ends are gone."""
         self.other = None
 
+    def _end_within(self, seconds: float, then: Callable[[], None]) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+        self._ending = self._loop.call_later(seconds, then)
+
     def _linger(self, left: int) -> None:
         if self.gone:
             return
         still = self.transport.get_write_buffer_size()
         if left == -1 or 0 < still < left:
-            self._loop.call_later(self._times.linger_s, self._linger, still)
+            self._end_within(self._times.linger_s, lambda: self._linger(still))
         else:
             self.transport.abort()
 
@@ -145,7 +153,7 @@ class End(asyncio.Protocol):
             return
         left = self.heard_at + self._times.half_open_s - self._loop.time()
         if left > 0:
-            self._loop.call_later(left, self._outlast)
+            self._end_within(left, self._outlast)
             return
         self.hang_up()
         if self.other is not None:
@@ -179,12 +187,14 @@ class End(asyncio.Protocol):
                 other.hang_up()
             return False
         other.finish()
-        self._loop.call_later(self._times.half_open_s, other._outlast)
+        other._end_within(self._times.half_open_s, other._outlast)
         return self.transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone; an error after its last word is only our own last words not taken."""
         self.gone = True
+        if self._ending is not None:
+            self._ending.cancel()  # it would keep both ends in memory
         other = self.other
         if other is None:
             return

@@ -302,6 +302,22 @@ async def test_what_is_no_answer_is_a_502(answer: bytes, code: str) -> None:
     assert (told["code"], [told["request_id"].encode()]) == (code, reply.values(b"x-request-id"))
 
 
+async def test_a_legacy_that_hangs_up_at_once_is_a_502() -> None:
+    """However early it is gone: before it is asked, while it is, after."""
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with harness.gateway(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as served:
+        for _ in range(3):
+            reader, writer = await dial(served.port)
+            async with asyncio.timeout(10):
+                assert (await reader.read()).startswith(b"HTTP/1.1 502 ")
+            writer.close()
+    server.close()
+
+
 async def test_a_handshake_that_is_not_answered_is_a_504() -> None:
     """The time for the head of the answer is the route's, and legacy's connection does not stay behind."""
 

@@ -268,15 +268,28 @@ async def test_an_origin_that_closes_or_talks_rubbish_is_told_apart(raw: bytes, 
     assert await asked(serve, timeout_s=5) is trouble
 
 
+async def test_an_origin_that_is_gone_before_it_is_asked_is_a_reset() -> None:
+    """A connection may be lost in the moment between its making and its use."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    assert await asked(serve, timeout_s=5, hesitate_s=0.1) is Trouble.RESET
+
+
 async def asked(
-    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], *, timeout_s: float
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    *,
+    timeout_s: float,
+    hesitate_s: float = 0.0,
 ) -> OriginEnd | Trouble:
-    """Ask a server for an upgrade."""
+    """Ask a server for an upgrade, so many seconds after connecting to it."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
 
     async def dial(make: Callable[[], OriginEnd]) -> OriginEnd:
         port = server.sockets[0].getsockname()[1]
         _, origin = await asyncio.get_running_loop().create_connection(make, "127.0.0.1", port)
+        await asyncio.sleep(hesitate_s)
         return origin
 
     try:
