@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -233,3 +235,34 @@ def test_sockets_of_a_service_manager_are_used(both: Sides, tmp_path: Path, name
             process.wait()
             for handle in handles:
                 os.close(handle)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_gateway_ends_with_its_terminal_unless_told_otherwise(both: Sides, tmp_path: Path, ignored: bool) -> None:
+    """A terminal that closes ends it; where SIGHUP is ignored at the start, as nohup has it, it goes on."""
+    data, admin = free_ports(2)
+    where = ["--state", str(tmp_path / "s"), "--listen", f"127.0.0.1:{data}", "--admin", f"127.0.0.1:{admin}"]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        if ignored:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.chdir(REPOSITORY)
+        os.execv(sys.executable, [sys.executable, "-m", "gateway", "run", *both.options, *where])
+    try:
+        assert eventually(lambda: ready_at(admin), within=30)
+        os.close(terminal)
+        if ignored:
+            assert not eventually(lambda: not ready_at(admin), within=1.5)
+            os.kill(pid, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    finally:
+        if psutil.pid_exists(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def ready_at(admin: int) -> bool:
+    """Whether a gateway's admin plane answers."""
+    try:
+        return CLIENT.get(f"http://127.0.0.1:{admin}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
