@@ -49,12 +49,7 @@ class ClientEnd(End):
         "_patience", "_phase", "_quiet_s", "_up", "on_over", "opening",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        connections: set[Any],
-        patience: Patience,
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, connections: set[Any], patience: Patience) -> None:
         super().__init__(loop)
         self._connections = connections
         self._patience = patience
@@ -238,7 +233,8 @@ class ClientEnd(End):
         if self.opening is not None:
             self.opening.cancel()
         alone = self.other is None
-        if self.other is not None and self._phase is not _Phase.OPEN:
+        if isinstance(self.other, OriginEnd) and self._phase is _Phase.REFUSED:
+            self.other.settle()  # nobody is left to hear the rest
             self.other.reset()
         super().connection_lost(exc)
         if alone:

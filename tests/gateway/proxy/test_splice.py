@@ -274,6 +274,22 @@ async def test_a_refusal_that_breaks_off_does_not_look_whole(answer: bytes) -> N
         writer.close()
 
 
+async def test_a_client_that_leaves_within_a_refusal_is_not_legacys_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """Legacy is let go of at once, and no failure is told of it."""
+
+    async def endless(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 403 No\r\ntransfer-encoding: chunked\r\n\r\n3\r\nnot\r\n")
+        await reader.readexactly(1)
+
+    async with upstream(endless) as up, harness.gateway(up.url) as served:
+        reader, writer = await dial(served.port)
+        await reader.readuntil(b"not")
+        writer.close()
+        async with asyncio.timeout(1.5):
+            await up.lost.wait()
+    assert [record.message for record in caplog.records if record.name == "strangler"] == []
+
+
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
