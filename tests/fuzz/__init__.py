@@ -1,0 +1,1 @@
+"""The gateway under hostile bytes: a corpus of payloads, a seeded mutator, and strict judges at both ends."""

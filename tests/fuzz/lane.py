@@ -1,0 +1,79 @@
+"""A gateway with a strict upstream behind it, through which one client connection goes at a time.
+
+One at a time, so that whatever reaches the upstream is that connection's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+
+from gateway.proxy.server import Front
+from tests.fuzz.client import OWN_ANSWER, talk
+from tests.fuzz.judge import Outcome, verdicts
+from tests.fuzz.node import NodeReader
+from tests.fuzz.reading import read_requests
+from tests.fuzz.upstream import Upstream, strict_upstream
+from tests.gateway.proxy import harness
+
+_SETTLED_S = 0.005
+_CUT_S = 2.0  # in which the gateway lets go of a request whose client has gone
+
+
+class Lane:
+    """Made by `lane`."""
+
+    def __init__(self, port: int, upstream: Upstream) -> None:
+        self._port = port
+        self._upstream = upstream
+        self._ended: list[bytes] = []
+
+    async def send(self, segments: Sequence[bytes]) -> Outcome:
+        """Have one connection, from its first byte to its end."""
+        sent = b"".join(segments)
+        wanted = sum(read.whole for read in read_requests(sent).requests)
+        heard = await talk(self._port, segments, settled=lambda raw: raw.count(b"x-serial:") >= wanted)
+        if OWN_ANSWER in heard.raw:
+            await asyncio.sleep(_SETTLED_S)  # a task that was about to ask the upstream may not know of it yet
+        await self._let_go()
+        troubles = tuple(self._troubles())
+        self._ended += [bytes(wire.raw[: wire.reader.whole_bytes]) for wire in self._upstream.take_closed()]
+        return Outcome(sent, tuple(self._upstream.take()), heard, troubles)
+
+    async def judge(self, segments: Sequence[bytes], node: NodeReader) -> list[str]:
+        """Have one connection and say what is wrong with it."""
+        outcome = await self.send(segments)
+        (reading,) = await node.read([outcome.sent])
+        return verdicts(outcome, reading)
+
+    def take_wires(self) -> list[bytes]:
+        """The whole requests of each connection to the upstream that has ended, as bytes; each is told once."""
+        wires, self._ended = self._ended, []
+        return wires
+
+    async def _let_go(self) -> None:
+        deadline = asyncio.get_running_loop().time() + _CUT_S
+        while any(wire.half_sent and not wire.gone for wire in self._upstream.wires):
+            if asyncio.get_running_loop().time() > deadline:
+                return
+            await asyncio.sleep(0.001)
+
+    def _troubles(self) -> Iterator[str]:
+        for wire in self._upstream.wires:
+            if wire.reader.fault is not None:
+                yield f"h11 cannot read what the upstream was sent: {wire.reader.fault}"
+            elif wire.half_sent and not wire.gone:
+                yield "a request of a client that has gone is kept open"
+
+
+@asynccontextmanager
+async def lane(front: Front) -> AsyncIterator[Lane]:
+    """Serve one."""
+    before, harness.front = harness.front, front
+    try:
+        async with strict_upstream() as upstream, harness.gateway(f"http://127.0.0.1:{upstream.port}") as served:
+            harness.front = before
+            yield Lane(served.port, upstream)
+    finally:
+        harness.front = before

@@ -1,0 +1,68 @@
+"""Why the gateway refuses what both h11 and Node would read: the list is closed, and the documents have it.
+
+A refusal that none of these explains is a request lost for nothing (docs/explanation/what-it-refuses.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from tests.fuzz.reading import Read
+
+_HOST: Final = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_HOST_AND_SPACE: Final = re.compile(rb"\nhost:[^\n]*[ \t]\r\n", re.IGNORECASE)
+_LOOSE_LENGTH: Final = re.compile(rb"\ncontent-length:[ \t]*([0-9]{19}|[0-9]*[ \t])", re.IGNORECASE)
+_PLAIN_CODING: Final = re.compile(rb"\ntransfer-encoding: ?chunked\r\n", re.IGNORECASE)
+_CHUNK_LINE: Final = re.compile(rb"\r\n[0-9A-Fa-f]{17}|;[^\r\n]{4096}|\r\n[89A-Fa-f][0-9A-Fa-f]{15}[;\r]")
+_TRAILER: Final = re.compile(
+    rb"\r\n0+(?:;[^\n]*)?\r\n[!-~].*?(content-length|transfer-encoding):", re.IGNORECASE | re.DOTALL
+)
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+
+Reason = Callable[[Read, bytes], bool]
+
+
+def reason_for(read: Read, raw: bytes) -> str | None:
+    """The first reason that holds for a request; `raw` is all the connection has sent."""
+    return next((name for name, holds in _REASONS.items() if holds(read, raw)), None)
+
+
+def _bad_host(read: Read, raw: bytes) -> bool:
+    hosts = read.values(b"host")
+    if not hosts:
+        return read.version != b"1.0"
+    return len(hosts) > 1 or _HOST.fullmatch(hosts[0]) is None or _HOST_AND_SPACE.search(raw) is not None
+
+
+def _another_host(read: Read, raw: bytes) -> bool:
+    absolute = re.match(rb"https?://([^/?#]*)", read.target, re.IGNORECASE)
+    return absolute is not None and absolute.group(1).lower() != b"".join(read.values(b"host")).lower()
+
+
+def _bad_target(read: Read, raw: bytes) -> bool:
+    if read.target.startswith(b"/"):
+        return read.method == b"CONNECT"
+    if read.target == b"*":
+        return read.method != b"OPTIONS"
+    return re.match(rb"https?://", read.target, re.IGNORECASE) is None
+
+
+_REASONS: Final[dict[str, Reason]] = {
+    "lines end with CRLF": lambda read, raw: _BARE_LF.search(raw) is not None,
+    "one Host, and nothing but a host in it": _bad_host,
+    "Host and an absolute target name the same host": _another_host,
+    "a target is a path, or * of OPTIONS": _bad_target,
+    "the version is 1.0 or 1.1": lambda read, raw: read.version not in (b"1.0", b"1.1"),
+    "HTTP/1.0 knows no chunks": lambda read, raw: read.version == b"1.0" and bool(read.values(b"transfer-encoding")),
+    "a length is up to 18 digits": lambda read, raw: _LOOSE_LENGTH.search(raw) is not None,
+    "chunked stands alone, after one space or none": lambda read, raw: (
+        bool(read.values(b"transfer-encoding")) and _PLAIN_CODING.search(raw) is None
+    ),
+    "a chunk's size has 16 digits, its extension 4 KiB": lambda read, raw: _CHUNK_LINE.search(raw) is not None,
+    "trailers do not frame": lambda read, raw: _TRAILER.search(raw) is not None,
+    "no WebSocket with a body": lambda read, raw: read.values(b"upgrade") == [b"websocket"],
+    "a target has 16 KiB": lambda read, raw: len(read.target) > 16_384,
+    "64 KiB and 100 fields": lambda read, raw: len(read.headers) > 100 or len(raw) > 65_536,
+}
