@@ -51,8 +51,8 @@ class Ledger:
         self._cells: dict[tuple[str, str, str, int], _Cell] = {}
         self._times: dict[tuple[str, str], _Times] = {}
         self._routes: set[str] = set()
-        self.connections = 0  # open now; the fronts add and take away
-        self.websockets = 0
+        self.connections = 0  # open now; who has the server sets it when somebody asks for the figures
+        self.websockets = 0  # the fronts add and take away
 
     def ended(self, route: str, stage: str, side: str, status: int, seconds: float) -> None:
         """A request is over. `route` is its key or "", `side` who answered or "none", `seconds` its whole time."""
