@@ -1,15 +1,20 @@
 """The route table: a trie over path segments that finds the route Express would find for the same bytes.
 
 Like Express 4 with its default settings: the path is compared as sent (no decoding, no `..`), literals
-whatever their case, one trailing slash is ignored, a parameter takes one non-empty segment.
+whatever their case, one trailing slash is ignored, a parameter takes one non-empty segment that can be decoded
+(Express answers 400 itself where it cannot, so such a request is legacy's).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from gateway.routing.route import Route
+
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 class Match(NamedTuple):
@@ -67,7 +72,8 @@ class RouteTable:
         parts = path.lower().split(b"/")
         if len(parts) > 2 and parts[-1] == b"" and path != b"//":
             parts.pop()
-        return _find(self._root, method, parts, 1)
+        route = _find(self._root, method, parts, 1)
+        return None if route is not None and b"%" in path and not _decodes(route, path) else route
 
 
 def _find(node: _Node, method: str, parts: list[bytes], at: int) -> Route | None:
@@ -87,3 +93,18 @@ def _find(node: _Node, method: str, parts: list[bytes], at: int) -> Route | None
         node = parameter
     route = node.methods.get(method)
     return node.methods.get("GET") if route is None and method == "HEAD" else route
+
+
+def _decodes(route: Route, path: bytes) -> bool:
+    """Whether decodeURIComponent takes every parameter."""
+    return all(map(_is_utf8, route.template.values(path).values()))
+
+
+def _is_utf8(part: bytes) -> bool:
+    if _BAD_ESCAPE.search(part) is not None:
+        return False
+    try:
+        unquote_to_bytes(part).decode()
+    except UnicodeDecodeError:
+        return False
+    return True

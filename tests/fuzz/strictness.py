@@ -42,11 +42,14 @@ def _another_host(read: Read, raw: bytes) -> bool:
 
 
 def _bad_target(read: Read, raw: bytes) -> bool:
+    if b"#" in read.target:
+        return True
     if read.target.startswith(b"/"):
         return read.method == b"CONNECT"
     if read.target == b"*":
         return read.method != b"OPTIONS"
-    return re.match(rb"https?://", read.target, re.IGNORECASE) is None
+    absolute = re.match(rb"https?://[^/?#]*([^?]*)", read.target, re.IGNORECASE)
+    return absolute is None or re.search(rb"[\\']", absolute.group(1)) is not None
 
 
 _REASONS: Final[dict[str, Reason]] = {

@@ -54,6 +54,12 @@ def picked(method: str, path: bytes) -> str | None:
         ("GET", b"/api/runs/latest", "GET /api/runs/latest"),
         ("PATCH", b"/api/runs/latest", "PATCH /api/runs/{id}"),
         ("GET", b"/api/runs/a%2Fb", "GET /api/runs/{id}"),
+        ("GET", b"/api/runs/%C3%A9", "GET /api/runs/{id}"),
+        ("GET", b"/api/runs/%zz", None),
+        ("GET", b"/api/runs/100%", None),
+        ("GET", b"/api/runs/%ff", None),
+        ("GET", b"/api/runs/%ed%a0%80", None),
+        ("GET", b"/api/lots/?x=%zz", None),
         ("GET", b"/api/l%6Fts", None),
         ("GET", b"//api/lots", None),
         ("GET", b"/api//lots", None),
@@ -66,7 +72,7 @@ def picked(method: str, path: bytes) -> str | None:
     ],
 )
 def test_the_path_is_compared_as_sent(method: str, path: bytes, wanted: str | None) -> None:
-    """No decoding, no dot segments; case and one trailing slash do not count; literals win over parameters."""
+    """No dot segments, no decoding, but what cannot be decoded fits no parameter; case and one trailing slash do not count; literals win over parameters."""
     assert picked(method, path) == wanted
 
 
