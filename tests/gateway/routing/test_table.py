@@ -59,7 +59,6 @@ def picked(method: str, path: bytes) -> str | None:
         ("GET", b"/api/runs/100%", None),
         ("GET", b"/api/runs/%ff", None),
         ("GET", b"/api/runs/%ed%a0%80", None),
-        ("GET", b"/api/lots/?x=%zz", None),
         ("GET", b"/api/l%6Fts", None),
         ("GET", b"//api/lots", None),
         ("GET", b"/api//lots", None),
@@ -72,7 +71,7 @@ def picked(method: str, path: bytes) -> str | None:
     ],
 )
 def test_the_path_is_compared_as_sent(method: str, path: bytes, wanted: str | None) -> None:
-    """No dot segments, no decoding, but what cannot be decoded fits no parameter; case and one trailing slash do not count; literals win over parameters."""
+    """As sent: no dot segments, case and one trailing slash do not count, literals win, parameters can be decoded."""
     assert picked(method, path) == wanted
 
 
