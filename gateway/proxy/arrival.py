@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from gateway.message import Headers, Request
+from gateway.failure import Failure
+from gateway.message import Header, Headers, Request
 from gateway.proxy.hop import HOP_BY_HOP, Kinds, named_by
 from gateway.proxy.peer import Peer, is_claim, is_ours
 
@@ -37,21 +38,6 @@ _MEANT: Final = {
 _TWINS: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"via", b"connection", b"x-request-id"})
 
 
-class Arrival(NamedTuple):
-    """`authority` is that of a target in absolute form; `host` the first Host; `facts` are bits as above.
-
-    `lines` are the headers that travel, as lines, when somebody has made them; no use where `facts` has NAMES.
-    """
-
-    request: Request
-    peer: Peer
-    authority: bytes | None
-    version: str
-    facts: int
-    host: bytes
-    lines: list[bytes] | None = None
-
-
 def _kind_of(name: bytes) -> int:
     if name in _MEANT:
         return _MEANT[name]
@@ -63,21 +49,58 @@ def _kind_of(name: bytes) -> int:
 KINDS: Final = Kinds(_kind_of)
 
 
-def noted(facts: int, kind: int, value: bytes) -> int:
-    """The facts after another header."""
-    if kind & facts & _ONCE:
-        facts |= TWICE
-    if kind & CONNECTION and named_by(value):
-        facts |= NAMES
-    return facts | kind
+class Head:
+    """The header fields of a request, and what they tell.
+
+    A client sends the same ones again and again on a connection, so a door keeps the last and reads only other ones:
+    `raw` is what the parser gave, in its spelling. `lines` are those that travel, as bytes; no use where `facts` has
+    NAMES. `refused` is for who judges it, once.
+    """
+
+    __slots__ = ("facts", "fields", "has_body", "host", "lines", "raw", "refused", "told")
+
+    def __init__(self, raw: list[Header]) -> None:
+        self.raw = raw
+        self.fields: Headers = tuple([(name.lower(), value) for name, value in raw])
+        self.facts, self.host, self.has_body = 0, b"", False
+        lines = []
+        for header in self.fields:
+            kind = KINDS[header[0]]
+            if kind & TRAVELS:
+                lines.append(b"%b: %b\r\n" % header)
+            if kind > TRAVELS:
+                self._note(kind, header[1])
+        self.lines = b"".join(lines)
+        self.refused: Refused | None = None
+        self.told: bytes | None = None  # the edge's own: `lines` and what it adds for this peer
+
+    def _note(self, kind: int, value: bytes) -> None:
+        if kind & self.facts & _ONCE:
+            self.facts |= TWICE
+        if kind & HOST:
+            self.host = self.host or value
+        elif kind & CONNECTION and named_by(value):
+            self.facts |= NAMES
+        elif kind & CODING or (kind & LENGTH and value.strip(b"0")):
+            self.has_body = True  # RFC 9112 section 6.3
+        self.facts |= kind
+
+    def value(self, name: bytes) -> bytes:
+        """The first value of a field, empty without one; `name` in lower case."""
+        return next((value for key, value in self.fields if key == name), b"")
 
 
-def read_facts(headers: Headers) -> tuple[int, bytes]:
-    """The facts of a head, and its first Host; names in lower case."""
-    facts, host = 0, b""
-    for name, value in headers:
-        kind = KINDS[name]
-        if kind & HOST and not facts & HOST:
-            host = value
-        facts = noted(facts, kind, value)
-    return facts, host
+class Refused(NamedTuple):
+    """A judgement: None lets the head in."""
+
+    why: Failure | None
+
+
+class Arrival(NamedTuple):
+    """A request, whose `body` is still to come; `authority` is that of a target in absolute form."""
+
+    request: Request
+    peer: Peer
+    authority: bytes | None
+    version: str
+    head: Head

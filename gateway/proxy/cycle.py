@@ -17,9 +17,8 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.failure import Failure
-from gateway.message import Headers
 from gateway.proxy import wire
-from gateway.proxy.arrival import EXPECT, Arrival
+from gateway.proxy.arrival import Arrival
 from gateway.proxy.receive import ARRIVAL_EXTENSION, GONE_EXTENSION
 from gateway.proxy.respond import failure_bytes
 from gateway.proxy.wire import Framing
@@ -165,14 +164,10 @@ def cycle_of(arrival: Arrival, door: Door, *, gone: asyncio.Future[None]) -> Cyc
         access_log=False,
         default_headers=[],
         message_event=asyncio.Event(),
-        expect_100_continue=bool(arrival.facts & EXPECT) and _expects(request.headers),
+        expect_100_continue=arrival.head.value(b"expect").lower() == b"100-continue",
         keep_alive=True,
         on_response=door.answered,
     )
-
-
-def _expects(headers: Headers) -> bool:
-    return any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers)
 
 
 def _length(headers: Any) -> int | None:

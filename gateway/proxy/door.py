@@ -19,11 +19,12 @@ from uvicorn.server import ServerState
 
 from gateway.failure import Failure
 from gateway.message import Request, once
-from gateway.proxy.arrival import CODING, LENGTH, TELLS_ID, Arrival, facts_of
+from gateway.proxy.arrival import CODING, Arrival, Head
 from gateway.proxy.cycle import cycle_of
 from gateway.proxy.doorkeeper import NEVER, Doorkeeper
+from gateway.proxy.framing import BodyAlone, ChunkGuard
 from gateway.proxy.peer import identify
-from gateway.proxy.receive import has_body, path_of, request_id_of, split_target
+from gateway.proxy.receive import path_of, request_id_of, split_target
 from gateway.proxy.respond import failure_bytes
 from gateway.settings import Network
 from gateway.telemetry import count
@@ -73,9 +74,11 @@ class Door(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._keeper, self._limits, self._trusted = keeper, keeper.limits, trusted
         self._gone: asyncio.Future[None] = self.loop.create_future()
-        self._shut = self._feeding = self._in_head = self._leaving = False
-        self._head_bytes = self._field_bytes = 0
+        self._shut = self._feeding = self._in_head = self._leaving = self._large = self._upgrades = False
+        self._head_bytes = self._trailer_bytes = 0
+        self._head: Head | None = None  # the last one
         self._refused: Failure | None = None
+        self._chunks = ChunkGuard()
         self._running: Exchange | None = None  # the oldest one that is not answered; others wait in `pipeline`
         self._newest: Exchange | None = None  # whose body is being read
         self._held: Exchange | None = None  # to be started when all that came with it is parsed
@@ -107,14 +110,17 @@ class Door(HttpToolsProtocol):
             return
         idle_by, self.leave_by = self.leave_by, NEVER
         self._feeding = True
+        self._large = len(data) + (self._head_bytes if self._in_head else 0) > self._limits.head_bytes
+        newest, chunks = self._newest, self._chunks
+        in_body = newest is not None and newest.more_body
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self._break_off(self._refused or Failure.BAD_REQUEST)
+            if chunks.lets_in(data, in_head=self._in_head, in_body=in_body):
+                self._parse(data)
+            else:
+                self._break_off(Failure.BAD_REQUEST)
         finally:
             self._feeding = False
+        chunks.has_read(in_head=self._in_head)
         if self._in_head:
             self._wait_for_head(len(data), idle_by)
         elif self._running is None and self._held is None:
@@ -122,6 +128,14 @@ class Door(HttpToolsProtocol):
         held, self._held = self._held, None
         if held is not None:
             self._start(held)
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._break_off(self._refused or Failure.BAD_REQUEST)
 
     def adopt(self, app: Any) -> None:
         """Answer what comes from now on with another app of the same kind."""
@@ -149,10 +163,10 @@ class Door(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         self._in_head = True
-        self._head_bytes = self._field_bytes = 0
+        self._chunks.heads += 1
+        self._head_bytes = self._trailer_bytes = 0
         self.url = b""
         self.headers = []
-        self.expect_100_continue = False
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
@@ -162,23 +176,29 @@ class Door(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head, or a trailer, which is dropped."""
-        self._field_bytes += len(name) + len(value) + 4
-        if self._field_bytes > self._limits.head_bytes:
-            self._refuse(Failure.HEAD_TOO_LARGE)
         if self._in_head:
-            self.headers.append((name.lower(), value))
+            self.headers.append((name, value))
+        else:
+            self._trailer_bytes += len(name) + len(value) + 4
+            if self._trailer_bytes > self._limits.head_bytes:
+                self._refuse(Failure.HEAD_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         """The head is whole: make of it what will be started, or what waits behind another."""
         self._in_head = False
-        if len(self.headers) > self._limits.head_fields:
+        if len(self.headers) > self._limits.head_fields or (self._large and self._is_too_large()):
             self._refuse(Failure.HEAD_TOO_LARGE)
-        upgrades = self.parser.should_upgrade()
-        if upgrades and self._should_upgrade():
-            self._newest = None
-            return  # `_upgrade` goes on with it
+        self._upgrades = self.parser.should_upgrade()
+        if self._upgrades:
+            self.headers = [(name.lower(), value) for name, value in self.headers]  # as uvicorn reads them
+            if self._should_upgrade():
+                self._newest = None
+                return  # `_upgrade` goes on with it
         version = self.parser.get_http_version()
-        exchange = self.exchange(self._arrival(version))
+        arrival = self._arrival(version)
+        if arrival.head.facts & CODING and not self._chunks.begin_body():
+            self._refuse(Failure.BAD_REQUEST)
+        exchange = self.exchange(arrival)
         exchange.keep_alive = version == "1.1" and self.parser.should_keep_alive() and not self._leaving
         self._newest = exchange
         if self._running is None and self._held is None:
@@ -188,36 +208,45 @@ class Door(HttpToolsProtocol):
         if len(self.pipeline) > PIPELINED:
             self.flow.pause_reading()
 
+    def _is_too_large(self) -> bool:
+        """Whether a head is, whose last piece was large enough to bring more than the head."""
+        fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return len(self.url) + fields > self._limits.head_bytes
+
     def on_body(self, body: bytes) -> None:
         """A part of a request's body."""
+        self._chunks.rest = 0
         if self._newest is not None:
             self._newest.take(body)
 
     def on_message_complete(self) -> None:
         """The end of a request."""
-        if self._newest is not None:
+        self._chunks.lines = None
+        if self._newest is not None and not self._upgrades:
             self._newest.end_body()
 
     # requests
 
     def _arrival(self, version: str) -> Arrival:
         """The request whose head has just come."""
-        authority, target = (None, self.url) if self.url[:1] == b"/" else split_target(self.url)
-        headers, peer = tuple(self.headers), self._peer
-        facts = facts_of(headers)
-        if peer.trusted:
-            peer = identify(peer.address, self.scheme or "http", headers, self._trusted)
+        head, url = self._head, self.url
+        if head is None or head.raw != self.headers:
+            head = self._head = Head(self.headers)
+            if self._peer.trusted:
+                self._peer = identify(self._peer.address, self.scheme or "http", head.fields, self._trusted)
+        authority, target = (None, url) if url[:1] == b"/" else split_target(url)
+        peer = self._peer
         request = Request(
-            request_id_of(headers if facts & TELLS_ID else ()),
+            request_id_of(head),
             _METHODS[self.parser.get_method()],
             target,
             path_of(target),
-            headers,
+            head.fields,
             peer.scheme,
             peer.client_ip,
-            once(b"") if facts & (LENGTH | CODING) and has_body(headers) else None,  # what comes of it goes to `take`
+            once(b"") if head.has_body else None,  # what comes of it goes to `take`
         )
-        return Arrival(request, peer, authority, version, facts)
+        return Arrival(request, peer, authority, version, head)
 
     def exchange(self, arrival: Arrival) -> Exchange:
         """What will answer a request; the edge has a shorter way for most."""
@@ -239,12 +268,13 @@ class Door(HttpToolsProtocol):
         done, self._running = self._running, None
         if self.transport.is_closing():
             return
-        if self.pipeline:
+        if done is not None and not done.keep_alive:
+            self.pipeline.clear()  # what came behind it has reached nobody
+            self._hang_up(reads_on=done.more_body)
+        elif self.pipeline:
             exchange, _ = self.pipeline.pop()
             self.flow.resume_reading()
             self._start(cast(Exchange, exchange))
-        elif done is not None and not done.keep_alive:
-            self._hang_up(reads_on=done.more_body)
         else:
             self.flow.resume_reading()
             if not self._in_head:
@@ -314,17 +344,39 @@ class Door(HttpToolsProtocol):
     def _upgrade(self, early: bytes) -> None:
         """Hand a WebSocket handshake over; any other upgrade is not offered, so its request is an ordinary one."""
         if not self._should_upgrade():
-            self._shut = True  # the parser takes what follows for another protocol
-            if self._newest is not None:
-                self._newest.keep_alive = False
+            self._read_on(early)
             return
-        names = [name for name, _ in self.headers]
-        if b"content-length" in names or b"transfer-encoding" in names or self._unanswered():
+        if self._unanswered() or not self._is_handshake():
             self._break_off(Failure.BAD_REQUEST)
             return
         self._shut = True
         self._keeper.leave(self)
         self.websocket(early)
+
+    def _is_handshake(self) -> bool:
+        """Whether it is what RFC 6455 section 4.1 calls one: a GET without a body; and to one host."""
+        names = [name for name, _ in self.headers]
+        authority, _ = split_target(self.url)
+        hosts = [value.lower() for name, value in self.headers if name == b"host"]
+        return (
+            self.parser.get_method() == b"GET"
+            and b"content-length" not in names
+            and b"transfer-encoding" not in names
+            and (authority is None or [authority.lower()] == hosts)
+        )
+
+    def _read_on(self, early: bytes) -> None:
+        """The parser takes what follows a head that offers an upgrade for another protocol: it is a body or nothing."""
+        self._upgrades = False
+        if self._newest is None:
+            return
+        self._newest.keep_alive = False
+        if self._newest.more_body:
+            self.parser = cast(Any, BodyAlone(self.headers, self))
+            self._parse(early)
+        else:
+            self._newest.end_body()
+            self._shut = True
 
     def websocket(self, early: bytes) -> None:
         """Give the connection to uvicorn's WebSocket protocol; `early` came after the head."""

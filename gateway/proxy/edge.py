@@ -48,7 +48,7 @@ class Edge(Door):
     def exchange(self, arrival: Arrival) -> Exchange:
         """What will answer a request: callbacks where they can, else the app."""
         errand = None
-        if not self.parser.should_upgrade() and not arrival.facts & EXPECT:
+        if not self.parser.should_upgrade() and not arrival.head.facts & EXPECT:
             routed = self._gateway.route(arrival.request)
             errand = None if routed.decision.shadow is not None else self._errand(arrival, routed)
         return super().exchange(arrival) if errand is None else Relaying(self, errand)
@@ -64,7 +64,7 @@ class Edge(Door):
         """Splice it where a side is spoken to over HTTP; nothing of it is ever copied."""
         arrival = self._arrival(self.parser.get_http_version())
         errand = self._errand(arrival, self._gateway.route(arrival.request))
-        if errand is None or arrival.request.method != "GET":
+        if errand is None:
             super().websocket(early)
         else:
             splice(self, errand, early)
@@ -82,5 +82,5 @@ class Edge(Door):
         if head is None:
             return None
         return Errand(
-            gateway, arrival, routed, transport, head, arrival.facts & CODING != 0, gateway.timeout_s(routed.route)
+            gateway, arrival, routed, transport, head, arrival.head.facts & CODING != 0, gateway.timeout_s(routed.route)
         )

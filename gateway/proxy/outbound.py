@@ -8,7 +8,7 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from gateway.message import Header, Headers, OutboundRequest, Request, Side
-from gateway.proxy.arrival import CODING, CONNECTION, HOST, IF_TRUSTED, KINDS, NAMES, TRAVELS, Arrival
+from gateway.proxy.arrival import CODING, CONNECTION, HOST, IF_TRUSTED, KINDS, TRAVELS, Arrival
 from gateway.proxy.hop import named_by
 from gateway.proxy.peer import Peer
 from gateway.routing.route import Route
@@ -58,35 +58,29 @@ def build(arrival: Arrival, side: Side, route: Route | None, to: Addressing) -> 
 def head_for(arrival: Arrival, side: Side, route: Route | None, to: Addressing) -> bytes | None:
     """The head of the same request as bytes, for an HTTP side; it is `build` and `wire.outgoing` in one step.
 
-    The request has a Host and was not refused. None when a part of the head would end its line early.
+    The request was not refused. None when a part of the head would end its line early.
     """
-    request, peer, own_host = arrival.request, arrival.peer, to.hosts[side]
-    lines = arrival.lines
-    if lines is None or own_host is not None or peer.trusted or arrival.facts & NAMES:
-        lines = [b"%b: %b\r\n" % header for header in _travelling(arrival, own_host)]
-    if peer.trusted:
-        told = _lines((*_told(arrival), (b"via", b"1.1 " + to.pseudonym)))
-    else:
-        told = _told_lines(peer.address, arrival.host, request.scheme, to.pseudonym)
-    end, ends = (_CHUNKED, 9) if arrival.facts & CODING else (b"\r\n\r\n", 8)
+    request, head = arrival.request, arrival.head
+    if to.hosts[side] is not None or arrival.peer.trusted:
+        told = _told_lines(arrival, side, to)
+    else:  # the same for every side and every request with these fields on this connection
+        told = head.told = head.told or _told_lines(arrival, side, to)
     target = _target(request, side, route)
-    head = b"".join(
-        (
-            request.method.encode(),
-            b" ",
-            target,
-            b" HTTP/1.1\r\n",
-            *lines,
-            told,
-            b"x-request-id: ",
-            request.id.encode(),
-            end,
-        )
-    )
-    ends += len(lines)
-    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head or b" " in target:
+    if not told or b" " in target or b"\n" in target or b"\r" in target or b"\0" in target:
         return None
-    return head
+    end = _CHUNKED if head.facts & CODING else b"\r\n\r\n"
+    return b"".join((request.method.encode(), b" ", target, b" HTTP/1.1\r\n", told, request.id.encode(), end))
+
+
+def _told_lines(arrival: Arrival, side: Side, to: Addressing) -> bytes:
+    """The lines from the first header to the request id's name; empty when there would be more or fewer of them."""
+    own_host = to.hosts[side]
+    added = [*_told(arrival), (b"via", b"1.1 " + to.pseudonym)]
+    kept = _travelling(arrival, own_host)
+    lines = b"".join([b"%b: %b\r\n" % header for header in [*kept, *added]])
+    ends = len(kept) + len(added)
+    sane = lines.count(b"\n") == lines.count(b"\r") == ends and b"\0" not in lines
+    return lines + b"x-request-id: " if sane else b""
 
 
 def _travelling(arrival: Arrival, own_host: bytes | None) -> list[Header]:
@@ -94,7 +88,7 @@ def _travelling(arrival: Arrival, own_host: bytes | None) -> list[Header]:
     kinds, trusted = KINDS, arrival.peer.trusted
     kept: list[Header] = []
     named: frozenset[bytes] = frozenset()
-    for header in arrival.request.headers:
+    for header in arrival.head.fields:
         kind = kinds[header[0]]
         if kind & TRAVELS:
             kept.append((b"host", own_host) if kind & HOST and own_host is not None else header)
@@ -126,17 +120,8 @@ def _target(request: Request, side: Side, route: Route | None) -> bytes:
 def _told(arrival: Arrival) -> Headers:
     """Who asked, by X-Forwarded-* and Forwarded (RFC 7239)."""
     if arrival.peer.trusted:
-        return _forwarded_on(arrival.request, arrival.peer, arrival.host)
-    return _forwarded(arrival.peer.address, arrival.host, arrival.request.scheme)
-
-
-def _lines(headers: Headers) -> bytes:
-    return b"".join([b"%b: %b\r\n" % header for header in headers])
-
-
-@lru_cache(maxsize=4_096)
-def _told_lines(address: str, host: bytes, scheme: str, pseudonym: bytes) -> bytes:
-    return _lines((*_forwarded(address, host, scheme), (b"via", b"1.1 " + pseudonym)))
+        return _forwarded_on(arrival.request, arrival.peer, arrival.head.host)
+    return _forwarded(arrival.peer.address, arrival.head.host, arrival.request.scheme)
 
 
 @lru_cache(maxsize=4_096)

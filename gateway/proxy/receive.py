@@ -6,14 +6,13 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
 from itertools import count
 from secrets import token_hex
 from typing import Any, Final
 
 from gateway.failure import Failure
-from gateway.message import ClientGone, Headers, Request
-from gateway.proxy.arrival import CODING, HOST, LENGTH, TWICE, VIA, Arrival, read_facts
+from gateway.message import ClientGone, Request
+from gateway.proxy.arrival import CODING, HOST, LENGTH, TELLS_ID, VIA, Arrival, Head, Refused
 from gateway.proxy.peer import identify
 from gateway.settings import Network
 
@@ -27,6 +26,7 @@ ARRIVAL_EXTENSION: Final = "strangler.arrival"  # an Arrival, set by our door, w
 GONE_EXTENSION: Final = "strangler.gone"  # a future, set by our door: done when the client's connection is lost
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _HOST: Final = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_REWRITTEN: Final = re.compile(rb"[\\']")  # in a URL, not in a path: `\` is `/` to it, and `'` is `%27`
 _PROCESS: Final = token_hex(10)
 _numbers: Final = count(1)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
@@ -94,58 +94,66 @@ def read(scope: Scope, client: Client, *, trusted: Sequence[Network]) -> Arrival
     if known is not None:
         request = known.request
         return known if request.body is None else known._replace(request=request._replace(body=client.body()))
-    headers: Headers = tuple((bytes(name), bytes(value)) for name, value in scope["headers"])
+    head = Head([(bytes(name), bytes(value)) for name, value in scope["headers"]])
     address = scope["client"][0] if scope.get("client") else ""
-    peer = identify(address, _http_scheme(scope["scheme"]), headers, trusted)
+    peer = identify(address, _http_scheme(scope["scheme"]), head.fields, trusted)
     target = _target(scope)
     request = Request(
-        id=request_id_of(headers),
+        id=request_id_of(head),
         method=scope.get("method", "GET"),
         target=target,
         path=path_of(target),
-        headers=headers,
+        headers=head.fields,
         scheme=peer.scheme,
         client_ip=peer.client_ip,
-        body=client.body() if has_body(headers) else None,
+        body=client.body() if head.has_body else None,
     )
-    return Arrival(request, peer, None, scope.get("http_version", "1.1"), *read_facts(headers))
+    return Arrival(request, peer, None, scope.get("http_version", "1.1"), head)
 
 
 def refusal(arrival: Arrival, pseudonym: bytes) -> Failure | None:
     """Why a request goes no further: it has been here before, or two readers would read it differently."""
-    facts, request = arrival.facts, arrival.request
-    if facts & VIA and any(name == b"via" and pseudonym in value for name, value in request.headers):
-        return Failure.LOOP
+    request, head = arrival.request, arrival.head
+    if head.refused is None:
+        head.refused = Refused(_fault_of(head, pseudonym))
+    if head.refused.why is not None:
+        return head.refused.why
     sane = (
-        (_is_host(arrival.host) if facts & HOST else arrival.version == "1.0")  # RFC 9112 section 3.2
-        and (not facts & TWICE or _is_single(request.headers))
-        and (not facts & (LENGTH | CODING) or _is_framed_once(arrival))
-        and (request.path[:1] == b"/" or (request.target == b"*" and request.method == "OPTIONS"))
+        (request.path[:1] == b"/" or (request.target == b"*" and request.method == "OPTIONS"))
         and request.method != "CONNECT"  # a tunnel is not offered
-        and (arrival.authority is None or arrival.authority.lower() == arrival.host.lower())
-        and arrival.version in ("1.1", "1.0")
+        and b"#" not in request.target  # has no place there; Express reads what stands before it in another way
+        and (arrival.authority is None or _is_same_place(arrival))
+        and (arrival.version == "1.1" or _is_old(arrival))
+        and (arrival.version == "1.0" or head.facts & HOST)  # RFC 9112 section 3.2
     )
     return None if sane else Failure.BAD_REQUEST
 
 
-def _is_single(headers: Headers) -> bool:
-    """Whether what came twice may: all but Host and what frames the body."""
-    names = [name for name, _ in headers]
-    return all(names.count(name) <= 1 for name in (b"host", b"content-length", b"transfer-encoding"))
+def _is_same_place(arrival: Arrival) -> bool:
+    """Whether a target in absolute form names the Host, and a path that Node's URL parser would not rewrite."""
+    same_host = arrival.authority is not None and arrival.authority.lower() == arrival.head.host.lower()
+    return same_host and _REWRITTEN.search(arrival.request.path) is None
 
 
-@lru_cache(maxsize=1_024)
-def _is_host(value: bytes) -> bool:
-    return _HOST.fullmatch(value) is not None
+def _is_old(arrival: Arrival) -> bool:
+    """HTTP/1.0, which knows no chunks (RFC 9112 section 6.1)."""
+    return arrival.version == "1.0" and not arrival.head.facts & CODING
 
 
-def _is_framed_once(arrival: Arrival) -> bool:
-    """One length that everybody can read, or chunks and nothing else (RFC 9112 section 6.1)."""
-    if arrival.facts & LENGTH:
-        length = arrival.request.header(b"content-length") or b""
-        return not arrival.facts & CODING and len(length) <= LONGEST_LENGTH
-    # another coding would have to be undone here, an odd spelling hides one, and HTTP/1.0 knows none
-    return (arrival.request.header(b"transfer-encoding") or b"").lower() == b"chunked" and arrival.version == "1.1"
+def _fault_of(head: Head, pseudonym: bytes) -> Failure | None:
+    """What is wrong with the fields alone."""
+    if head.facts & VIA and any(name == b"via" and pseudonym in value for name, value in head.fields):
+        return Failure.LOOP
+    framing = [value for name, value in head.fields if name in (b"content-length", b"transfer-encoding")]
+    sane = (
+        sum(name == b"host" for name, _ in head.fields) <= 1
+        and (not head.facts & HOST or _HOST.fullmatch(head.host) is not None)
+        and len(framing) <= 1
+        # another coding would have to be undone here, an odd spelling hides one
+        and (not head.facts & CODING or framing[0].lower() == b"chunked")
+        and (not head.facts & LENGTH or (len(framing[0]) <= LONGEST_LENGTH and framing[0].isdigit()))
+    )
+    return None if sane else Failure.BAD_REQUEST
 
 
 def split_target(as_sent: bytes) -> tuple[bytes | None, bytes]:
@@ -163,14 +171,6 @@ def path_of(target: bytes) -> bytes:
     return path.partition(b"#")[0] if b"#" in path else path
 
 
-def has_body(headers: Headers) -> bool:
-    """Whether the framing announces a body (RFC 9112 section 6.3)."""
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0") != b"")
-        for name, value in headers
-    )
-
-
 def _target(scope: Scope) -> bytes:
     as_sent = (scope.get("extensions") or {}).get(TARGET_EXTENSION)
     if isinstance(as_sent, bytes):
@@ -180,11 +180,12 @@ def _target(scope: Scope) -> bytes:
     return bytes(path + b"?" + query if query else path)
 
 
-def request_id_of(headers: Headers) -> str:
+def request_id_of(head: Head) -> str:
     """The id that came with a request, or a new one."""
-    for name, value in headers:
-        if name == b"x-request-id":
-            return value.decode("ascii") if _REQUEST_ID.fullmatch(value) else new_request_id()
+    if head.facts & TELLS_ID:
+        came = head.value(b"x-request-id")
+        if _REQUEST_ID.fullmatch(came):
+            return came.decode("ascii")
     return new_request_id()
 
 

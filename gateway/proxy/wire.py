@@ -37,9 +37,8 @@ def framing_of(method: str, status: int, *, sized: bool, version: str) -> Framin
 def head(status: int, reason: bytes | None, headers: Iterable[Header], framing: Framing, *, keep: bool) -> bytes:
     """The bytes of a head. `reason` None stands for the usual phrase; `keep` is whether the connection goes on."""
     phrase = _PHRASES.get(status, b"") if reason is None else reason
-    parts = [b"HTTP/1.1 %d %b\r\n" % (status, phrase)]
-    for name, value in headers:
-        parts += (name, b": ", value, b"\r\n")
+    parts = [b"%b: %b\r\n" % header for header in headers]
+    parts.insert(0, b"HTTP/1.1 %d %b\r\n" % (status, phrase))
     if framing is Framing.CHUNKED:
         parts.append(b"transfer-encoding: chunked\r\n")
     parts.append(b"\r\n" if keep and framing is not Framing.UNTIL_CLOSE else b"connection: close\r\n\r\n")
