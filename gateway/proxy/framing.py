@@ -118,7 +118,7 @@ class BodyListener(Protocol):
 class BodyAlone:
     """A parser for the body behind a head that has been read: what follows the body is nobody's."""
 
-    __slots__ = ("_listener", "_parser", "over")
+    __slots__ = ("_head", "_listener", "_parser", "over")
 
     def __init__(self, headers: Iterable[Header], listener: BodyListener) -> None:
         self._listener = listener
@@ -126,11 +126,12 @@ class BodyAlone:
         self.over = False
         framing = [header for header in headers if header[0] in (b"content-length", b"transfer-encoding")]
         lines = [b"%b: %b\r\n" % header for header in framing]
-        self.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(lines))
+        self._head = b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(lines)
 
     def feed_data(self, data: bytes) -> None:
-        """Read on; httptools.HttpParserError when it is no body."""
+        """Read on, also when nothing has come yet; httptools.HttpParserError when it is no body."""
         if not self.over:
+            data, self._head = self._head + data, b""
             self._parser.feed_data(data)
 
     def on_body(self, body: bytes) -> None:

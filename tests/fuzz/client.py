@@ -39,12 +39,10 @@ class _Ear(asyncio.Protocol):
         self.news.set()
 
 
-async def talk(
-    port: int, segments: Sequence[bytes], *, settled: Callable[[bytes], bool], must_end: bool = False
-) -> Heard:
+async def talk(port: int, segments: Sequence[bytes], *, settled: Callable[[bytes], bool]) -> Heard:
     """Send the segments, each in a turn of its own, and listen until the gateway hangs up or `settled` stays true.
 
-    `settled` is asked with the bytes so far. `must_end`: only the end will do, unless it does not come in time.
+    `settled` is asked with the bytes so far.
     """
     loop = asyncio.get_running_loop()
     transport, ear = await loop.create_connection(_Ear, "127.0.0.1", port)
@@ -57,17 +55,17 @@ async def talk(
                 await asyncio.sleep(0)
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_S):
-                await _listen(ear, settled, must_end=must_end)
+                await _listen(ear, settled)
         return Heard(bytes(ear.raw), ear.ended)
     finally:
         transport.abort()
 
 
-async def _listen(ear: _Ear, settled: Callable[[bytes], bool], *, must_end: bool) -> None:
+async def _listen(ear: _Ear, settled: Callable[[bytes], bool]) -> None:
     while not ear.ended:
         ear.news.clear()
         try:
-            async with asyncio.timeout(_QUIET_S if settled(bytes(ear.raw)) and not must_end else None):
+            async with asyncio.timeout(_QUIET_S if settled(bytes(ear.raw)) else None):
                 await ear.news.wait()
         except TimeoutError:
             return

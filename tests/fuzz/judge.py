@@ -23,10 +23,10 @@ _ABSOLUTE: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 # What the gateway sets itself, or takes apart and puts together again.
 _OWN: Final = frozenset(
     {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded", b"via", b"x-request-id"}
-    | {b"host", b"transfer-encoding", b"content-length"}
+    | {b"host", b"transfer-encoding", b"content-length", b"connection", b"upgrade"}
 )
-# Its own answers: the client's fault, told before the connection ends.
-_REFUSALS: Final = frozenset({400, 408, 414, 431})
+# Its own answers: the client's fault, told before the connection ends; 426 is the ASGI front's to a WebSocket it lacks.
+_REFUSALS: Final = frozenset({400, 408, 414, 426, 431})
 _UNNAMED: Final = b"?"  # Node knows no name for a method of RTSP
 
 

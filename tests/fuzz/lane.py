@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 from gateway.proxy.server import Front
-from tests.fuzz.client import OWN_ANSWER, talk
+from tests.fuzz.client import OWN_ANSWER, Heard, read_answers, talk
 from tests.fuzz.judge import Outcome, verdicts
 from tests.fuzz.node import NodeReader
 from tests.fuzz.reading import read_requests
@@ -32,8 +32,14 @@ class Lane:
     async def send(self, segments: Sequence[bytes]) -> Outcome:
         """Have one connection, from its first byte to its end."""
         sent = b"".join(segments)
-        wanted = sum(read.whole for read in read_requests(sent).requests)
-        heard = await talk(self._port, segments, settled=lambda raw: raw.count(b"x-serial:") >= wanted)
+        methods = [read.method for read in read_requests(sent).requests if read.whole]
+
+        def settled(raw: bytes) -> bool:
+            """Whether there is no reason to expect more."""
+            answered = raw.count(b"x-serial:") >= len(methods)
+            return answered and not isinstance(read_answers(Heard(raw, ended=False), methods), str)
+
+        heard = await talk(self._port, segments, settled=settled)
         if OWN_ANSWER in heard.raw:
             await asyncio.sleep(_SETTLED_S)  # a task that was about to ask the upstream may not know of it yet
         await self._let_go()

@@ -103,6 +103,14 @@ PAYLOADS: tuple[Payload, ...] = (
         "h2c: a request as a body", post(_H2C + b"Content-Length: %d\r\n" % len(INNER), INNER), posted(INNER), ends=True
     ),
     refused("h2c: without asking", _PREFACE),
+    refused("h2c: with a bad coding", post(_H2C + b"Transfer-Encoding: chunkedx\r\n", CHUNKS)),
+    passes(
+        "h2c: with a bad coding behind",
+        ask() * 2 + post(_H2C + b"Transfer-Encoding: chunkedx\r\n"),
+        get(),
+        get(),
+        ends=True,
+    ),
     passes("upgrade: without Connection", ask(b"Upgrade: h2c\r\n"), get()),
     passes("upgrade: Connection without it", ask(b"Connection: upgrade\r\n"), get()),
     passes("upgrade: to TLS", ask(b"Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n") + INNER, get(), ends=True),

@@ -239,7 +239,7 @@ async def gateway(
 
 
 async def _listen(server: uvicorn.Server) -> None:
-    sock = socket.socket()
+    sock = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY on nothing else
     sock.bind(("127.0.0.1", 0))
     await server.serve([sock])
 
