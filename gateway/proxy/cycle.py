@@ -61,6 +61,7 @@ class Cycle(RequestResponseCycle):
     def leave(self, failure: Failure) -> None:
         """The client has gone, or what it sends is no HTTP any more; the app hears the same in both cases."""
         self.disconnected = self.disconnected or not self.response_complete
+        self.waiting_for_100_continue = False  # whoever still reads must not write to a connection that ends
         self.message_event.set()
 
     async def run_asgi(self, app: ASGI3Application) -> None:

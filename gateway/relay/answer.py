@@ -9,6 +9,7 @@ The rules it keeps (RFC 9112):
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import Final
 
@@ -22,6 +23,9 @@ Interim = tuple[int, bytes, list[Header]]  # status, reason phrase, headers of a
 HEAD_LIMIT: Final = 128 * 1024  # bytes of an answer's head, all 1xx included; httptools itself has no limit
 REST_LIMIT: Final = 128 * 1024  # bytes in a row that are no body: chunk extensions, trailers; the parser buffers them
 RAW_FROM: Final = 128 * 1024  # a sized body above this passes the parser by, chunk by chunk, without a copy
+
+
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class AnswerReader:
@@ -158,8 +162,9 @@ class AnswerReader:
         if self.complete or self.trouble is not None:
             return
         status = self._parser.get_status_code()
+        garbled = _CONTROL.search(self.reason) is not None  # httptools lets some through
         two_framings = self._framed and self._length >= 0  # RFC 9112 section 6.3 calls it an attack
-        if two_framings or status == 101 or not 100 <= status <= 599:
+        if garbled or two_framings or status == 101 or not 100 <= status <= 599:
             self.trouble = Trouble.BAD_ANSWER
         elif status < 200:
             self._pass_over(status)

@@ -11,7 +11,7 @@ ADDED = {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwar
 
 @pytest.mark.parametrize(
     "target",
-    ["/a%2Fb/../c", "/?", "/a?", "/a?x=%20&&y=+", "//x/./y", "/a;b=c?d#", "/%C3%A9?%", "/a//b/", "/a?b?c", "/a%00b"],
+    ["/a%2Fb/../c", "/?", "/a?", "/a?x=%20&&y=+", "//x/./y", "/a;b=c?d", "/%C3%A9?%", "/a//b/", "/a?b?c", "/a%00b"],
 )
 async def test_the_target_arrives_as_sent(target: str) -> None:
     """Neither path nor query is decoded, normalised or printed again."""

@@ -95,6 +95,7 @@ def test_the_answer_to_head_has_no_body_whatever_it_says() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 5x\r\n\r\nhello",
         b"HTTP/1.1 200 OK\r\nBad Name: 1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: a\x00b\r\n\r\n",
+        b"HTTP/1.1 200 O\x00K\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * (2 * HEAD_LIMIT) + b"\r\n\r\n",
         b"HTTP/1.1 100 Continue\r\n\r\n" * 6_000,
