@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
+from typing import TYPE_CHECKING
 
 from gateway.diff.rules import Rules
 from gateway.message import Side
@@ -13,6 +14,7 @@ from gateway.proxy.figures import Figures, Shown
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.outbound import Addressing
 from gateway.relay.breaker import Rules as BreakerRules
+from gateway.rollout.override import Overrides
 from gateway.rollout.plan import Live
 from gateway.settings import Settings
 from gateway.shadow.finding import EvidenceSink
@@ -21,6 +23,9 @@ from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import InProcess
 from gateway.upstream.reach import Reach, own_url
 from gateway.upstream.transport import Transport
+
+if TYPE_CHECKING:  # it imports OpenTelemetry, which need not be there
+    from gateway.proxy.tracing.spans import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,9 @@ class DataPlane:
                 await transport.aclose()
 
 
-def data_plane(settings: Settings, needs: Needs, *, ledger: Ledger, new: InProcess | None) -> DataPlane:
+def data_plane(
+    settings: Settings, needs: Needs, *, ledger: Ledger, tracing: Tracing | None, new: InProcess | None
+) -> DataPlane:
     """Make the parts and start the mirror; call it in the running loop. OSError when a file cannot be read.
 
     `new` is a new side that runs in this process.
@@ -67,7 +74,7 @@ def data_plane(settings: Settings, needs: Needs, *, ledger: Ledger, new: InProce
     front, behind = _transports(settings, origins), _transports(settings, origins)
     if new is not None:
         front[Side.NEW] = behind[Side.NEW] = new
-    mirror = _mirror(settings, needs, behind)
+    secret, mirror = settings.override_secret, _mirror(settings, needs, behind)
     mirror.start()
     gateway = Gateway(
         live=needs.live,
@@ -86,6 +93,8 @@ def data_plane(settings: Settings, needs: Needs, *, ledger: Ledger, new: InProce
         trusted=settings.trusted_proxies,
         names_side=settings.side_header,
         ledger=ledger,
+        overrides=None if secret is None else Overrides(secret.get_secret_value()),
+        tracing=tracing,
     )
     figures = Figures(ledger, needs.live, mirror, pools=lambda: _pools(clients=front, copies=behind))
     return DataPlane(gateway, figures, mirror, front, behind)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.app.opening import CannotStart
 from gateway.app.plane import DataPlane, Needs, data_plane
@@ -15,10 +16,14 @@ from gateway.metrics.snapshot import Snapshot
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.line_writer import LineWriter
 from gateway.proxy.server import adopt, data_server
+from gateway.proxy.tracing.start import start_tracing
 from gateway.settings import Settings, is_origin
 from gateway.upstream.inprocess import App, InProcess
 from gateway.upstream.lifespan import lifespan
 from gateway.upstream.reach import trust
+
+if TYPE_CHECKING:  # it imports OpenTelemetry, which need not be there
+    from gateway.proxy.tracing.spans import Tracing
 
 LOOK_S: Final = 0.5
 
@@ -44,10 +49,17 @@ class DataService:
     """The server and what it serves with. `data_service` makes it and ends it."""
 
     def __init__(
-        self, settings: Settings, needs: Needs, entrance: Entrance, *, writer: LineWriter | None, new: InProcess | None
+        self,
+        settings: Settings,
+        needs: Needs,
+        entrance: Entrance,
+        *,
+        writer: LineWriter | None,
+        tracing: Tracing | None,
+        new: InProcess | None,
     ) -> None:
         self._settings = settings
-        self._needs, self._writer, self._new = needs, writer, new
+        self._needs, self._writer, self._tracing, self._new = needs, writer, tracing, new
         self._ledger = Ledger() if writer is None else Ledger(share=settings.access_log, write=writer.write)
         self._plane = self._made(settings)
         self._retired: set[asyncio.Task[None]] = set()
@@ -98,6 +110,7 @@ class DataService:
 
     async def snapshot(self) -> Snapshot:
         """The figures of this process."""
+        self._ledger.connections = len(self._server.server_state.connections)
         return self._plane.figures.snapshot()
 
     def more(self) -> dict[str, Any]:
@@ -111,7 +124,7 @@ class DataService:
         await asyncio.gather(*self._retired, self._plane.aclose(), return_exceptions=True)
 
     def _made(self, settings: Settings) -> DataPlane:
-        return data_plane(settings, self._needs, ledger=self._ledger, new=self._new)
+        return data_plane(settings, self._needs, ledger=self._ledger, tracing=self._tracing, new=self._new)
 
 
 def in_force(now: Settings, wanted: Settings) -> tuple[Settings, list[str]]:
@@ -129,17 +142,20 @@ def in_force(now: Settings, wanted: Settings) -> tuple[Settings, list[str]]:
 async def data_service(
     settings: Settings, needs: Needs, entrance: Entrance, app: App | None
 ) -> AsyncIterator[DataService]:
-    """Start the access log, a new side that runs in this process, and the parts; end them in the reverse order."""
+    """Start the access log, traces, a new side that runs in this process, and the parts; end them in reverse."""
     async with AsyncExitStack() as parts:
         writer = _writer(settings)
         if writer is not None:
             parts.push_async_callback(asyncio.to_thread, writer.close)
+        tracing = start_tracing(os.environ)
+        if tracing is not None:
+            parts.push_async_callback(asyncio.to_thread, tracing.close)
         new = None
         if app is not None:
             state = await parts.enter_async_context(lifespan(app))
             new = InProcess(app, state=state, idle_timeout_s=settings.idle_timeout_s)
             parts.push_async_callback(new.aclose)
-        service = DataService(settings, needs, entrance, writer=writer, new=new)
+        service = DataService(settings, needs, entrance, writer=writer, tracing=tracing, new=new)
         parts.push_async_callback(service.aclose)
         yield service
 

@@ -6,20 +6,22 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter, time
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING
 
 from gateway.failure import Failure
 from gateway.message import ClientGone, OutboundRequest, Request, Response, Side
-from gateway.proxy.access_log import Line
-from gateway.proxy.arrival import Arrival
+from gateway.proxy.arrival import TESTED, Arrival
+from gateway.proxy.entry import Entry
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.outbound import Addressing, build, copy_of
 from gateway.proxy.receive import Client, Receive, Scope, Send, read, refusal
 from gateway.proxy.respond import Sent, write
+from gateway.proxy.routed import PANICKED, UNROUTED, Routed
 from gateway.proxy.tap import Capture
 from gateway.proxy.websocket import decline, join
-from gateway.rollout.decide import NO_ROUTE, PANIC, Decision, decide
-from gateway.rollout.flag import Flag
+from gateway.rollout.decide import PANIC, decide
+from gateway.rollout.override import REASON as OVERRIDE
+from gateway.rollout.override import Ignored, Override, Overrides, overridden
 from gateway.rollout.plan import Live
 from gateway.routing.route import Route
 from gateway.settings import Network
@@ -28,6 +30,9 @@ from gateway.telemetry import count, log, request_id
 from gateway.upstream.inprocess import InProcess
 from gateway.upstream.transport import Transport
 from gateway.upstream.websocket import Declined, Opened, open_websocket
+
+if TYPE_CHECKING:  # it imports OpenTelemetry, which need not be there
+    from gateway.proxy.tracing.spans import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +43,6 @@ class Limits:
     connect_timeout_s: float
     capture_bytes: int
     websocket_idle_s: float = 0.0  # 0: as long as both ends stay
-
-
-class Routed(NamedTuple):
-    """The route of a request with its flag, both None when it has none, and who answers it."""
-
-    route: Route | None
-    flag: Flag | None
-    decision: Decision
-
-    @property
-    def key(self) -> str:
-        """The route's key, empty without one."""
-        return "" if self.route is None else self.route.key
-
-    @property
-    def stage(self) -> str:
-        """The route's stage, empty without a route."""
-        return "" if self.flag is None else self.flag.stage
-
-
-UNROUTED: Final = Routed(None, None, NO_ROUTE)
-PANICKED: Final = Routed(None, None, PANIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +58,8 @@ class Gateway:
     trusted: Sequence[Network]
     names_side: bool
     ledger: Ledger = field(default_factory=Ledger)
+    overrides: Overrides | None = None
+    tracing: Tracing | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket; the lifespan belongs to the composition root."""
@@ -92,35 +77,55 @@ class Gateway:
 
     async def _serve(self, arrival: Arrival, send: Send) -> None:
         begun, request = perf_counter(), arrival.request
-        routed = self.route(request)  # 2, 3
+        routed = self.route(arrival)  # 2, 3
         decision, route = routed.decision, routed.route
         side, capture = decision.authoritative, None
-        outbound = build(arrival, side, route, self.addressing)  # 4
-        if decision.shadow is not None:
-            copy = copy_of(build(arrival, decision.shadow, route, self.addressing))
-            capture = Capture(copy, cap=self.limits.capture_bytes, begun=begun)
-            outbound = capture.request(outbound)
-        refused = refusal(arrival, self.addressing.pseudonym)
-        answer = refused or await self._forward(outbound, side, route)  # 5
-        if capture is not None and isinstance(answer, Response):
-            answer = capture.answer(side, answer)  # 6
-        named = side if self.names_side and isinstance(answer, Response) else None
-        sent = await write(send, answer, request, side=named, begun=begun)  # 7
+        with Entry(self.ledger, self.tracing, request, routed, begun) as entry:
+            outbound = build(arrival, side, route, self.addressing)  # 4
+            if decision.shadow is not None:
+                copy = copy_of(build(arrival, decision.shadow, route, self.addressing))
+                capture = Capture(copy, cap=self.limits.capture_bytes, begun=begun)
+                outbound = capture.request(outbound)
+            refused = refusal(arrival, self.addressing.pseudonym)
+            outbound = entry.asks(outbound, side, self._origin(side))
+            answer = entry.hears(refused or await self._forward(outbound, side, route))  # 5
+            if capture is not None and isinstance(answer, Response):
+                answer = capture.answer(side, answer)  # 6
+            named = side if self.names_side and isinstance(answer, Response) else None
+            sent = await write(send, answer, request, side=named, begun=begun)  # 7
+            entry.ends(sent.status, sent.failure, sent=sent.bytes, first_byte_ms=sent.first_byte_ms)
         if sent.failure is not None:
             _tell(sent, sent.failure, routed)
         if capture is not None:
-            self._offer(capture, request, routed)  # 8
+            self._offer(capture, request, routed, entry)  # 8
 
-    def route(self, request: Request) -> Routed:
+    def _origin(self, side: Side) -> str:
+        """Where a side is, for traces: a URL, or `app` in this process."""
+        return self.origins.get(side, "app")
+
+    def route(self, arrival: Arrival) -> Routed:
         """Who answers: the request's route, the route's flag, the decision."""
-        plan = self.live.plan
+        request, plan = arrival.request, self.live.plan
         route = plan.table.find(request.method, request.path)  # 2
         if route is None:
             return PANICKED if plan.panicked else UNROUTED
         flag = plan.flag(route.key)
         if plan.panicked:
             return Routed(route, flag, PANIC)
-        return Routed(route, flag, decide(route, flag, request, has_new=Side.NEW in self.transports))  # 3
+        routed = Routed(route, flag, decide(route, flag, request, has_new=Side.NEW in self.transports))  # 3
+        return self._tested(routed, route, request) if arrival.head.facts & TESTED else routed
+
+    def _tested(self, routed: Routed, route: Route, request: Request) -> Routed:
+        """The same as a tester's token wants it, where there is a valid one and that is safe."""
+        override = None if self.overrides is None else self.overrides.read(request.headers, time())
+        if isinstance(override, Ignored):
+            count(f"override_ignored.{override}")
+        if not isinstance(override, Override):
+            return routed
+        decision = overridden(routed.decision, override, route, has_new=Side.NEW in self.transports)
+        if decision.reason == OVERRIDE:
+            count(f"override.{decision.authoritative}")
+        return Routed(route, routed.flag, decision, tester=True)
 
     async def _forward(self, outbound: OutboundRequest, side: Side, route: Route | None) -> Response | Failure:
         transport = self.transports.get(side)
@@ -139,31 +144,44 @@ class Gateway:
         own = None if route is None else route.timeout_s
         return self.limits.timeout_s if own is None else own
 
-    def _offer(self, capture: Capture, request: Request, routed: Routed) -> None:
+    def _offer(self, capture: Capture, request: Request, routed: Routed, entry: Entry) -> None:
         answered, copy = capture.observation(), capture.copy()
         if answered is None or copy is None or routed.flag is None:
             count("shadow_dropped.incomplete")
             return
-        flag = routed.flag
-        self.mirror.offer(Job(flag.route, request.id, flag.stage, flag.version, answered, copy))
+        flag, other = routed.flag, answered.side.other
+        watch = entry.watch(other, self._origin(other))
+        self.mirror.offer(Job(flag.route, request.id, flag.stage, flag.version, answered, copy, watch))
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, arrival: Arrival) -> None:
         await receive()  # websocket.connect
-        request = arrival.request
-        routed = self.route(request)  # 2, 3
+        begun, request = perf_counter(), arrival.request
+        routed = self.route(arrival)  # 2, 3
         side, route = routed.decision.authoritative, routed.route
-        outbound = build(arrival, side, route, self.addressing)  # 4
-        failure = refusal(arrival, self.addressing.pseudonym)
-        transport = self.transports.get(side)
-        if failure is None and isinstance(transport, InProcess):
-            failure = await transport.websocket(scope, outbound, receive, send)
-            if failure is None:
-                return
-        outcome = failure or await self._open(side, outbound, scope, route)
-        if isinstance(outcome, Opened):
-            await join(outcome, receive, send)
-        else:
-            await decline(outcome, request, send)
+        with Entry(self.ledger, self.tracing, request, routed, begun) as entry:
+            outbound = build(arrival, side, route, self.addressing)  # 4
+            outbound = entry.asks(outbound, side, self._origin(side))
+            failure = refusal(arrival, self.addressing.pseudonym)
+            transport = self.transports.get(side)
+            if failure is None and isinstance(transport, InProcess):
+                failure = await transport.websocket(scope, outbound, receive, send)
+                if failure is None:
+                    entry.ends(101)
+                    return
+            outcome = failure or await self._open(side, outbound, scope, route)
+            if isinstance(outcome, Opened):
+                entry.ends(101)
+                await self._join(outcome, receive, send)
+            else:
+                entry.ends(outcome.status, outcome if isinstance(outcome, Failure) else None)
+                await decline(outcome, request, send)
+
+    async def _join(self, opened: Opened, receive: Receive, send: Send) -> None:
+        self.ledger.websockets += 1
+        try:
+            await join(opened, receive, send)
+        finally:
+            self.ledger.websockets -= 1
 
     async def _open(
         self, side: Side, outbound: OutboundRequest, scope: Scope, route: Route | None
@@ -173,38 +191,6 @@ class Gateway:
         timeout_s = min(self.limits.connect_timeout_s * 2, self.timeout_s(route))
         offered = scope.get("subprotocols", [])
         return await open_websocket(self.origins[side], side, outbound, subprotocols=offered, timeout_s=timeout_s)
-
-
-def line_of(
-    request: Request,
-    routed: Routed,
-    status: int,
-    failure: Failure | None,
-    sent: int,
-    first_byte_ms: float,
-    total_s: float,
-    *,
-    shadowed: bool = False,
-) -> Line:
-    """The access log's line of a request that has just ended."""
-    return Line(
-        at=time() - total_s,
-        request_id=request.id,
-        client_ip=request.client_ip,
-        method=request.method,
-        target=request.target,
-        route=routed.key,
-        stage=routed.stage,
-        side=routed.decision.authoritative,
-        reason=routed.decision.reason,
-        status=status,
-        sent=sent,
-        first_byte_ms=first_byte_ms,
-        total_ms=total_s * 1000,
-        shadowed=shadowed,
-        failure="" if failure is None else failure.code,
-        user_agent=request.header(b"user-agent"),
-    )
 
 
 def _tell(sent: Sent, failure: Failure, routed: Routed) -> None:

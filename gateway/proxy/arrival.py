@@ -8,6 +8,7 @@ from gateway.failure import Failure
 from gateway.message import Header, Headers, Request
 from gateway.proxy.hop import HOP_BY_HOP, Kinds, named_by
 from gateway.proxy.peer import Peer, is_claim, is_ours
+from gateway.rollout.override import NAME as OVERRIDE
 
 TRAVELS: Final = 1  # to the side, as it is
 HOST: Final = 2
@@ -20,6 +21,8 @@ CONNECTION: Final = 128
 IF_TRUSTED: Final = 256  # travels when a trusted proxy says it
 TWICE: Final = 512  # a header came again that may come once
 NAMES: Final = 1024  # Connection names a header that stays behind with it
+COOKIE: Final = 2048
+TESTED: Final = 4096  # a tester's token may be in it
 
 _ONCE: Final = HOST | LENGTH | CODING | EXPECT
 _STAYS: Final = 0
@@ -31,6 +34,8 @@ _MEANT: Final = {
     b"x-request-id": TELLS_ID,
     b"via": VIA | TRAVELS,
     b"connection": CONNECTION,
+    b"cookie": COOKIE | TRAVELS,
+    OVERRIDE: TESTED,
     b"x-real-ip": IF_TRUSTED,
     b"trailer": _STAYS,  # a request's trailers do not travel on, so nobody announces them
 }
@@ -81,6 +86,8 @@ class Head:
             self.host = self.host or value
         elif kind & CONNECTION and named_by(value):
             self.facts |= NAMES
+        elif kind & COOKIE and OVERRIDE in value:
+            self.facts |= TESTED
         elif kind & CODING or (kind & LENGTH and value.strip(b"0")):
             self.has_body = True  # RFC 9112 section 6.3
         self.facts |= kind

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.proxy.app import Gateway, Routed
+from gateway.proxy.app import Gateway
 from gateway.proxy.arrival import CODING, EXPECT, Arrival
 from gateway.proxy.door import Door, Exchange
 from gateway.proxy.outbound import head_for
 from gateway.proxy.receive import refusal
 from gateway.proxy.relaying import Errand, Relaying
+from gateway.proxy.routed import Routed
 from gateway.proxy.splice import splice
 from gateway.upstream.http import HttpTransport
 
@@ -49,7 +50,7 @@ class Edge(Door):
         """What will answer a request: callbacks where they can, else the app."""
         errand = None
         if not self.parser.should_upgrade() and not arrival.head.facts & EXPECT:
-            routed = self._gateway.route(arrival.request)
+            routed = self._gateway.route(arrival)
             errand = None if routed.decision.shadow is not None else self._errand(arrival, routed)
         return super().exchange(arrival) if errand is None else Relaying(self, errand)
 
@@ -63,7 +64,7 @@ class Edge(Door):
     def websocket(self, early: bytes) -> None:
         """Splice it where a side is spoken to over HTTP; nothing of it is ever copied."""
         arrival = self._arrival(self.parser.get_http_version())
-        errand = self._errand(arrival, self._gateway.route(arrival.request))
+        errand = self._errand(arrival, self._gateway.route(arrival))
         if errand is None:
             super().websocket(early)
         else:
@@ -74,7 +75,7 @@ class Edge(Door):
         gateway = self._gateway
         side = routed.decision.authoritative
         transport = gateway.transports.get(side)
-        if not isinstance(transport, HttpTransport):
+        if not isinstance(transport, HttpTransport) or routed.tester or gateway.tracing is not None:
             return None
         if refusal(arrival, gateway.addressing.pseudonym) is not None or arrival.version == "1.0":
             return None

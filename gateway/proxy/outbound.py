@@ -8,9 +8,10 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from gateway.message import Header, Headers, OutboundRequest, Request, Side
-from gateway.proxy.arrival import CODING, CONNECTION, HOST, IF_TRUSTED, KINDS, TRAVELS, Arrival
+from gateway.proxy.arrival import CODING, CONNECTION, COOKIE, HOST, IF_TRUSTED, KINDS, TRAVELS, Arrival
 from gateway.proxy.hop import named_by
 from gateway.proxy.peer import Peer
+from gateway.rollout.override import without_override
 from gateway.routing.route import Route
 
 _CHUNKED: Final = b"\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -90,7 +91,11 @@ def _travelling(arrival: Arrival, own_host: bytes | None) -> list[Header]:
     named: frozenset[bytes] = frozenset()
     for header in arrival.head.fields:
         kind = kinds[header[0]]
-        if kind & TRAVELS:
+        if kind & COOKIE:
+            cookie = without_override(header[1])
+            if cookie:
+                kept.append((header[0], cookie))
+        elif kind & TRAVELS:
             kept.append((b"host", own_host) if kind & HOST and own_host is not None else header)
         elif kind & CONNECTION:
             named |= named_by(header[1])

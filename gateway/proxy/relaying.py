@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gateway.failure import Failure
 from gateway.proxy import wire
-from gateway.proxy.app import Gateway, Routed, line_of
+from gateway.proxy.app import Gateway
 from gateway.proxy.arrival import Arrival
 from gateway.proxy.cycle import reset
+from gateway.proxy.entry import line_of
 from gateway.proxy.respond import failure_bytes, headers_for_client
+from gateway.proxy.routed import Routed
 from gateway.proxy.wire import Framing
 from gateway.relay.connection import NEVER, Connection
 from gateway.relay.trouble import Trouble

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final, cast
 from gateway.failure import Failure
 from gateway.message import Header, Side
 from gateway.proxy import wire
-from gateway.proxy.app import line_of
 from gateway.proxy.client_end import ClientEnd, Patience
+from gateway.proxy.entry import line_of
 from gateway.proxy.respond import failure_bytes, headers_for_client
 from gateway.proxy.wire import Framing
 from gateway.relay.answer import AnswerReader

@@ -36,6 +36,12 @@ def traceparent(headers: Headers) -> TraceParent | None:
     return TraceParent(trace_id.decode(), span_id.decode(), bool(int(flags, 16) & _SAMPLED))
 
 
+def trace_id_of(headers: Headers) -> str:
+    """The trace's id, as logs show it; empty without one."""
+    parent = traceparent(headers)
+    return "" if parent is None else parent.trace_id
+
+
 def with_traceparent(headers: Headers, parent: TraceParent, *, keep_state: bool) -> Headers:
     """The headers with this parent in the place of any other; `tracestate` belongs to a trace that goes on."""
     gone = (b"traceparent",) if keep_state else (b"traceparent", b"tracestate")

@@ -1,0 +1,124 @@
+"""What is taken down of one request on the app's way: in the ledger, the access log and a trace.
+
+It changes nothing but two headers: `traceparent` of what a side is sent, where traces are made, and Server-Timing
+of what a tester is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter, time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from gateway.failure import Failure
+from gateway.message import ClientGone, OutboundRequest, Request, Response, Side
+from gateway.proxy.access_log import Line
+from gateway.proxy.ledger import Ledger
+from gateway.proxy.routed import Routed
+from gateway.proxy.timing import server_timing
+from gateway.proxy.trace_context import trace_id_of
+from gateway.shadow.mirror import Watch
+
+if TYPE_CHECKING:  # it imports OpenTelemetry, which need not be there
+    from gateway.proxy.tracing.spans import CallSpan, Tracing
+
+
+class Entry:
+    """Begun once the request is routed; whatever happens within its block, it is written down once."""
+
+    __slots__ = ("_asked", "_begun", "_call", "_ledger", "_over", "_request", "_routed", "_span")
+
+    def __init__(self, ledger: Ledger, tracing: Tracing | None, request: Request, routed: Routed, begun: float) -> None:
+        self._ledger, self._request, self._routed, self._begun = ledger, request, routed, begun
+        self._asked, self._over = begun, False
+        self._call: CallSpan | None = None
+        self._span = None
+        if tracing is not None:
+            elapsed_s = perf_counter() - begun
+            self._span = tracing.begin(
+                request, decision=routed.decision, route=routed.route, stage=routed.stage, elapsed_s=elapsed_s
+            )
+
+    def __enter__(self) -> Entry:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, raised: BaseException | None, __: TracebackType | None) -> None:
+        if not self._over:
+            gone = isinstance(raised, ClientGone | asyncio.CancelledError)
+            failure = Failure.CLIENT_GONE if gone else Failure.GATEWAY_BUG
+            self.ends(failure.status, failure)
+
+    def asks(self, outbound: OutboundRequest, side: Side, origin: str) -> OutboundRequest:
+        """What the side is sent, on its way out now."""
+        self._asked = perf_counter()
+        if self._span is None:
+            return outbound
+        headers, self._call = self._span.call(outbound.method, outbound.headers, side, origin)
+        return outbound._replace(headers=headers)
+
+    def hears(self, answer: Response | Failure) -> Response | Failure:
+        """The side's answer, whose head is here now, or its failure."""
+        if isinstance(answer, Failure):
+            if self._call is not None:
+                self._call.ended(None, answer.code)
+            return answer
+        if self._call is not None:
+            self._call.ended(answer.status)
+        if not self._routed.tester:
+            return answer
+        side_s = perf_counter() - self._asked
+        timing = server_timing(self._asked - self._begun, self._routed.decision.authoritative, side_s)
+        return answer._replace(headers=(*answer.headers, (b"server-timing", timing)))
+
+    def watch(self, side: Side, origin: str) -> Watch | None:
+        """Who watches the copy."""
+        return None if self._span is None else self._span.watch(side, origin)
+
+    def ends(self, status: int, failure: Failure | None = None, *, sent: int = 0, first_byte_ms: float = 0.0) -> None:
+        """The client has what it gets; a second end is none."""
+        if self._over:
+            return
+        self._over = True
+        total_s, routed = perf_counter() - self._begun, self._routed
+        self._ledger.ended(routed.key, routed.stage, routed.decision.authoritative, status, total_s)
+        code = "" if failure is None else failure.code
+        if self._ledger.wants_line():
+            trace_id = "" if self._span is None else self._span.trace_id
+            line = line_of(self._request, routed, status, failure, sent, first_byte_ms, total_s, trace_id=trace_id)
+            self._ledger.line(line)
+        if self._span is not None:
+            self._span.ended(status, code)
+
+
+def line_of(
+    request: Request,
+    routed: Routed,
+    status: int,
+    failure: Failure | None,
+    sent: int,
+    first_byte_ms: float,
+    total_s: float,
+    *,
+    trace_id: str = "",
+) -> Line:
+    """The access log's line of a request that has just ended."""
+    return Line(
+        at=time() - total_s,
+        request_id=request.id,
+        client_ip=request.client_ip,
+        method=request.method,
+        target=request.target,
+        route=routed.key,
+        stage=routed.stage,
+        side=routed.decision.authoritative,
+        reason=routed.decision.reason,
+        status=status,
+        sent=sent,
+        first_byte_ms=first_byte_ms,
+        total_ms=total_s * 1000,
+        shadowed=routed.decision.shadow is not None,
+        failure="" if failure is None else failure.code,
+        user_agent=request.header(b"user-agent"),
+        trace_id=trace_id or trace_id_of(request.headers),
+    )

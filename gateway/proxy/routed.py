@@ -1,0 +1,35 @@
+"""Who answers a request, and by which route and flag. It knows no request."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from gateway.rollout.decide import NO_ROUTE, PANIC, Decision
+from gateway.rollout.flag import Flag
+from gateway.routing.route import Route
+
+
+class Routed(NamedTuple):
+    """The route of a request with its flag, both None when it has none, and who answers it.
+
+    `tester` says that the request carries a valid override token, whatever came of it.
+    """
+
+    route: Route | None
+    flag: Flag | None
+    decision: Decision
+    tester: bool = False
+
+    @property
+    def key(self) -> str:
+        """The route's key, empty without one."""
+        return "" if self.route is None else self.route.key
+
+    @property
+    def stage(self) -> str:
+        """The route's stage, empty without a route."""
+        return "" if self.flag is None else self.flag.stage
+
+
+UNROUTED: Final = Routed(None, None, NO_ROUTE)
+PANICKED: Final = Routed(None, None, PANIC)
