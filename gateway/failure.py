@@ -37,6 +37,8 @@ class Failure(Enum):
     HEAD_TOO_LARGE = ("head_too_large", 431, "The request's head is too large.")
     HEAD_TOO_SLOW = ("head_too_slow", 408, "The request's head did not arrive in time.")
     TARGET_TOO_LONG = ("target_too_long", 414, "The request's target is too long.")
+    TOO_MANY_CLIENTS = ("too_many_clients", 503, "The gateway has as many connections as it takes.", 1)
+    TOO_MANY_FROM_CLIENT = ("too_many_from_client", 429, "This client has as many connections as it may have.", 1)
     REQUEST_BODY_TIMEOUT = ("request_body_timeout", 408, "The request body did not arrive in time.")
     CLIENT_GONE = ("client_gone", 499, "The client went away.")
     GATEWAY_BUG = ("gateway_error", 500, "The gateway failed.")

@@ -79,9 +79,10 @@ async def _nothing() -> None:
 class Response(NamedTuple):
     """A side's answer whose head has arrived and whose body is still to be read.
 
-    `whole` is the same body for who wants no iterator, when all of it is here already. `body` may raise `BodyCut` when the side stops before the end. `close` lets go of the connection
-    and may be called at any time, more than once. `reason` None stands for the usual phrase; `interim` are 1xx
-    answers (status, reason, headers) that came before; `trailers` are whole once the body is.
+    `body` may raise `BodyCut` when the side stops before the end; `whole` is the same body for who wants no iterator,
+    when all of it is here already. `close` lets go of the connection and may be called at any time, more than once.
+    `reason` None stands for the usual phrase; `interim` are 1xx answers (status, reason, headers) that came before;
+    `trailers` are whole once the body is.
     """
 
     status: int

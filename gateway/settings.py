@@ -169,6 +169,28 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
         default=(), description="Networks (CIDR) whose forwarded headers are believed; nobody's by default."
     )
+    front: Literal["edge", "asgi"] = Field(
+        default="edge",
+        description="How clients are served: edge relays by callbacks what needs no ASGI app; asgi has one for all.",
+    )
+    max_clients: int = Field(default=20_000, ge=1, le=1_000_000, description="Client connections at most.")
+    max_clients_per_address: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000,
+        description="Client connections of one address at most, trusted proxies aside; 0: as many as it likes.",
+    )
+    head_bytes: int = Field(
+        default=65_536, ge=1_024, le=1_048_576, description="Bytes of a request's head at most, else 431."
+    )
+    head_fields: int = Field(default=100, ge=10, le=10_000, description="Headers of a request at most, else 431.")
+    target_bytes: int = Field(
+        default=16_384, ge=256, le=1_048_576, description="Bytes of a request's target at most, else 414."
+    )
+    head_timeout_s: float = Field(
+        default=10.0, gt=0, le=3_600, description="Seconds for a request's head, from its first byte to its last."
+    )
+    keep_alive_s: float = Field(default=75.0, gt=0, le=86_400, description="Seconds a client's connection may be idle.")
     connect_timeout_s: float = Field(default=5.0, gt=0, le=600, description="Seconds to connect to a side.")
     timeout_s: float = Field(
         default=60.0, gt=0, le=86_400, description="Seconds until the first byte of a side's answer."

@@ -10,9 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from gateway.app.machine import raise_descriptor_limit, settle_memory
 from gateway.app.opening import CannotStart
 from gateway.app.plane import DataPlane, Needs, data_plane
 from gateway.metrics.snapshot import Snapshot
+from gateway.proxy.doorkeeper import DoorLimits
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.line_writer import LineWriter
 from gateway.proxy.server import adopt, data_server
@@ -64,12 +66,15 @@ class DataService:
         self._plane = self._made(settings)
         self._retired: set[asyncio.Task[None]] = set()
         self._sock = entrance.sock
-        self._server = data_server(self._plane.gateway, drain_s=settings.drain_s)
+        self._server = data_server(
+            self._plane.gateway, drain_s=settings.drain_s, front=settings.front, limits=_door_limits(settings)
+        )
         self._server.shares, self._server.has_rivals = entrance.kept, entrance.rivals
         self.listening = self._server.listening
 
     async def serve(self) -> None:
         """Serve until told to leave, and until everybody is served."""
+        settle_memory()
         await self._server.serve([self._sock])
 
     def leave(self, *, succeeded: bool) -> None:
@@ -127,6 +132,18 @@ class DataService:
         return data_plane(settings, self._needs, ledger=self._ledger, tracing=self._tracing, new=self._new)
 
 
+def _door_limits(settings: Settings) -> DoorLimits:
+    return DoorLimits(
+        guests=settings.max_clients,
+        guests_of_one=settings.max_clients_per_address,
+        head_bytes=settings.head_bytes,
+        head_fields=settings.head_fields,
+        target_bytes=settings.target_bytes,
+        head_s=settings.head_timeout_s,
+        keep_alive_s=settings.keep_alive_s,
+    )
+
+
 def in_force(now: Settings, wanted: Settings) -> tuple[Settings, list[str]]:
     """The settings that a reload puts in force, and a sentence about changed ones that need a start."""
     changed = {name for name in Settings.model_fields if getattr(wanted, name) != getattr(now, name)}
@@ -143,6 +160,7 @@ async def data_service(
     settings: Settings, needs: Needs, entrance: Entrance, app: App | None
 ) -> AsyncIterator[DataService]:
     """Start the access log, traces, a new side that runs in this process, and the parts; end them in reverse."""
+    raise_descriptor_limit()
     async with AsyncExitStack() as parts:
         writer = _writer(settings)
         if writer is not None:

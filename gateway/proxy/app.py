@@ -14,7 +14,7 @@ from gateway.proxy.arrival import TESTED, Arrival
 from gateway.proxy.entry import Entry
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.outbound import Addressing, build, copy_of
-from gateway.proxy.receive import Client, Receive, Scope, Send, read, refusal
+from gateway.proxy.receive import Client, Receive, Scope, Send, has_our_door, only_asgi, read, refusal
 from gateway.proxy.respond import Sent, write
 from gateway.proxy.routed import PANICKED, UNROUTED, Routed
 from gateway.proxy.tap import Capture
@@ -63,7 +63,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket; the lifespan belongs to the composition root."""
-        client = Client(scope, receive)
+        client, send = Client(scope, receive), send if has_our_door(scope) else only_asgi(send)
         arrival = read(scope, client, trusted=self.trusted)  # 1
         request_id.set(arrival.request.id)
         if scope["type"] == "websocket":

@@ -27,7 +27,7 @@ from gateway.proxy.peer import identify
 from gateway.proxy.receive import path_of, request_id_of, split_target
 from gateway.proxy.respond import failure_bytes
 from gateway.settings import Network
-from gateway.telemetry import count
+from gateway.telemetry import count, log
 
 PIPELINED: Final = 8  # requests that may wait behind one before reading pauses; a paused reader sees nobody leave
 
@@ -92,10 +92,15 @@ class Door(HttpToolsProtocol):
         address = self.client[0] if self.client else ""
         self._peer = identify(address, self.scheme or "http", (), self._trusted)
         self.leave_by = self._keeper.now + self._limits.keep_alive_s
+        self._counted_for = "" if self._peer.trusted else address
+        refused = self._keeper.admits(self._counted_for, connected=len(self.connections))
+        if refused is not None:
+            self._counted_for = ""
+            self.answer(refused)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone; every request of it is told, not only the newest."""
-        self._keeper.leave(self)
+        self._depart()
         self.connections.discard(self)
         self.leave_by, self._shut = NEVER, True
         self.flow.resume_writing()
@@ -103,6 +108,12 @@ class Door(HttpToolsProtocol):
             exchange.leave(Failure.CLIENT_GONE)
         if not self._gone.done():
             self._gone.set_result(None)
+
+    def _depart(self) -> None:
+        """The doorkeeper has no more to do with this connection."""
+        self._keeper.leave(self)
+        self._keeper.forget(self._counted_for)
+        self._counted_for = ""
 
     def data_received(self, data: bytes) -> None:
         """Parse first, start the request that was found after."""
@@ -139,7 +150,7 @@ class Door(HttpToolsProtocol):
 
     def adopt(self, app: Any) -> None:
         """Answer what comes from now on with another app of the same kind."""
-        self.app = app
+        self.app, self._head = app, None
 
     def shutdown(self) -> None:
         """End after the answer that is under way, or the one to a request that may be on its way already."""
@@ -337,6 +348,8 @@ class Door(HttpToolsProtocol):
     def answer(self, failure: Failure) -> None:
         """Tell the client itself, in the gateway's words, and hang up."""
         count(f"refused.{failure.code}")
+        if self._keeper.tells():
+            log("refused", code=failure.code, client=self._peer.client_ip)
         self._shut = True
         self.transport.write(failure_bytes(failure))
         self._hang_up(reads_on=True)
@@ -350,7 +363,7 @@ class Door(HttpToolsProtocol):
             self._break_off(Failure.BAD_REQUEST)
             return
         self._shut = True
-        self._keeper.leave(self)
+        self._depart()
         self.websocket(early)
 
     def _is_handshake(self) -> bool:

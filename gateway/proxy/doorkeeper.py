@@ -1,12 +1,16 @@
-"""What the doors of one listener share: their limits, one coarse clock, the list of who is connected."""
+"""What the doors of one listener share: their limits, one coarse clock, and who is connected."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from gateway.failure import Failure
+
 TICK_S: Final = 0.25  # how exactly the times of `DoorLimits` are kept
+TOLD_A_TICK: Final = 3
 NEVER: Final = float("inf")
 
 
@@ -16,8 +20,11 @@ class DoorLimits:
 
     `head_s` runs from a head's first byte to its last, `keep_alive_s` while nothing is asked; `leaving_s` is for a
     connection that is to end: at the end of the process, or after an answer to a request that is still being sent.
+    `guests_of_one` connections may come from one address, 0 for any number.
     """
 
+    guests: int = 20_000
+    guests_of_one: int = 0
     head_bytes: int = 64 * 1024
     head_fields: int = 100
     target_bytes: int = 16 * 1024
@@ -38,13 +45,15 @@ class Guest(Protocol):
 class Doorkeeper:
     """Make it for one listener. `now` is the loop's time, at most `TICK_S` old while anybody is connected."""
 
-    __slots__ = ("_guests", "_loop", "_ticking", "limits", "now")
+    __slots__ = ("_guests", "_loop", "_of_one", "_ticking", "_told", "limits", "now")
 
     def __init__(self, limits: DoorLimits | None = None) -> None:
         self.limits = limits or DoorLimits()
         self.now = 0.0
         self._loop: asyncio.AbstractEventLoop
         self._guests: set[Guest] = set()
+        self._of_one: Counter[str] = Counter()
+        self._told = 0
         self._ticking: asyncio.TimerHandle | None = None
 
     def enter(self, guest: Guest) -> None:
@@ -56,12 +65,36 @@ class Doorkeeper:
         self._guests.add(guest)
 
     def leave(self, guest: Guest) -> None:
-        """Somebody has gone."""
+        """Somebody has gone, or is none of ours any more."""
         self._guests.discard(guest)
+
+    def admits(self, address: str, *, connected: int) -> Failure | None:
+        """Why another connection of an address is too many, when `connected` are open in all; else it is counted."""
+        if connected > self.limits.guests:
+            return Failure.TOO_MANY_CLIENTS
+        if not self.limits.guests_of_one or not address:
+            return None
+        if self._of_one[address] >= self.limits.guests_of_one:
+            return Failure.TOO_MANY_FROM_CLIENT
+        self._of_one[address] += 1
+        return None
+
+    def forget(self, address: str) -> None:
+        """A connection that was admitted has ended."""
+        if self.limits.guests_of_one and address:
+            self._of_one[address] -= 1
+            if self._of_one[address] <= 0:
+                del self._of_one[address]
+
+    def tells(self) -> bool:
+        """Whether another refusal may go to the log: who is refused all the time must not fill it."""
+        self._told += 1
+        return self._told <= TOLD_A_TICK
 
     def _tick(self) -> None:
         """One clock for all, instead of two timers for every request."""
         self.now = now = self._loop.time()
+        self._told = 0
         for guest in [guest for guest in self._guests if guest.leave_by < now]:
             guest.overstayed()
         self._ticking = self._loop.call_later(TICK_S, self._tick) if self._guests else None

@@ -88,6 +88,21 @@ class Client:
             pass
 
 
+def has_our_door(scope: Scope) -> bool:
+    """Whether the server is ours, and takes more than ASGI's own messages."""
+    return ARRIVAL_EXTENSION in (scope.get("extensions") or {})
+
+
+def only_asgi(send: Send) -> Send:
+    """A `send` for servers that know no 1xx answers."""
+
+    async def pass_on(message: Message) -> None:
+        if message["type"] != "strangler.interim":
+            await send(message)
+
+    return pass_on
+
+
 def read(scope: Scope, client: Client, *, trusted: Sequence[Network]) -> Arrival:
     """Read a scope: the bytes as they came, the client by the trusted-proxy rule, a request id."""
     known: Arrival | None = (scope.get("extensions") or {}).get(ARRIVAL_EXTENSION)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from functools import partial
 from math import ceil
@@ -18,7 +19,9 @@ from gateway.proxy.doorkeeper import Doorkeeper, DoorLimits
 from gateway.proxy.drain import QuietServer
 from gateway.proxy.edge import Edge
 from gateway.proxy.receive import TARGET_EXTENSION
+from gateway.proxy.self_check import fault_of
 from gateway.settings import split_address
+from gateway.telemetry import log
 
 BACKLOG: Final = 2048
 Front = Literal["edge", "asgi"]
@@ -83,11 +86,10 @@ def data_server(
     gateway: Gateway, *, drain_s: float, front: Front = "edge", limits: DoorLimits | None = None
 ) -> QuietServer:
     """The server of the data plane; at the end, requests in flight have `drain_s` seconds."""
-    door = partial(FRONTS[front], keeper=Doorkeeper(limits), trusted=tuple(gateway.trusted))
     return QuietServer(
         quiet_config(
             gateway,
-            http=door,
+            http=_protocol(gateway, FRONTS[front], limits),
             ws=Socket,
             ws_max_size=WEBSOCKET_MESSAGE,
             ws_ping_interval=None,
@@ -98,12 +100,22 @@ def data_server(
     )
 
 
+def _protocol(gateway: Gateway, door: type[Door], limits: DoorLimits | None) -> Any:
+    """What serves a connection: our door, or uvicorn's own protocol when ours does not work with this uvicorn."""
+    fault = fault_of(Door)  # the edge leans on nothing that its door does not
+    if fault is not None:
+        log("front_unusable", level=logging.ERROR, why=fault, uvicorn=uvicorn.__version__)
+        return "httptools"
+    return partial(door, keeper=Doorkeeper(limits), trusted=tuple(gateway.trusted))
+
+
 def adopt(server: QuietServer, gateway: Gateway) -> None:
     """Serve what comes from now on with another gateway; requests under way end with the one they have."""
     config = server.config
     config.loaded_app = gateway
-    door = cast("partial[Door]", config.http_protocol_class)
-    config.http_protocol_class = cast(Any, partial(door, trusted=tuple(gateway.trusted)))
+    door = config.http_protocol_class
+    if isinstance(door, partial):
+        config.http_protocol_class = cast(Any, partial(door, trusted=tuple(gateway.trusted)))
     for connection in server.server_state.connections:
         if isinstance(connection, Door):
             connection.adopt(gateway)

@@ -49,7 +49,7 @@ def test_help_fits_80_columns(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert main(["run", "--help"]) == 0
     out = capsys.readouterr().out
     assert "--connect-timeout-s SECONDS" in out
-    assert "..." not in out.replace("CIDR,...", "")
+    assert "..." not in out.replace(",...", "")
 
 
 @pytest.mark.parametrize("words", [["nonsense"], ["run", "--nonsense"], ["db"], [], ["demo", "--traffic", "many"]])
