@@ -70,7 +70,7 @@ class Gateway:
             await self._websocket(scope, receive, send, arrival)
             return
         try:
-            async with client.connected(has_body=arrival.request.body is not None):
+            with client.connected(has_body=arrival.request.body is not None):
                 await self._serve(arrival, send)
         except ClientGone:
             count("client_gone")

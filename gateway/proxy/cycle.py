@@ -27,6 +27,7 @@ from gateway.telemetry import log
 if TYPE_CHECKING:
     from gateway.proxy.door import Door
 
+JOINED: Final = 64 * 1024  # bytes of a body that are copied to leave with the head
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -42,6 +43,8 @@ class Cycle(RequestResponseCycle):
     """The door makes one per request; what the client sends goes in by `take` and `end_body`."""
 
     framing = Framing.CHUNKED
+    _head = b""  # of the answer, while it waits for the first of the body
+    _loop: asyncio.AbstractEventLoop
 
     def take(self, body: bytes) -> None:
         """A part of the request's body."""
@@ -80,7 +83,9 @@ class Cycle(RequestResponseCycle):
         if not self.response_started:
             self.transport.write(failure_bytes(Failure.GATEWAY_BUG))
             self.transport.close()
-        elif self.framing is Framing.UNTIL_CLOSE:
+            return
+        self._write_head()
+        if self.framing is Framing.UNTIL_CLOSE:
             reset(self.transport)
         else:
             self.transport.close()
@@ -115,7 +120,20 @@ class Cycle(RequestResponseCycle):
         self.keep_alive = self.keep_alive and not says_close and self.framing is not Framing.UNTIL_CLOSE
         self.expected_content_length = (length or 0) if self.framing is Framing.SIZED else 0
         keep = self.keep_alive or says_close
-        self.transport.write(wire.head(status, message.get("reason"), headers, self.framing, keep=keep))
+        self._head = wire.head(status, message.get("reason"), headers, self.framing, keep=keep)
+        self._loop.call_soon(self._write_head)  # or with the body, when that comes in this turn of the loop
+
+    def _write_head(self) -> None:
+        head, self._head = self._head, b""
+        if head and not self.transport.is_closing():
+            self.transport.write(head)
+
+    def _write(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        if head and len(data) > JOINED:
+            self.transport.write(head)
+            head = b""
+        self.transport.write(head + data if head else data)
 
     def _go_on(self, message: Any) -> None:
         body, more = message.get("body", b""), message.get("more_body", False)
@@ -124,13 +142,14 @@ class Cycle(RequestResponseCycle):
                 self.expected_content_length -= len(body)
                 if self.expected_content_length < 0:
                     raise RuntimeError("Response content longer than Content-Length")
-            self.transport.write(wire.chunk(body) if self.framing is Framing.CHUNKED else body)
+            self._write(wire.chunk(body) if self.framing is Framing.CHUNKED else body)
         if more:
             return
         if self.expected_content_length:
             raise RuntimeError("Response content shorter than Content-Length")
         if self.framing is Framing.CHUNKED:
-            self.transport.write(wire.last_chunk(message.get("trailers", ())))
+            self._write(wire.last_chunk(message.get("trailers", ())))
+        self._write_head()
         self.response_complete = True
         self.message_event.set()
         self.on_response()
@@ -156,7 +175,7 @@ def cycle_of(arrival: Arrival, door: Door, *, gone: asyncio.Future[None]) -> Cyc
         "state": door.app_state,
         "extensions": {ARRIVAL_EXTENSION: arrival, GONE_EXTENSION: gone},
     }
-    return Cycle(
+    cycle = Cycle(
         scope=cast(Any, scope),
         transport=door.transport,
         flow=door.flow,
@@ -169,6 +188,8 @@ def cycle_of(arrival: Arrival, door: Door, *, gone: asyncio.Future[None]) -> Cyc
         keep_alive=True,
         on_response=door.answered,
     )
+    cycle._loop = door.loop
+    return cycle
 
 
 def _length(headers: Any) -> int | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
-from contextlib import asynccontextmanager
 from itertools import count
 from secrets import token_hex
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, cast
 
 from gateway.failure import Failure
 from gateway.message import ClientGone, Request
@@ -35,6 +35,31 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 LONGEST_LENGTH: Final = 18  # digits; one more, and some reader's integer is full
 
 
+class Stay:
+    """A block of the current task that ends with ClientGone when `gone` is done; `ours`: nobody else waits for that."""
+
+    __slots__ = ("_gone", "_left", "_ours", "_task")
+
+    def __init__(self, gone: asyncio.Future[None], *, ours: bool) -> None:
+        self._gone, self._ours, self._left = gone, ours, False
+        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
+
+    def __enter__(self) -> None:
+        self._gone.add_done_callback(self._leave)
+
+    def __exit__(self, _: type[BaseException] | None, raised: BaseException | None, __: TracebackType | None) -> None:
+        self._gone.remove_done_callback(self._leave)
+        if self._ours:
+            self._gone.cancel()
+        if self._left and self._task.uncancel() == 0 and isinstance(raised, asyncio.CancelledError):
+            raise ClientGone from None
+
+    def _leave(self, gone: asyncio.Future[None]) -> None:
+        if not gone.cancelled():
+            self._left = True
+            self._task.cancel()
+
+
 class Client:
     """The client's end of one exchange: its request body, and the news that it has gone."""
 
@@ -55,31 +80,13 @@ class Client:
             if chunk := message.get("body", b""):
                 yield chunk
 
-    @asynccontextmanager
-    async def connected(self, *, has_body: bool) -> AsyncIterator[None]:
-        """Run a block for as long as the client stays: when it goes, the block is cancelled with ClientGone."""
+    def connected(self, *, has_body: bool) -> Stay:
+        """A block that runs for as long as the client stays: when it goes, the block is cancelled with ClientGone."""
         if not has_body:
             self._body_read.set()
-        loop = asyncio.get_running_loop()
-        gone = self._gone_future or loop.create_task(self._hear_of_leaving())
-        inside = True
-
-        def leave(_: asyncio.Future[None]) -> None:
-            if inside and not gone.cancelled():
-                block.reschedule(loop.time())
-
-        try:
-            async with asyncio.timeout(None) as block:
-                gone.add_done_callback(leave)
-                try:
-                    yield
-                finally:
-                    inside = False
-                    gone.remove_done_callback(leave)
-                    if self._gone_future is None:
-                        gone.cancel()
-        except TimeoutError:
-            raise ClientGone from None
+        if self._gone_future is not None:
+            return Stay(self._gone_future, ours=False)
+        return Stay(asyncio.get_running_loop().create_task(self._hear_of_leaving()), ours=True)
 
     async def _hear_of_leaving(self) -> None:
         """For servers without our door: after the body, what `receive` says next is that the client has gone."""
