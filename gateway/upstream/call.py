@@ -118,6 +118,13 @@ class Call:
         finally:
             self.let_go()
 
+    def take_whole(self) -> bytes | None:
+        """The body, when all of it is here already; None when it is still to be read."""
+        if not self.whole or self._trouble is not None:
+            return None
+        self.let_go()
+        return b"".join(self._chunks)
+
     def let_go(self) -> None:
         """The reader wants no more."""
         if self._left.done():

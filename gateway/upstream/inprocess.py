@@ -11,11 +11,13 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from email.utils import formatdate
+from functools import lru_cache
+from time import time
 from typing import Any, Final
 from urllib.parse import unquote
 
 from gateway.failure import Failure
-from gateway.message import OutboundRequest, Response
+from gateway.message import OutboundRequest, Response, once
 from gateway.upstream.call import GRACE_S, Call
 from gateway.upstream.client_socket import ClientSocket
 from gateway.upstream.crash import tell
@@ -59,7 +61,10 @@ class InProcess:
             return head
         status, headers = head
         if not any(name.lower() == b"date" for name, _ in headers):  # RFC 9110 section 6.6.1: whoever serves dates
-            headers = (*headers, (b"date", formatdate(usegmt=True).encode("ascii")))
+            headers = (*headers, (b"date", _date(int(time()))))
+        whole = call.take_whole()
+        if whole is not None:
+            return Response(status, headers, once(whole), whole=whole)
 
         async def close() -> None:
             call.let_go()
@@ -127,6 +132,11 @@ class InProcess:
             "state": dict(self._state),
             "extensions": {"strangler.run": {"commit": request.commit}},
         }
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode("ascii")
 
 
 def _is_cancelled() -> bool:
