@@ -27,6 +27,7 @@ from gateway.routing.route import Route
 from gateway.settings import Network
 from gateway.shadow.mirror import Job, Mirror
 from gateway.telemetry import count, log, request_id
+from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import InProcess
 from gateway.upstream.transport import Transport
 from gateway.upstream.websocket import Declined, Opened, open_websocket
@@ -111,8 +112,9 @@ class Gateway:
             return PANICKED if plan.panicked else UNROUTED
         flag = plan.flag(route.key)
         if plan.panicked:
-            return Routed(route, flag, PANIC)
-        routed = Routed(route, flag, decide(route, flag, request, has_new=Side.NEW in self.transports))  # 3
+            return Routed(route, flag, PANIC, route.key, flag.stage)
+        decision = decide(route, flag, request, has_new=Side.NEW in self.transports)  # 3
+        routed = Routed(route, flag, decision, route.key, flag.stage)
         return self._tested(routed, route, request) if arrival.head.facts & TESTED else routed
 
     def _tested(self, routed: Routed, route: Route, request: Request) -> Routed:
@@ -125,7 +127,7 @@ class Gateway:
         decision = overridden(routed.decision, override, route, has_new=Side.NEW in self.transports)
         if decision.reason == OVERRIDE:
             count(f"override.{decision.authoritative}")
-        return Routed(route, routed.flag, decision, tester=True)
+        return routed._replace(decision=decision, tester=True)
 
     async def _forward(self, outbound: OutboundRequest, side: Side, route: Route | None) -> Response | Failure:
         transport = self.transports.get(side)
@@ -186,11 +188,12 @@ class Gateway:
     async def _open(
         self, side: Side, outbound: OutboundRequest, scope: Scope, route: Route | None
     ) -> Opened | Declined | Failure:
-        if side not in self.origins:
+        transport = self.transports.get(side)
+        if not isinstance(transport, HttpTransport):
             return Failure.NEW_MISSING
         timeout_s = min(self.limits.connect_timeout_s * 2, self.timeout_s(route))
         offered = scope.get("subprotocols", [])
-        return await open_websocket(self.origins[side], side, outbound, subprotocols=offered, timeout_s=timeout_s)
+        return await open_websocket(transport, side, outbound, subprotocols=offered, timeout_s=timeout_s)
 
 
 def _tell(sent: Sent, failure: Failure, routed: Routed) -> None:

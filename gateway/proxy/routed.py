@@ -12,23 +12,17 @@ from gateway.routing.route import Route
 class Routed(NamedTuple):
     """The route of a request with its flag, both None when it has none, and who answers it.
 
-    `tester` says that the request carries a valid override token, whatever came of it.
+    `key` is the route's and `stage` the flag's, both empty without a route. `tester` says that the request carries a
+    valid override token, whatever came of it.
     """
 
     route: Route | None
     flag: Flag | None
     decision: Decision
+    key: str = ""
+    stage: str = ""
     tester: bool = False
 
-    @property
-    def key(self) -> str:
-        """The route's key, empty without one."""
-        return "" if self.route is None else self.route.key
-
-    @property
-    def stage(self) -> str:
-        """The route's stage, empty without a route."""
-        return "" if self.flag is None else self.flag.stage
 
 
 UNROUTED: Final = Routed(None, None, NO_ROUTE)
