@@ -156,13 +156,13 @@ class Relaying:
 
     def full_client(self) -> None:
         """The client does not take the answer as fast as it comes."""
-        if self._connection is not None:
+        if self._connection is not None and self.response_started:  # it may be full of an answer before this one
             self._connection.pause()
             self._connection.answer_by = NEVER  # from here on the reader is slow, not the origin
 
     def room_client(self) -> None:
         """The client takes more."""
-        if self._connection is not None:
+        if self._connection is not None and self.response_started:
             self._connection.answer_by = self._edge.loop.time() + self._errand.transport.idle_s
             self._connection.resume()
 
@@ -200,8 +200,11 @@ class Relaying:
             self._finish(connection)
         elif answer.trouble is not None:
             self._break_off(connection, answer.trouble)
-        elif self.response_started and not self._edge.flow.write_paused:
-            connection.answer_by = self._edge.loop.time() + self._errand.transport.idle_s
+        elif self.response_started:
+            if self._edge.flow.write_paused:
+                self.full_client()
+            else:
+                self.room_client()
 
     # the answer
 
