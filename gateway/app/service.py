@@ -67,7 +67,11 @@ class DataService:
         self._retired: set[asyncio.Task[None]] = set()
         self._sock = entrance.sock
         self._server = data_server(
-            self._plane.gateway, drain_s=settings.drain_s, front=settings.front, limits=_door_limits(settings)
+            self._plane.gateway,
+            drain_s=settings.drain_s,
+            front=settings.front,
+            limits=_door_limits(settings),
+            announced=settings.proxy_protocol,
         )
         self._server.shares, self._server.has_rivals = entrance.kept, entrance.rivals
         self.listening = self._server.listening

@@ -57,9 +57,13 @@ class Exchange(Protocol):
 
 
 class Door(HttpToolsProtocol):
-    """One client connection. `leave_by` is when the doorkeeper ends it, for being idle or slow."""
+    """One client connection. `leave_by` is when the doorkeeper ends it, for being idle or slow.
+
+    `announced` is the address of the client, when the connection is a proxy's that has told it (PROXY protocol).
+    """
 
     leave_by = NEVER
+    announced: str | None = None
 
     def __init__(
         self,
@@ -89,6 +93,8 @@ class Door(HttpToolsProtocol):
         """A client has connected; one that then says nothing is an idle one."""
         super().connection_made(transport)
         self._keeper.enter(self)
+        if self.announced is not None:
+            self.client = (self.announced, 0)
         address = self.client[0] if self.client else ""
         self._peer = identify(address, self.scheme or "http", (), self._trusted)
         self.leave_by = self._keeper.now + self._limits.keep_alive_s

@@ -13,6 +13,7 @@ import websockets.http11
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request as HandshakeRequest
 
+from gateway.proxy.announced import Announcement
 from gateway.proxy.app import Gateway
 from gateway.proxy.door import Door
 from gateway.proxy.doorkeeper import Doorkeeper, DoorLimits
@@ -83,13 +84,21 @@ def quiet_config(app: Any, **more: Any) -> uvicorn.Config:
 
 
 def data_server(
-    gateway: Gateway, *, drain_s: float, front: Front = "edge", limits: DoorLimits | None = None
+    gateway: Gateway,
+    *,
+    drain_s: float,
+    front: Front = "edge",
+    limits: DoorLimits | None = None,
+    announced: bool = False,
 ) -> QuietServer:
-    """The server of the data plane; at the end, requests in flight have `drain_s` seconds."""
+    """The server of the data plane; at the end, requests in flight have `drain_s` seconds.
+
+    `announced`: trusted proxies begin with a PROXY header.
+    """
     return QuietServer(
         quiet_config(
             gateway,
-            http=_protocol(gateway, FRONTS[front], limits),
+            http=_protocol(gateway, FRONTS[front], limits or DoorLimits(), announced=announced),
             ws=Socket,
             ws_max_size=WEBSOCKET_MESSAGE,
             ws_ping_interval=None,
@@ -100,22 +109,29 @@ def data_server(
     )
 
 
-def _protocol(gateway: Gateway, door: type[Door], limits: DoorLimits | None) -> Any:
+def _protocol(gateway: Gateway, door: type[Door], limits: DoorLimits, *, announced: bool) -> Any:
     """What serves a connection: our door, or uvicorn's own protocol when ours does not work with this uvicorn."""
     fault = fault_of(Door)  # the edge leans on nothing that its door does not
     if fault is not None:
         log("front_unusable", level=logging.ERROR, why=fault, uvicorn=uvicorn.__version__)
         return "httptools"
-    return partial(door, keeper=Doorkeeper(limits), trusted=tuple(gateway.trusted))
+    made = partial(door, keeper=Doorkeeper(limits), trusted=tuple(gateway.trusted))
+    return partial(_announced, door=made, within_s=limits.head_s) if announced else made
+
+
+def _announced(*, door: partial[Door], within_s: float, **by_uvicorn: Any) -> Announcement:
+    """What uvicorn makes of a connection where trusted proxies begin with a PROXY header."""
+    return Announcement(partial(door, **by_uvicorn), trusted=door.keywords["trusted"], within_s=within_s)
 
 
 def adopt(server: QuietServer, gateway: Gateway) -> None:
     """Serve what comes from now on with another gateway; requests under way end with the one they have."""
     config = server.config
     config.loaded_app = gateway
-    door = config.http_protocol_class
-    if isinstance(door, partial):
-        config.http_protocol_class = cast(Any, partial(door, trusted=tuple(gateway.trusted)))
+    made = config.http_protocol_class
+    if isinstance(made, partial):
+        trusting = partial(made.keywords.get("door", made), trusted=tuple(gateway.trusted))
+        config.http_protocol_class = cast(Any, partial(made, door=trusting) if "door" in made.keywords else trusting)
     for connection in server.server_state.connections:
         if isinstance(connection, Door):
             connection.adopt(gateway)

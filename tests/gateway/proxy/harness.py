@@ -190,6 +190,7 @@ async def gateway(
     queue: int = 100,
     pseudonym: str = "strangler-test",
     limits: DoorLimits | None = None,
+    announced: bool = False,
     websocket_idle_s: float = 0.0,
     reach: Reach | None = None,
 ) -> AsyncIterator[Served]:
@@ -224,7 +225,7 @@ async def gateway(
         trusted=trusted,
         names_side=True,
     )
-    server = data_server(app, drain_s=1, front=front, limits=limits)
+    server = data_server(app, drain_s=1, front=front, limits=limits, announced=announced)
     serving = asyncio.create_task(_listen(server))
     await until(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
