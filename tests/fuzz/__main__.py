@@ -37,9 +37,11 @@ async def _fuzz(front: Front, seed: int, mutations: int) -> int:
     print(
         f"{front}: seed {seed}, {done.mutations} mutations in {done.connections} connections, "
         f"{done.requests} requests passed, {done.refused} refused, {len(done.found)} served wrongly, "
-        f"{time.monotonic() - began:.0f} s"
+        f"{time.monotonic() - began:.0f} s",
+        flush=True,
     )
     for found in done.found:
+        print(f"seed {found.seed}: {'; '.join(found.verdicts)}", flush=True)
         print("\n".join(as_entry(await shorten(front, found) or found)))
     return 1 if done.found else 0
 

@@ -204,7 +204,9 @@ _CHUNK_LINE: Final = re.compile(  # one that is none: RFC 9112 section 7.1.1, wi
     rb"\n[0-9A-Fa-f]+(?=[ \t;])(?!(?:;" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb'|"(?:[^"\\\r\n]|\\.)*"))?)*\r\n)'
 )
 _EMPTY_LINE: Final = re.compile(rb"(?:^|\r\n\r\n)[\r\n]+HTTP/")
-_LAST_INTERIM: Final = re.compile(rb"HTTP/1\.1 1(?:(?!\r\n\r\n).)*\nconnection:[^\n]*close", re.IGNORECASE | re.DOTALL)
+_LAST_INTERIM: Final = re.compile(
+    rb"HTTP/1\.1 1(?:(?!\r\n\r\n).)*\n(?:proxy-)?connection:[^\n]*close", re.IGNORECASE | re.DOTALL
+)
 
 _LENIENT: Final[dict[str, Reason]] = {
     "empty lines before an answer are passed over": lambda sent, ours, theirs: _EMPTY_LINE.search(sent) is not None,

@@ -126,7 +126,7 @@ def _add(campaign: Campaign, batch: list[_Sent]) -> None:
 @asynccontextmanager
 async def _bench(front: Front) -> AsyncIterator[tuple[Lane, NodeReader]]:
     with _errors():
-        async with node_reader() as node, lane(front) as one:
+        async with node_reader() as node, lane(front, patience_s=0.5) as one:
             yield one, node
 
 

@@ -12,7 +12,6 @@ from typing import Final
 import h11
 
 OWN_ANSWER: Final = b'"code": '  # stands in what the gateway says itself, and in nothing the upstream says
-_PATIENCE_S: Final = 10.0  # for what must come
 _QUIET_S: Final = 0.03  # for what must not
 
 
@@ -39,10 +38,10 @@ class _Ear(asyncio.Protocol):
         self.news.set()
 
 
-async def talk(port: int, segments: Sequence[bytes], *, settled: Callable[[bytes], bool]) -> Heard:
+async def talk(port: int, segments: Sequence[bytes], *, settled: Callable[[bytes], bool], patience_s: float) -> Heard:
     """Send the segments, each in a turn of its own, and listen until the gateway hangs up or `settled` stays true.
 
-    `settled` is asked with the bytes so far.
+    `settled` is asked with the bytes so far; what must come and does not is waited for `patience_s` seconds.
     """
     loop = asyncio.get_running_loop()
     transport, ear = await loop.create_connection(_Ear, "127.0.0.1", port)
@@ -54,7 +53,7 @@ async def talk(port: int, segments: Sequence[bytes], *, settled: Callable[[bytes
             for _ in range(3):  # a turn to leave, one to arrive, one to be read
                 await asyncio.sleep(0)
         with suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(patience_s):
                 await _listen(ear, settled)
         return Heard(bytes(ear.raw), ear.ended)
     finally:

@@ -24,8 +24,9 @@ _CUT_S = 2.0  # in which the gateway lets go of a request whose client has gone
 class Lane:
     """Made by `lane`."""
 
-    def __init__(self, port: int, upstream: Upstream) -> None:
+    def __init__(self, port: int, upstream: Upstream, patience_s: float) -> None:
         self._port = port
+        self._patience_s = patience_s
         self._upstream = upstream
         self._ended: list[bytes] = []
 
@@ -39,7 +40,7 @@ class Lane:
             answered = raw.count(b"x-serial:") >= len(methods)
             return answered and not isinstance(read_answers(Heard(raw, ended=False), methods), str)
 
-        heard = await talk(self._port, segments, settled=settled)
+        heard = await talk(self._port, segments, settled=settled, patience_s=self._patience_s)
         if OWN_ANSWER in heard.raw:
             await asyncio.sleep(_SETTLED_S)  # a task that was about to ask the upstream may not know of it yet
         await self._let_go()
@@ -74,12 +75,12 @@ class Lane:
 
 
 @asynccontextmanager
-async def lane(front: Front) -> AsyncIterator[Lane]:
-    """Serve one."""
+async def lane(front: Front, *, patience_s: float = 10.0) -> AsyncIterator[Lane]:
+    """Serve one; `patience_s` is for what must come."""
     before, harness.front = harness.front, front
     try:
         async with strict_upstream() as upstream, harness.gateway(f"http://127.0.0.1:{upstream.port}") as served:
             harness.front = before
-            yield Lane(served.port, upstream)
+            yield Lane(served.port, upstream, patience_s)
     finally:
         harness.front = before

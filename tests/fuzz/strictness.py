@@ -17,7 +17,8 @@ _LOOSE_LENGTH: Final = re.compile(rb"\ncontent-length:[ \t]*([0-9]{19}|[0-9]*[ \
 _PLAIN_CODING: Final = re.compile(rb"\ntransfer-encoding: ?chunked\r\n", re.IGNORECASE)
 _CHUNK_LINE: Final = re.compile(rb"\r\n[0-9A-Fa-f]{17}|;[^\r\n]{4096}|\r\n[89A-Fa-f][0-9A-Fa-f]{15}[;\r]")
 _TRAILER: Final = re.compile(
-    rb"\r\n0+(?:;[^\n]*)?\r\n[!-~].*?(content-length|transfer-encoding):", re.IGNORECASE | re.DOTALL
+    rb"\r\n0+(?:;[^\n]*)?\r\n(?:[^\r\n]+\r\n)*?(?:content-length|transfer-encoding|(?:proxy-)?connection):",
+    re.IGNORECASE,
 )
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 
@@ -64,7 +65,7 @@ _REASONS: Final[dict[str, Reason]] = {
         bool(read.values(b"transfer-encoding")) and _PLAIN_CODING.search(raw) is None
     ),
     "a chunk's size has 16 digits, its extension 4 KiB": lambda read, raw: _CHUNK_LINE.search(raw) is not None,
-    "trailers do not frame": lambda read, raw: _TRAILER.search(raw) is not None,
+    "trailers neither frame nor close": lambda read, raw: _TRAILER.search(raw) is not None,
     "no WebSocket with a body": lambda read, raw: read.values(b"upgrade") == [b"websocket"],
     "a target has 16 KiB": lambda read, raw: len(read.target) > 16_384,
     "64 KiB and 100 fields": lambda read, raw: len(read.headers) > 100 or len(raw) > 65_536,

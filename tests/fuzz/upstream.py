@@ -73,6 +73,7 @@ class _Connection(asyncio.Protocol):
         self._wire = Wire()
         self._noted: list[Arrived] = []
         self._answered = 0
+        self._said_all = False
         self._transport: asyncio.Transport
         upstream.wires.append(self._wire)
 
@@ -83,6 +84,8 @@ class _Connection(asyncio.Protocol):
         self._wire.gone = True
 
     def data_received(self, data: bytes) -> None:
+        if self._said_all:
+            return
         self._wire.raw += data
         reader = self._wire.reader
         reader.feed(data)
@@ -99,8 +102,9 @@ class _Connection(asyncio.Protocol):
     def _answer(self, arrived: Arrived) -> None:
         answer, closes = _SHAPES[arrived.serial % len(_SHAPES)](arrived)
         self._transport.write(answer)
-        if closes:
-            self._transport.close()
+        if closes and not self._transport.is_closing():
+            self._transport.write_eof()  # and reads on: closing now would be a reset, which takes the answer with it
+            self._said_all = True
 
 
 def _sized(arrived: Arrived) -> tuple[bytes, bool]:

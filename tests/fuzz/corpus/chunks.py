@@ -84,6 +84,9 @@ _BAD_TRAILERS = {
     "NUL": b"0\r\nX: y\x00\r\n\r\n",
     "Content-Length": b"0\r\nContent-Length: 5\r\n\r\nhello",
     "Transfer-Encoding": b"0\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "Connection": b"0\r\nConnection: close\r\n\r\n" + INNER,
+    "Proxy-Connection": b"0\r\nProxy-Connection: close\r\n\r\n" + INNER,
+    "Upgrade": b"0\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n" + INNER,
 }
 
 PAYLOADS: tuple[Payload, ...] = (
