@@ -169,6 +169,10 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
         default=(), description="Networks (CIDR) whose forwarded headers are believed; nobody's by default."
     )
+    trusted_header: Literal["x-forwarded-for", "forwarded"] = Field(
+        default="x-forwarded-for",
+        description="Which of the two tells the client where a trusted proxy sends both: the one it writes itself.",
+    )
     front: Literal["edge", "asgi"] = Field(
         default="edge",
         description="How clients are served: edge relays by callbacks what needs no ASGI app; asgi has one for all.",

@@ -13,6 +13,7 @@ from gateway.proxy.app import Gateway, Limits
 from gateway.proxy.figures import Figures, Shown
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.outbound import Addressing
+from gateway.proxy.peer import Trust
 from gateway.relay.breaker import Rules as BreakerRules
 from gateway.rollout.override import Overrides
 from gateway.rollout.plan import Live
@@ -90,7 +91,7 @@ def data_plane(
         limits=Limits(
             settings.timeout_s, settings.connect_timeout_s, settings.capture_bytes, settings.websocket_idle_s
         ),
-        trusted=settings.trusted_proxies,
+        trust=Trust(settings.trusted_proxies, settings.trusted_header),
         names_side=settings.side_header,
         ledger=ledger,
         overrides=None if secret is None else Overrides(secret.get_secret_value()),

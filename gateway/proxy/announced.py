@@ -11,9 +11,8 @@ from typing import Final, cast
 
 from gateway.proxy import proxy_protocol
 from gateway.proxy.door import Door
-from gateway.proxy.peer import identify
+from gateway.proxy.peer import Trust, identify
 from gateway.proxy.proxy_protocol import Announced
-from gateway.settings import Network
 from gateway.telemetry import count, log
 
 REFUSED: Final = "bad_proxy_header"
@@ -22,8 +21,8 @@ REFUSED: Final = "bad_proxy_header"
 class Announcement(asyncio.Protocol):
     """Reads the header within `within_s` seconds, then gives the connection to a door."""
 
-    def __init__(self, door: Callable[[], Door], *, trusted: tuple[Network, ...], within_s: float) -> None:
-        self._door, self._trusted, self._within_s = door, trusted, within_s
+    def __init__(self, door: Callable[[], Door], *, trust: Trust, within_s: float) -> None:
+        self._door, self._trust, self._within_s = door, trust, within_s
         self._transport: asyncio.Transport
         self._heard = b""
         self._timer: asyncio.TimerHandle | None = None
@@ -33,7 +32,7 @@ class Announcement(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         address = peer[0] if isinstance(peer, tuple) else ""
-        if identify(address, "http", (), self._trusted).trusted:
+        if identify(address, "http", (), self._trust).trusted:
             self._timer = asyncio.get_running_loop().call_later(self._within_s, self._refuse, "too_slow")
         else:
             self._show_in(None, b"")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter, time
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from gateway.proxy.arrival import TESTED, Arrival
 from gateway.proxy.entry import Entry
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.outbound import Addressing, build, copy_of
+from gateway.proxy.peer import Trust
 from gateway.proxy.receive import Client, Receive, Scope, Send, has_our_door, only_asgi, read, refusal
 from gateway.proxy.respond import Sent, write
 from gateway.proxy.routed import PANICKED, UNROUTED, Routed
@@ -24,7 +25,6 @@ from gateway.rollout.override import REASON as OVERRIDE
 from gateway.rollout.override import Ignored, Override, Overrides, overridden
 from gateway.rollout.plan import Live
 from gateway.routing.route import Route
-from gateway.settings import Network
 from gateway.shadow.mirror import Job, Mirror
 from gateway.telemetry import count, log, request_id
 from gateway.upstream.http import HttpTransport
@@ -56,7 +56,7 @@ class Gateway:
     addressing: Addressing
     mirror: Mirror
     limits: Limits
-    trusted: Sequence[Network]
+    trust: Trust
     names_side: bool
     ledger: Ledger = field(default_factory=Ledger)
     overrides: Overrides | None = None
@@ -65,7 +65,7 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket; the lifespan belongs to the composition root."""
         client, send = Client(scope, receive), send if has_our_door(scope) else only_asgi(send)
-        arrival = read(scope, client, trusted=self.trusted)  # 1
+        arrival = read(scope, client, trust=self.trust)  # 1
         request_id.set(arrival.request.id)
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send, arrival)

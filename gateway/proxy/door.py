@@ -23,10 +23,9 @@ from gateway.proxy.arrival import CODING, Arrival, Head
 from gateway.proxy.cycle import cycle_of
 from gateway.proxy.doorkeeper import NEVER, Doorkeeper
 from gateway.proxy.framing import BodyAlone, ChunkGuard
-from gateway.proxy.peer import identify
+from gateway.proxy.peer import Trust, identify
 from gateway.proxy.receive import path_of, request_id_of, split_target
 from gateway.proxy.respond import failure_bytes
-from gateway.settings import Network
 from gateway.telemetry import count, log
 
 PIPELINED: Final = 8  # requests that may wait behind one before reading pauses; a paused reader sees nobody leave
@@ -73,10 +72,10 @@ class Door(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         keeper: Doorkeeper,
-        trusted: tuple[Network, ...] = (),
+        trust: Trust = Trust(),  # noqa: B008 - frozen
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._keeper, self._limits, self._trusted = keeper, keeper.limits, trusted
+        self._keeper, self._limits, self._trust = keeper, keeper.limits, trust
         self._gone: asyncio.Future[None] = self.loop.create_future()
         self._shut = self._feeding = self._in_head = self._leaving = self._large = self._upgrades = False
         self._head_bytes = self._trailer_bytes = 0
@@ -96,7 +95,7 @@ class Door(HttpToolsProtocol):
         if self.announced is not None:
             self.client = (self.announced, 0)
         address = self.client[0] if self.client else ""
-        self._peer = identify(address, self.scheme or "http", (), self._trusted)
+        self._peer = identify(address, self.scheme or "http", (), self._trust)
         self.leave_by = self._keeper.now + self._limits.keep_alive_s
         self._counted_for = "" if self._peer.trusted else address
         refused = self._keeper.admits(self._counted_for, connected=len(self.connections))
@@ -199,6 +198,8 @@ class Door(HttpToolsProtocol):
             self._trailer_bytes += len(name) + len(value) + 4
             if self._trailer_bytes > self._limits.head_bytes:
                 self._refuse(Failure.HEAD_TOO_LARGE)
+            if name.lower() in (b"connection", b"proxy-connection"):  # the parser obeys, and hears nothing any more
+                self._refuse(Failure.BAD_REQUEST)
 
     def on_headers_complete(self) -> None:
         """The head is whole: make of it what will be started, or what waits behind another."""
@@ -250,7 +251,7 @@ class Door(HttpToolsProtocol):
         if head is None or head.raw != self.headers:
             head = self._head = Head(self.headers)
             if self._peer.trusted:
-                self._peer = identify(self._peer.address, self.scheme or "http", head.fields, self._trusted)
+                self._peer = identify(self._peer.address, self.scheme or "http", head.fields, self._trust)
         authority, target = (None, url) if url[:1] == b"/" else split_target(url)
         peer = self._peer
         request = Request(

@@ -25,6 +25,19 @@ _SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose forwarded headers are believed, and which of the two counts where both are there."""
+
+    networks: tuple[Network, ...] = ()
+    first: Telling = "x-forwarded-for"
+
+    def has(self, address: str) -> bool:
+        """Whether an address lies in a trusted network."""
+        parsed = _parsed(address) if self.networks else None
+        return parsed is not None and any(parsed in network for network in self.networks)
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
     """The connection's other end, and the client it speaks for (itself, unless it is a trusted proxy).
 
@@ -38,27 +51,19 @@ class Peer:
     host: str | None = None
 
 
-def identify(
-    address: str,
-    scheme: str,
-    headers: Headers,
-    trusted: Sequence[Network],
-    *,
-    first: Telling = "x-forwarded-for",
-) -> Peer:
+def identify(address: str, scheme: str, headers: Headers, trust: Trust) -> Peer:
     """Find the client: the hop nearest to us that is not a trusted proxy's.
 
-    `first` is the header that counts where both are there. They are never mixed: a proxy that writes one lets its
-    clients write the other.
+    The two headers are never mixed: a proxy that writes one lets its clients write the other.
     """
     address = address_of(address) or address
-    if not is_trusted(address, trusted):
+    if not trust.has(address):
         return Peer(address, trusted=False, client_ip=address, scheme=scheme)
     said = _said(headers)
     standard, common = said.get(b"forwarded", ()), said.get(b"x-forwarded-for", ())
-    told_by_standard = bool(standard) and (first == "forwarded" or not common)
+    told_by_standard = bool(standard) and (trust.first == "forwarded" or not common)
     hops = parse_forwarded(standard) if told_by_standard else parse_addresses(common)
-    client_ip, from_the_end = _client(address, hops, trusted)
+    client_ip, from_the_end = _client(address, hops, trust)
     if told_by_standard:
         told = hops[-from_the_end] if hops else UNREADABLE
     else:
@@ -82,13 +87,7 @@ def is_ours(name: bytes) -> bool:
     return name.replace(b"_", b"-").startswith(b"x-strangler-")
 
 
-def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
-    """Whether an address lies in a trusted network."""
-    parsed = _parsed(address) if trusted else None
-    return parsed is not None and any(parsed in network for network in trusted)
-
-
-def _client(address: str, hops: Sequence[Hop], trusted: Sequence[Network]) -> tuple[str, int]:
+def _client(address: str, hops: Sequence[Hop], trust: Trust) -> tuple[str, int]:
     """The client's address, and which hop from the end was written by whoever saw it."""
     client_ip = address
     for at in range(1, len(hops) + 1):
@@ -96,7 +95,7 @@ def _client(address: str, hops: Sequence[Hop], trusted: Sequence[Network]) -> tu
         if said is None:  # its writer would not say, or did not know: the one before it is all we have
             return client_ip, at
         client_ip = said
-        if not is_trusted(client_ip, trusted):
+        if not trust.has(client_ip):
             return client_ip, at
     return client_ip, max(len(hops), 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from itertools import count
 from secrets import token_hex
 from types import TracebackType
@@ -13,8 +13,7 @@ from typing import Any, Final, cast
 from gateway.failure import Failure
 from gateway.message import ClientGone, Request
 from gateway.proxy.arrival import CODING, HOST, LENGTH, TELLS_ID, VIA, Arrival, Head, Refused
-from gateway.proxy.peer import identify
-from gateway.settings import Network
+from gateway.proxy.peer import Trust, identify
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -110,7 +109,7 @@ def only_asgi(send: Send) -> Send:
     return pass_on
 
 
-def read(scope: Scope, client: Client, *, trusted: Sequence[Network]) -> Arrival:
+def read(scope: Scope, client: Client, *, trust: Trust) -> Arrival:
     """Read a scope: the bytes as they came, the client by the trusted-proxy rule, a request id."""
     known: Arrival | None = (scope.get("extensions") or {}).get(ARRIVAL_EXTENSION)
     if known is not None:
@@ -118,7 +117,7 @@ def read(scope: Scope, client: Client, *, trusted: Sequence[Network]) -> Arrival
         return known if request.body is None else known._replace(request=request._replace(body=client.body()))
     head = Head([(bytes(name), bytes(value)) for name, value in scope["headers"]])
     address = scope["client"][0] if scope.get("client") else ""
-    peer = identify(address, _http_scheme(scope["scheme"]), head.fields, trusted)
+    peer = identify(address, _http_scheme(scope["scheme"]), head.fields, trust)
     target = _target(scope)
     request = Request(
         id=request_id_of(head),

@@ -115,13 +115,13 @@ def _protocol(gateway: Gateway, door: type[Door], limits: DoorLimits, *, announc
     if fault is not None:
         log("front_unusable", level=logging.ERROR, why=fault, uvicorn=uvicorn.__version__)
         return "httptools"
-    made = partial(door, keeper=Doorkeeper(limits), trusted=tuple(gateway.trusted))
+    made = partial(door, keeper=Doorkeeper(limits), trust=gateway.trust)
     return partial(_announced, door=made, within_s=limits.head_s) if announced else made
 
 
 def _announced(*, door: partial[Door], within_s: float, **by_uvicorn: Any) -> Announcement:
     """What uvicorn makes of a connection where trusted proxies begin with a PROXY header."""
-    return Announcement(partial(door, **by_uvicorn), trusted=door.keywords["trusted"], within_s=within_s)
+    return Announcement(partial(door, **by_uvicorn), trust=door.keywords["trust"], within_s=within_s)
 
 
 def adopt(server: QuietServer, gateway: Gateway) -> None:
@@ -130,7 +130,7 @@ def adopt(server: QuietServer, gateway: Gateway) -> None:
     config.loaded_app = gateway
     made = config.http_protocol_class
     if isinstance(made, partial):
-        trusting = partial(made.keywords.get("door", made), trusted=tuple(gateway.trusted))
+        trusting = partial(made.keywords.get("door", made), trust=gateway.trust)
         config.http_protocol_class = cast(Any, partial(made, door=trusting) if "door" in made.keywords else trusting)
     for connection in server.server_state.connections:
         if isinstance(connection, Door):

@@ -15,6 +15,7 @@ from gateway.message import Side
 from gateway.proxy.app import Gateway, Limits
 from gateway.proxy.doorkeeper import DoorLimits
 from gateway.proxy.outbound import Addressing
+from gateway.proxy.peer import Trust
 from gateway.proxy.server import Front, data_server
 from gateway.rollout.flag import Flag
 from gateway.rollout.plan import Live, Plan, Source
@@ -222,7 +223,7 @@ async def gateway(
         addressing=Addressing.of(pseudonym, legacy, origins.get(Side.NEW), "auto"),
         mirror=mirror,
         limits=Limits(timeout_s, 1.0, capture_bytes, websocket_idle_s),
-        trusted=trusted,
+        trust=Trust(tuple(trusted)),
         names_side=True,
     )
     server = data_server(app, drain_s=1, front=front, limits=limits, announced=announced)

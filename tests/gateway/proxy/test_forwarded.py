@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.message import Headers
 from gateway.proxy.forwarded import LIMIT, MAX_HOPS, UNREADABLE, Hop, address_of, parse_addresses, parse_forwarded
-from gateway.proxy.peer import Peer, Telling, identify
+from gateway.proxy.peer import Peer, Telling, Trust, identify
 
 TRUSTED = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
 PROXY = "10.0.0.1"
@@ -123,7 +123,7 @@ def test_a_head_full_of_hops_costs_little() -> None:
 
 def who(*headers: tuple[bytes, bytes], address: str = PROXY, first: Telling = "x-forwarded-for") -> Peer:
     sent: Headers = headers
-    return identify(address, "http", sent, TRUSTED, first=first)
+    return identify(address, "http", sent, Trust(TRUSTED, first))
 
 
 XFF, XFP, XFH, FWD = b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded"
