@@ -85,8 +85,8 @@ class Relaying:
         connection = await self._pool.take()
         self._pending = None
         if isinstance(connection, Connection):
-            self._send_on(connection)
             self._edge.flow.resume_reading()
+            self._send_on(connection)  # which may find the origin full at once
         else:
             self._fail(connection)
 
@@ -98,11 +98,11 @@ class Relaying:
             data, self._early = b"".join([data, *self._early]), []
         connection.begin(self, data, head_only=errand.arrival.request.method == "HEAD")
         now = self._edge.loop.time()
-        if self.more_body:
-            connection.body_by = now + errand.transport.body_idle_s
-        else:
+        if not self.more_body:
             connection.sent_whole = True
             connection.answer_by = now + errand.timeout_s
+        elif not connection.write_paused:
+            connection.body_by = now + errand.transport.body_idle_s
 
     # the client's end
 

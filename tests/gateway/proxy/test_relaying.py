@@ -1,8 +1,11 @@
 """What a user meets when an end is slow and one answer follows another, on either front."""
 
 import asyncio
+import socket
+from collections.abc import Sequence
 
-from tests.gateway.proxy.harness import Received, gateway, upstream
+from gateway.upstream.reach import Reach
+from tests.gateway.proxy.harness import Received, Upstream, gateway, upstream
 
 MIB = 1024 * 1024
 SMALL = 200 * 1024  # an answer that fits into what is held for a slow reader
@@ -39,3 +42,38 @@ async def test_a_reader_that_stops_slows_legacy_down_in_every_pipelined_answer_a
                 assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
                 await reader.readexactly(size)
         writer.close()
+
+
+async def test_an_upload_that_began_before_legacy_was_reached_is_slowed_down_as_any_other() -> None:
+    """What was held meanwhile may fill legacy's connection at once; the client is made to wait from then on."""
+    found, sent = asyncio.Event(), 0
+
+    async def slowly(host: str, port: int) -> Sequence[str]:
+        await found.wait()
+        return ["127.0.0.1"]
+
+    async def never_read(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    listening = socket.socket()
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)  # a network's, where the kernel holds little
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    listening.bind(("127.0.0.1", 0))
+    legacy = Upstream(never_read)
+    server = await asyncio.start_server(legacy.serve, sock=listening)
+    url = f"http://localhost:{listening.getsockname()[1]}"
+    async with server, gateway(url, reach=Reach(resolve=slowly)) as served:
+        _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % LARGE)
+        while sent < LARGE:
+            writer.write(bytes(64 * 1024))
+            sent += 64 * 1024
+            try:
+                async with asyncio.timeout(0.4):
+                    await writer.drain()
+            except TimeoutError:
+                if found.is_set():
+                    break
+                found.set()
+        writer.transport.abort()
+    assert sent < LARGE // 2
