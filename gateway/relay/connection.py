@@ -77,7 +77,8 @@ class Connection(asyncio.Protocol):
     def reusable(self) -> bool:
         """Whether the next request may be sent on it."""
         answer = self.answer
-        return answer.complete and answer.keep and self.sent_whole and not self.transport.is_closing()
+        has_left = self.sent_whole and not self.write_paused  # or the next request would wait behind the rest
+        return answer.complete and answer.keep and has_left and not self.transport.is_closing()
 
     def rest(self) -> None:
         """End the exchange; the connection is idle."""

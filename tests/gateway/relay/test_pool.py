@@ -265,6 +265,24 @@ async def test_an_early_answer_ends_an_upload() -> None:
         await pool.aclose()
 
 
+async def test_a_request_never_waits_behind_the_rest_of_an_upload() -> None:
+    """An origin that answers before it has read the body may never read it; the next request goes elsewhere."""
+
+    async def read_the_head_only(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        await writer.drain()
+        if request.line.startswith(b"POST"):
+            await asyncio.sleep(60)
+
+    body = bytes(32 * 1024 * 1024)
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    async with upstream(read_the_head_only) as origin:
+        pool = pool_to(origin.port)
+        assert await ask(pool, Outgoing(head, body, chunked=False, head_only=False, repeatable=False)) == b"ok"
+        assert await ask(pool) == b"ok"
+        await pool.aclose()
+
+
 @pytest.mark.parametrize("repeatable", [True, False])
 async def test_only_a_repeatable_request_is_sent_again(repeatable: bool) -> None:
     """On a kept connection that died a read is repeated, a write is not."""
