@@ -14,13 +14,12 @@ __all__ = ["pytest_asyncio_loop_factories"]
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what uses the harness's gateway once per front."""
     if getattr(metafunc.module, "gateway", None) is harness.gateway:
-        metafunc.fixturenames.append("served_by")
         metafunc.parametrize("served_by", [*FRONTS], indirect=True)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)  # of every test, or pytest would parametrize it and never run it
 def served_by(request: pytest.FixtureRequest) -> Iterator[None]:
     """The front of this test."""
-    harness.front = request.param
+    harness.front = getattr(request, "param", "edge")
     yield
     harness.front = "edge"

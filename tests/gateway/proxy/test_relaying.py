@@ -4,13 +4,21 @@ import asyncio
 import socket
 from collections.abc import Sequence
 
+import pytest
+
 from gateway.upstream.reach import Reach
+from tests.gateway.proxy import harness
 from tests.gateway.proxy.harness import Received, Upstream, gateway, upstream
 
 MIB = 1024 * 1024
 SMALL = 200 * 1024  # an answer that fits into what is held for a slow reader
 LARGE = 64 * MIB
 FIRST = 60  # small answers before the large one; they fill the kernel's buffers, too
+
+
+async def test_each_test_runs_on_the_front_in_its_name(request: pytest.FixtureRequest) -> None:
+    """What is said to hold on either front has been tried on either."""
+    assert request.node.name.endswith(f"[{harness.front}]")
 
 
 async def test_a_reader_that_stops_slows_legacy_down_in_every_pipelined_answer_and_loses_nothing() -> None:
