@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -135,15 +136,21 @@ async def shorten(front: Front, found: Found) -> Found | None:
     if not found.by_client:
         return None
     async with _bench(front) as (one, node):
+        wanted = _kind(found.verdicts[0])
 
         async def fails(sent: bytes) -> bool:
-            return bool(await one.judge([sent], node))
+            return wanted in map(_kind, await one.judge([sent], node))
 
         sent = b"".join(found.segments)
         if not await fails(sent):
             return None
         short = await minimise(sent, fails)
         return Found(found.seed, (short,), tuple(await one.judge([short], node)))
+
+
+def _kind(verdict: str) -> str:
+    """What a verdict says, whatever request it says it of."""
+    return re.sub(r"[0-9]+|Seen\(.*|\[.*", "", verdict)
 
 
 def as_entry(found: Found) -> Iterator[str]:

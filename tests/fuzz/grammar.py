@@ -50,9 +50,10 @@ class Connection:
 
 
 def connection(seed: object) -> Connection:
-    """One to four requests, one or two of them mutated, and a last one that nobody has touched."""
+    """Some requests, rarely a long pipeline, one or two of them mutated, and a last one that nobody has touched."""
     rng = Random(repr(seed))
-    requests = [_request(rng) for _ in range(rng.randint(1, 4))]
+    many = rng.randint(9, 30) if rng.random() < 0.02 else rng.randint(1, 4)
+    requests = [_request(rng) for _ in range(many)]
     mutations = 0
     for at in rng.sample(range(len(requests)), k=min(len(requests), rng.choice((0, 1, 1, 1, 2)))):
         times = rng.choice((1, 1, 1, 2, 3))
