@@ -71,7 +71,9 @@ REASONS: Final[dict[str, Reason]] = {
         _CHUNK_LINE.search(raw) is not None
     ),
     "trailers neither frame nor close": lambda read, raw: _TRAILER.search(raw) is not None,
-    "a WebSocket's handshake has no body": lambda read, raw: read.values(b"upgrade") == [b"websocket"],
+    "a WebSocket's handshake is a GET without a body": lambda read, raw: (
+        b"websocket" in map(bytes.lower, read.values(b"upgrade"))
+    ),
     "a target has up to 16 KiB": lambda read, raw: len(read.target) > 16_384,
     "a head has up to 64 KiB and 100 fields": lambda read, raw: len(read.headers) > 100 or len(raw) > 65_536,
 }
