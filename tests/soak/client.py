@@ -51,7 +51,7 @@ class Clients:
                 await self._use(sock, dice)
 
     async def _use(self, sock: socket.socket, dice: random.Random) -> None:
-        source = received(sock)
+        source, turns = received(sock), count(1)
         while not self.over:
             burst = dice.randrange(2, 5) if dice.random() < _PIPELINED else 1
             plans = [plan_of(f"{self.seed}-{next(self.numbers)}") for _ in range(burst)]
@@ -60,17 +60,19 @@ class Clients:
             if dice.random() < _LEAVES:
                 await self._leave(sock, plans[0], caller, share=dice.random())
                 return
-            if not await self._ask(sock, source, plans, caller) or dice.random() < _HANGS_UP:
+            if not await self._ask(sock, source, plans, caller, turns) or dice.random() < _HANGS_UP:
                 return
 
-    async def _ask(self, sock: socket.socket, source: Source, plans: Sequence[Plan], caller: int) -> bool:
+    async def _ask(
+        self, sock: socket.socket, source: Source, plans: Sequence[Plan], caller: int, turns: count[int]
+    ) -> bool:
         """Send requests in one go and read their answers; whether the connection goes on."""
         asked_at = time.monotonic()
         sending = asyncio.create_task(_send(sock, plans, caller))
         try:
             for at, plan in enumerate(plans, 1):
                 answer = await _answer(source)
-                self._count(plan, answer, asked_at)
+                self._count(plan, answer, asked_at, nth=next(turns))
                 if answer.closes:
                     self.ledger.counts["asked behind a closing answer"] += len(plans) - at
                     return False
@@ -80,11 +82,12 @@ class Clients:
             with suppress(asyncio.CancelledError):
                 await sending
 
-    def _count(self, plan: Plan, answer: Answer, asked_at: float) -> None:
+    def _count(self, plan: Plan, answer: Answer, asked_at: float, *, nth: int) -> None:
         shown = str(answer.status or answer.ending.value)
         self.ledger.answers[shown if answer.ending is Ending.CLEAN or not answer.status else f"{shown} cut"] += 1
         if wrong := judge(plan, answer, legacy_was_out=self.ledger.excuses(asked_at)):
-            self.ledger.note(*wrong)
+            which = f"answer {nth} of its connection"
+            self.ledger.note(wrong[0], f"{wrong[1]} ({which}; {self.ledger.describe(plan.name)})")
 
     async def _leave(self, sock: socket.socket, plan: Plan, caller: int, *, share: float) -> None:
         """Send a part of a request, or all of it and read a part of the answer; then go."""
@@ -120,10 +123,10 @@ async def _answer(source: Source) -> Answer:
             while head is None or head.line.startswith(b"HTTP/1.1 1"):
                 head = await source.head()
             if not head.line.startswith(b"HTTP/1.1 ") or not head.line[9:12].isdigit():
-                return Answer(Ending.MANGLED)
+                return Answer(Ending.MANGLED, why=repr(head.line[:80]))
             body = await source.body(head.length) if head.is_framed else await source.until_close()
-    except MangledError:
-        return Answer(Ending.MANGLED)
+    except MangledError as error:
+        return Answer(Ending.MANGLED, why=str(error))
     except TimeoutError:
         return Answer(Ending.SILENCE, head)
     except BrokenOffError as broken:

@@ -27,6 +27,7 @@ class Answer:
     ending: Ending
     head: Head | None = None
     body: bytes = b""
+    why: str = ""
 
     @property
     def status(self) -> int:
@@ -39,8 +40,9 @@ class Answer:
     @property
     def closes(self) -> bool:
         """Whether no further answer can come on the connection."""
-        ended = self.ending is not Ending.CLEAN or self.head is None
-        return ended or b"close" in b",".join(self.head.values(b"connection")).lower()
+        if self.head is None or self.ending is not Ending.CLEAN:
+            return True
+        return b"close" in b",".join(self.head.values(b"connection")).lower()
 
 
 def judge(plan: Plan, answer: Answer, *, legacy_was_out: bool) -> tuple[Wrong, str] | None:
@@ -48,7 +50,7 @@ def judge(plan: Plan, answer: Answer, *, legacy_was_out: bool) -> tuple[Wrong, s
     may_fail = legacy_was_out or plan.fate in EXCUSING
     told = f"{plan.name} ({plan.method} {plan.path}, {plan.fate.value}, {plan.framing.value}, {plan.size} bytes)"
     if answer.ending is Ending.MANGLED:
-        return Wrong.CROSSED, f"the answer to {told} {answer.ending.value}"
+        return Wrong.CROSSED, f"the answer to {told} {answer.ending.value}: {answer.why}"
     if answer.by_gateway:
         fine = may_fail and answer.status in (502, 503, 504) and answer.ending is Ending.CLEAN
         return None if fine else (Wrong.LOST, f"{told}: {answer.status} {answer.body[:200]!r}, {answer.ending.value}")

@@ -25,6 +25,8 @@ class Wrong(Enum):
 class Ledger:
     """All that is counted in one run."""
 
+    began: float = field(default_factory=time.monotonic)
+    restarted: list[float] = field(default_factory=list)  # when the gateway's successors were ready, for examples
     wrong: Counter[Wrong] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
@@ -37,7 +39,7 @@ class Ledger:
         """Count what must not happen; the first few are kept as examples."""
         self.wrong[wrong] += 1
         if len(self.examples) < EXAMPLES:
-            self.examples.append(f"{wrong.value}: {sentence}")
+            self.examples.append(f"{wrong.value} at {time.monotonic() - self.began:.1f} s: {sentence}")
 
     def see_unsafe(self, name: str, *, side: str, copied: bool) -> None:
         """A side has read the head of a request that may be asked once only."""
@@ -58,6 +60,11 @@ class Ledger:
     def excuses(self, asked_at: float) -> bool:
         """Whether legacy was away at some time since then, or only just before."""
         return any(asked_at < back + _RECOVERY_S for _, back in self.outages[-2:])
+
+    def describe(self, name: str) -> str:
+        """What helps to find out why this request went wrong."""
+        last = f"{time.monotonic() - self.restarted[-1]:.2f} s after a restart" if self.restarted else "no restart"
+        return f"{last}; legacy saw this write {self.seen[name]} times" if name in self.seen else last
 
     @property
     def asked(self) -> int:

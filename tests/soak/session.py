@@ -18,7 +18,7 @@ from tests.soak.client import Clients
 from tests.soak.ledger import Ledger, Wrong
 from tests.soak.legacy import Legacy
 from tests.soak.plan import ROUTES
-from tests.soak.unrest import Memory, end, flip, restart_gateway, restart_legacy
+from tests.soak.unrest import FLIPPERS, Memory, end, flip, restart_gateway, restart_legacy
 
 SETTLE_S: Final = 60.0
 
@@ -80,8 +80,9 @@ async def _unrest(
     wanted: Soak, gateway: Running, legacy: Legacy, ledger: Ledger, memory: Memory
 ) -> AsyncIterator[None]:
     """Everything that disturbs, while the block runs; a disturber that fails is an error of the run."""
+    dice = random.Random(f"{wanted.seed} flips")
     tasks = [
-        asyncio.create_task(flip(gateway, random.Random(f"{wanted.seed} flips"), ledger)),
+        *(asyncio.create_task(flip(gateway, dice, ledger)) for _ in range(FLIPPERS)),
         asyncio.create_task(restart_gateway(gateway, ledger, wanted.gateway_restart_s)),
         asyncio.create_task(restart_legacy(legacy, ledger, wanted.legacy_restart_s)),
         asyncio.create_task(memory.watch(gateway.state)),

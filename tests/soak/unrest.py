@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.soak.legacy import Legacy
 from tests.soak.plan import ROUTES
 
 FLIP_S: Final = 0.01
+FLIPPERS: Final = 8  # a flip is written to the database and takes longer than the time between two
 AWAY_S: Final = 0.3
 START_S: Final = 60.0
 _STAGES: Final[tuple[dict[str, Any], ...]] = (
@@ -44,7 +46,7 @@ def serving(state: Path) -> psutil.Process:
 
 
 async def flip(gateway: Running, dice: random.Random, ledger: Ledger) -> None:
-    """Put one route after the other into some stage, until cancelled."""
+    """Put one route after the other into some stage, until cancelled; this is one of all FLIPPERS."""
     due = asyncio.get_running_loop().time()
     while True:
         with suppress(OSError, asyncio.IncompleteReadError):  # the admin plane moves to the successor: connect again
@@ -54,8 +56,8 @@ async def flip(gateway: Running, dice: random.Random, ledger: Ledger) -> None:
                     writer.write(_flip_request(gateway, dice.choice([*ROUTES]), dice.choice(_STAGES)))
                     head, _ = await read_answer(reader)
                     ledger.counts["flips" if head.startswith(b"HTTP/1.1 200 ") else "flips refused"] += 1
-                    due = max(due + FLIP_S, asyncio.get_running_loop().time() - 1)
-                    await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+                    due = max(due + FLIP_S * FLIPPERS, asyncio.get_running_loop().time())
+                    await asyncio.sleep(due - asyncio.get_running_loop().time())
             finally:
                 writer.close()
         await asyncio.sleep(FLIP_S)
@@ -77,6 +79,7 @@ async def restart_gateway(gateway: Running, ledger: Ledger, every_s: float) -> N
         renewed = lambda seen=before: len(_renewals(gateway.state)) > seen  # noqa: E731
         if not await asyncio.to_thread(eventually, renewed, within=START_S):
             raise RuntimeError(f"the gateway did not restart: {events(gateway.state, 'successor_failed')}")
+        ledger.restarted.append(time.monotonic())
         ledger.counts["restarts of the gateway"] += 1
 
 
