@@ -149,7 +149,7 @@ def _forwarded_on(request: Request, peer: Peer, host: bytes) -> Headers:
     return (
         (b"x-forwarded-for", b", ".join([*said.get(b"x-forwarded-for", ()), _address(peer.address)])),
         (b"x-forwarded-proto", request.scheme.encode()),
-        (b"x-forwarded-host", next(iter(said.get(b"x-forwarded-host", ())), host)),
+        (b"x-forwarded-host", host if peer.host is None else peer.host.encode()),
         (b"forwarded", b", ".join([*said.get(b"forwarded", ()), _element(peer.address, host, request.scheme)])),
     )
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from gateway.message import Headers
@@ -21,6 +20,7 @@ Telling = Literal["x-forwarded-for", "forwarded"]
 
 _CLAIMS: Final = frozenset({b"forwarded", b"x-real-ip", b"x-original-url", b"x-rewrite-url", b"x-original-host"})
 _HOST: Final = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_MOST_KNOWN: Final = 4_096  # addresses remembered
 _SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # Traefik says ws of a WebSocket
 
 
@@ -30,11 +30,23 @@ class Trust:
 
     networks: tuple[Network, ...] = ()
     first: Telling = "x-forwarded-for"
+    _known: dict[str, bool] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def has(self, address: str) -> bool:
         """Whether an address lies in a trusted network."""
-        parsed = _parsed(address) if self.networks else None
-        return parsed is not None and any(parsed in network for network in self.networks)
+        known = self._known.get(address)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            known = self._known[address] = self._lies_within(address)
+        return known
+
+    def _lies_within(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +126,3 @@ def _said(headers: Headers) -> dict[bytes, list[bytes]]:
         if name == b"forwarded" or name.startswith(b"x-forwarded-"):
             said.setdefault(name, []).append(value)
     return said
-
-
-@lru_cache(maxsize=4096)
-def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None

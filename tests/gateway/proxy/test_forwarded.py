@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gateway.message import Headers
 from gateway.proxy.forwarded import LIMIT, MAX_HOPS, UNREADABLE, Hop, address_of, parse_addresses, parse_forwarded
 from gateway.proxy.peer import Peer, Telling, Trust, identify
+from tests.gateway.proxy.harness import OK, always, ask, gateway, get, upstream
 
 TRUSTED = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
 PROXY = "10.0.0.1"
@@ -186,3 +187,16 @@ def test_a_proxy_that_comes_over_ipv6_with_its_ipv4_address_is_the_same_proxy() 
     """A listener on [::] sees ::ffff:10.0.0.1; the network 10.0.0.0/8 means it."""
     peer = who((XFF, b"9.9.9.9"), address="::ffff:10.0.0.1")
     assert (peer.address, peer.client_ip, peer.trusted) == (PROXY, "9.9.9.9", True)
+
+
+async def test_legacy_hears_what_the_trusted_proxy_says() -> None:
+    """Client, scheme and host of a `Forwarded` reach legacy in every header an app may read."""
+    loopback = (ipaddress.ip_network("127.0.0.0/8"),)
+    async with upstream(always(OK)) as legacy, gateway(legacy.url, trusted=loopback) as served:
+        await ask(served.port, get("/", 'Forwarded: for="[2001:db8::1]:4711";proto=https;host=shop.example'))
+    request = legacy.received[0]
+    assert request.values(b"x-forwarded-proto") == [b"https"]
+    assert request.values(b"x-forwarded-host") == [b"shop.example"]
+    assert request.values(b"forwarded")[0].startswith(
+        b'for="[2001:db8::1]:4711";proto=https;host=shop.example, for=127'
+    )
