@@ -55,9 +55,10 @@ async def soak(wanted: Soak, folder: Path) -> Outcome:
         gateway = await asyncio.to_thread(_start, wanted, folder, legacy.port, notes)
         try:
             clients = Clients(int(gateway.data.rpartition(":")[2]), wanted.seed, ledger)
-            async with _unrest(wanted, gateway, legacy, ledger, memory):
+            calm = asyncio.Lock()
+            async with _unrest(wanted, gateway, legacy, ledger, memory, calm=calm):
                 began = time.monotonic()
-                await _run(clients, wanted)
+                await _run(clients, wanted, calm)
                 took = time.monotonic() - began
         finally:
             await asyncio.to_thread(end, gateway)
@@ -67,23 +68,24 @@ async def soak(wanted: Soak, folder: Path) -> Outcome:
     return Outcome(ledger, took, memory.growth)
 
 
-async def _run(clients: Clients, wanted: Soak) -> None:
+async def _run(clients: Clients, wanted: Soak, calm: asyncio.Lock) -> None:
     tasks = [asyncio.create_task(clients.run(number)) for number in range(wanted.clients)]
     await asyncio.wait(tasks, timeout=wanted.seconds, return_when=asyncio.FIRST_EXCEPTION)
-    clients.over = True
+    async with calm:  # a restart that has begun is seen through
+        clients.over = True
     async with asyncio.timeout(SETTLE_S):
         await asyncio.gather(*tasks)
 
 
 @asynccontextmanager
 async def _unrest(
-    wanted: Soak, gateway: Running, legacy: Legacy, ledger: Ledger, memory: Memory
+    wanted: Soak, gateway: Running, legacy: Legacy, ledger: Ledger, memory: Memory, *, calm: asyncio.Lock
 ) -> AsyncIterator[None]:
     """Everything that disturbs, while the block runs; a disturber that fails is an error of the run."""
     dice = random.Random(f"{wanted.seed} flips")
     tasks = [
         *(asyncio.create_task(flip(gateway, dice, ledger)) for _ in range(FLIPPERS)),
-        asyncio.create_task(restart_gateway(gateway, ledger, wanted.gateway_restart_s)),
+        asyncio.create_task(restart_gateway(gateway, ledger, wanted.gateway_restart_s, calm=calm)),
         asyncio.create_task(restart_legacy(legacy, ledger, wanted.legacy_restart_s)),
         asyncio.create_task(memory.watch(gateway.state)),
     ]

@@ -70,17 +70,18 @@ def _flip_request(gateway: Running, route: str, stage: dict[str, Any]) -> bytes:
     return f"{head}content-length: {len(body)}\r\n\r\n{body}".encode()
 
 
-async def restart_gateway(gateway: Running, ledger: Ledger, every_s: float) -> None:
-    """Have the gateway succeed itself by SIGUSR2, again and again, until cancelled."""
+async def restart_gateway(gateway: Running, ledger: Ledger, every_s: float, *, calm: asyncio.Lock) -> None:
+    """Have the gateway succeed itself by SIGUSR2, again and again, until cancelled; meanwhile it is not calm."""
     while True:
         await asyncio.sleep(every_s)
-        before = len(_renewals(gateway.state))
-        serving(gateway.state).send_signal(signal.SIGUSR2)
-        renewed = lambda seen=before: len(_renewals(gateway.state)) > seen  # noqa: E731
-        if not await asyncio.to_thread(eventually, renewed, within=START_S):
-            raise RuntimeError(f"the gateway did not restart: {events(gateway.state, 'successor_failed')}")
-        ledger.restarted.append(time.monotonic())
-        ledger.counts["restarts of the gateway"] += 1
+        async with calm:
+            before = len(_renewals(gateway.state))
+            serving(gateway.state).send_signal(signal.SIGUSR2)
+            renewed = lambda seen=before: len(_renewals(gateway.state)) > seen  # noqa: E731
+            if not await asyncio.to_thread(eventually, renewed, within=START_S):
+                raise RuntimeError(f"the gateway did not restart: {events(gateway.state, 'successor_failed')}")
+            ledger.restarted.append(time.monotonic())
+            ledger.counts["restarts of the gateway"] += 1
 
 
 def _renewals(state: Path) -> list[dict[str, Any]]:
