@@ -158,12 +158,12 @@ class Door(HttpToolsProtocol):
         self.app, self._head = app, None
 
     def shutdown(self) -> None:
-        """End after the answer that is under way, or the one to a request that may be on its way already."""
+        """End after an answer that says so: the next one, or one to a request that may be on its way already."""
         self._leaving = True
         last = self._newest
-        if last is not None and not last.response_complete:
+        if last is not None and not last.response_started:
             last.keep_alive = False
-        else:
+        elif last is None or last.response_complete:
             self.leave_by = min(self.leave_by, self._keeper.now + self._limits.leaving_s)
 
     def overstayed(self) -> None:
@@ -296,7 +296,8 @@ class Door(HttpToolsProtocol):
         else:
             self.flow.resume_reading()
             if not self._in_head:
-                self.leave_by = self._keeper.now + self._limits.keep_alive_s
+                stays_s = self._limits.leaving_s if self._leaving else self._limits.keep_alive_s
+                self.leave_by = self._keeper.now + stays_s
 
     def _hang_up(self, *, reads_on: bool) -> None:
         """End the connection; a client that still sends would lose the answer to a reset, so it is read for a while."""

@@ -185,7 +185,7 @@ class AnswerReader:
 
     def on_body(self, body: bytes) -> None:
         """A part of the answer's body."""
-        if self.complete:
+        if self.complete or self.trouble is not None:
             self.keep = False
             return
         self._rest_bytes = 0

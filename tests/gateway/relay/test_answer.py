@@ -108,6 +108,13 @@ def test_what_is_no_answer_is_trouble(raw: bytes) -> None:
     assert not reader.complete
 
 
+def test_a_refused_head_brings_no_body() -> None:
+    """What came in one piece with a head that is no answer is not held as one: it would reach the client."""
+    reader = read(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nHTTP/1.1 200 OK\r\n\r\nforged", eof=False)
+    assert reader.trouble is Trouble.BAD_ANSWER
+    assert not reader.chunks
+
+
 @pytest.mark.parametrize(
     "start",
     [b"0\r\nX-Trailer: ", b"3;x=", b"3\r\nhel\r\n0\r\n"],
