@@ -38,14 +38,14 @@ layers: .venv/.synced
 	$(BIN)/lint-imports --no-timings 2>/dev/null || $(BIN)/lint-imports
 
 # Two halves at once, because each waits for sockets and processes most of its time; with ARGS, what they choose.
-SOCKETS := $(addprefix tests/,docs $(addprefix gateway/,diff metrics proxy relay rollout routing shadow upstream))
+ONE_HALF := $(addprefix tests/,docs legacy services $(addprefix gateway/,diff metrics proxy relay rollout routing shadow upstream))
 test: env
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
-	@$(BIN)/pytest $(SOCKETS) > .pytest-sockets.log 2>&1 & sockets=$$!; \
-	$(BIN)/pytest tests $(addprefix --ignore=,$(SOCKETS)); rest=$$?; \
-	wait $$sockets; code=$$?; cat .pytest-sockets.log; exit $$((rest > code ? rest : code))
+	@$(BIN)/pytest $(ONE_HALF) > .pytest-half.log 2>&1 & half=$$!; \
+	$(BIN)/pytest tests $(addprefix --ignore=,$(ONE_HALF)); rest=$$?; \
+	wait $$half; code=$$?; cat .pytest-half.log; exit $$((rest > code ? rest : code))
 endif
 
 bench: .venv/.synced ## the gateway beside other proxies, about 5 minutes (ARGS="--micro", "--loads get-64 --rounds 1")

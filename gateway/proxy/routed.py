@@ -24,6 +24,5 @@ class Routed(NamedTuple):
     tester: bool = False
 
 
-
 UNROUTED: Final = Routed(None, None, NO_ROUTE)
 PANICKED: Final = Routed(None, None, PANIC)
