@@ -37,6 +37,8 @@ class Lane:
 
         def settled(raw: bytes) -> bool:
             """Whether there is no reason to expect more."""
+            if OWN_ANSWER in raw:
+                return False  # the end must come
             answered = raw.count(b"x-serial:") >= len(methods)
             return answered and not isinstance(read_answers(Heard(raw, ended=False), methods), str)
 
