@@ -38,7 +38,8 @@ def report(outcome: Outcome) -> list[str]:
     ledger = outcome.ledger
     lines = [f"{ledger.asked} requests, {ledger.asked / outcome.seconds:.0f} a second"]
     lines += [f"  {what}: {number}" for what, number in sorted(ledger.counts.items()) if what != "asked"]
-    lines += [f"  copies at legacy: {ledger.copies}", f"  memory: {outcome.growth / 2**20:+.1f} MiB"]
+    lines += [f"  copies at legacy: {ledger.copies}", f"  memory: {outcome.memory.growth / 2**20:+.1f} MiB"]
+    lines += [f"    {line}" for line in outcome.memory.told()]
     lines += [f"  answers {status}: {number}" for status, number in sorted(ledger.answers.items())]
     lines.append(", ".join(f"{wrong.value} {ledger.wrong[wrong]}" for wrong in Wrong))
     return [*lines, *ledger.examples]

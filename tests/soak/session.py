@@ -38,11 +38,11 @@ class Soak:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to; `growth` is in bytes."""
+    """What a run came to."""
 
     ledger: Ledger
     seconds: float
-    growth: int
+    memory: Memory
 
 
 async def soak(wanted: Soak, folder: Path) -> Outcome:
@@ -65,7 +65,7 @@ async def soak(wanted: Soak, folder: Path) -> Outcome:
     finally:
         await legacy.close()
     _read(notes, ledger)
-    return Outcome(ledger, took, memory.growth)
+    return Outcome(ledger, took, memory)
 
 
 async def _run(clients: Clients, wanted: Soak, calm: asyncio.Lock) -> None:

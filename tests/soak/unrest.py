@@ -25,6 +25,7 @@ FLIP_S: Final = 0.01
 FLIPPERS: Final = 8  # a flip is written to the database and takes longer than the time between two
 AWAY_S: Final = 0.3
 START_S: Final = 60.0
+STARTING_S: Final = 5  # a process that has just been started has yet to load its modules
 _STAGES: Final[tuple[dict[str, Any], ...]] = (
     {"stage": "legacy"},
     {"stage": "shadow", "sample": 10_000},
@@ -104,26 +105,43 @@ async def restart_legacy(legacy: Legacy, ledger: Ledger, every_s: float) -> None
 
 @dataclass(slots=True)
 class Memory:
-    """Resident bytes of each gateway process: when it was first looked at, and last."""
+    """What each gateway process held (PSS, bytes), second by second, from its first look on."""
 
-    first: dict[int, int] = field(default_factory=dict)
-    last: dict[int, int] = field(default_factory=dict)
+    held: dict[int, list[int]] = field(default_factory=dict)
 
     async def watch(self, state: Path) -> None:
-        """Look once a second, until cancelled."""
+        """Look once a second, until cancelled; in a restart processes overlap, and each is looked at for itself."""
         while True:
             await asyncio.sleep(1)
-            with suppress(psutil.Error):
-                main = serving(state)
-                for process in (main, *main.children()):
-                    if process.name() != "postgres":
-                        self.last[process.pid] = process.memory_info().rss
-                        self.first.setdefault(process.pid, self.last[process.pid])
+            for process in _family(state):
+                with suppress(psutil.Error):
+                    self.held.setdefault(process.pid, []).append(process.memory_full_info().pss)
 
     @property
     def growth(self) -> int:
-        """The most that one process has grown by."""
-        return max((self.last[pid] - self.first[pid] for pid in self.first), default=0)
+        """The most that one process has grown by, once it had started."""
+        return max((held[-1] - held[STARTING_S] for held in self.held.values() if len(held) > STARTING_S), default=0)
+
+    def told(self) -> list[str]:
+        """A line for each process: what it held when it had started, at most, and last."""
+        lines = []
+        for pid, held in self.held.items():
+            settled = held[min(STARTING_S, len(held) - 1)]
+            mib = "{:.0f}, at most {:.0f}, at last {:.0f} MiB".format(
+                *(n / 2**20 for n in (settled, max(held), held[-1]))
+            )
+            lines.append(f"process {pid}, seen for {len(held)} s: {mib}")
+        return lines
+
+
+def _family(state: Path) -> list[psutil.Process]:
+    """Every gateway process that lives: those that were ready once, and their workers; not the database."""
+    found: dict[int, psutil.Process] = {}
+    for line in events(state, "gateway_ready"):
+        with suppress(psutil.Error):
+            main = psutil.Process(line["pid"])
+            found |= {one.pid: one for one in (main, *main.children(recursive=True)) if "python" in one.name()}
+    return [*found.values()]
 
 
 def end(gateway: Running) -> None:
