@@ -80,7 +80,7 @@ def _float64(value: Found) -> float | None:
     return double if isfinite(double) else None
 
 
-def _timestamp_ms(value: Found) -> int | None:
+def moment(value: Found) -> int | None:
     """Milliseconds since 1970, what is finer cut off, as a JavaScript Date does."""
     found = _TIMESTAMP.fullmatch(value) if isinstance(value, str) and len(value) <= 64 else None
     if found is None:
@@ -156,8 +156,8 @@ _READERS: Mapping[Reading, Callable[[Found, Found], bool]] = {
     Reading.ANY: lambda control, candidate: True,
     Reading.NUMBER: _alike(_number),
     Reading.FLOAT64: _alike(_float64),
-    Reading.TIMESTAMP_MS: _alike(_timestamp_ms),
-    Reading.TIMESTAMP_ANY: _readable(_timestamp_ms),
+    Reading.TIMESTAMP_MS: _alike(moment),
+    Reading.TIMESTAMP_ANY: _readable(moment),
     Reading.UUID: _readable(_uuid),
     Reading.URL_PATH: _alike(_url_path),
     Reading.JWT: lambda control, candidate: _jwt(control) is not None and same(_jwt(control), _jwt(candidate)),

@@ -53,9 +53,13 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome, what still differs, what was allowed, and why when the two could not be compared."""
+    """The outcome, what still differs, what was allowed, and why when the two could not be compared.
+
+    `noise` is what legacy, asked again, does not agree with itself about; only a recheck finds any.
+    """
 
     outcome: Outcome
     mismatches: tuple[Mismatch, ...] = ()
     allowed: tuple[Allowance, ...] = ()
     reason: str = ""
+    noise: tuple[Mismatch, ...] = ()

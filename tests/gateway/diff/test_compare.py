@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.diff.compare import MAX_DIFFERENCES, MAX_SHOWN, compare
+from gateway.diff.compare import MAX_DIFFERENCES, compare
+from gateway.diff.judging import MAX_SHOWN
 from gateway.diff.readers import Reading
 from gateway.diff.rules import Rules, Scope
 from gateway.diff.verdict import Kind, Mismatch, Outcome

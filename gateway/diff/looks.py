@@ -1,0 +1,53 @@
+"""What a text that changes from one answer to the next looks like: a UUID, a moment, a digest, or anything.
+
+A field on which legacy disagrees with itself still has a form, and another form is no noise.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Final
+
+from gateway.diff.readers import moment
+from gateway.diff.value import Found
+
+# so far may a moment lie from both of legacy's: less than any two time zones do
+_SLACK_MS: Final = timedelta(minutes=14) // timedelta(milliseconds=1)
+
+_FORMS: Final = tuple(
+    (re.compile(pattern, re.ASCII), sized)
+    for pattern, sized in (
+        (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", False),
+        (r"[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}", False),
+        (r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z", False),
+        (r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z", False),
+        (r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?Z", False),
+        (r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?[+-][0-9]{2}:[0-9]{2}", False),
+        (r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}(?:\.[0-9]+)?(?:[+-][0-9:]{2,5}|Z)?", False),
+        (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", False),
+        (r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT", False),
+        (r"-?[0-9]+(?:\.[0-9]+)?", False),
+        (r"[0-9a-f]{16,}", True),
+        (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", False),
+    )
+)
+
+
+def looks_like(candidate: Found, control: Found, again: Found) -> bool:
+    """Whether a value could be legacy's own, by the two that legacy gave: same form, and no moment far away."""
+    if not (isinstance(control, str) and isinstance(again, str) and isinstance(candidate, str)):
+        return True
+    for form, sized in _FORMS:
+        if form.fullmatch(control) and form.fullmatch(again):
+            same_length = not sized or len(control) != len(again) or len(candidate) == len(control)
+            return form.fullmatch(candidate) is not None and same_length and _is_near(candidate, control, again)
+    return True
+
+
+def _is_near(candidate: str, control: str, again: str) -> bool:
+    first, last, found = moment(control), moment(again), moment(candidate)
+    if first is None or last is None or found is None:
+        return True
+    slack = max(_SLACK_MS, 10 * abs(last - first))
+    return min(first, last) - slack <= found <= max(first, last) + slack

@@ -1,0 +1,57 @@
+"""The recheck: legacy was asked a second time, and where it disagrees with itself the candidate is not to blame.
+
+Pure. It excuses a difference only where legacy shows one of the same kind, and only what could be legacy's own.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+
+from gateway.diff.compare import compare, take_differences
+from gateway.diff.judging import Judging
+from gateway.diff.pattern import Place
+from gateway.diff.rules import Circumstances, Difference, Rules
+from gateway.diff.unrest import Unrest
+from gateway.diff.verdict import Kind, Outcome, Verdict
+from gateway.message import Observation
+
+
+def judge_again(
+    verdict: Verdict,
+    control: Observation,
+    again: Observation,
+    candidate: Observation,
+    rules: Rules,
+    *,
+    today: date,
+) -> Verdict:
+    """The verdict once legacy was asked `again`: what legacy disagrees with itself about is noise.
+
+    Only a mismatch is judged again. The verdict stays when the second answer says nothing: it is a failure,
+    cannot be read, or has a status that neither the first one nor the candidate has.
+    """
+    failed = control.failure or again.failure or candidate.failure
+    if verdict.outcome is not Outcome.MISMATCHED or failed or again.status not in (control.status, candidate.status):
+        return verdict
+    settled = compare(again, candidate, rules, today=today).outcome in (Outcome.MATCHED, Outcome.ALLOWED)
+    unrest = Unrest()
+    judging = Judging(
+        rules,
+        Circumstances(control.status, candidate.status, today),
+        (lambda difference: True) if settled else unrest.excuses,  # settled: new says what legacy says now
+    )
+    if again.status != control.status:
+        # legacy gave both statuses; what new says beside the second is judged by what legacy says beside it
+        unrest.take(Difference(Kind.STATUS, ("status",), control.status, again.status))
+        judging.take(Difference(Kind.STATUS, ("status",), control.status, candidate.status))
+        control = again
+    # order means nothing here, so that a list that legacy shuffles is one place and not one for every row
+    elif take_differences(control, again, rules, unrest.take, lambda place: True):
+        return verdict
+    unordered = partial(_unordered, rules=rules, at=judging.at, unrest=unrest)
+    return judging.verdict(take_differences(control, candidate, rules, judging.take, unordered))
+
+
+def _unordered(place: Place, *, rules: Rules, at: Circumstances, unrest: Unrest) -> bool:
+    return unrest.shuffles(place) or rules.unordered(place, at)

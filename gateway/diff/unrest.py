@@ -1,0 +1,109 @@
+"""Where legacy disagrees with itself, and whether that excuses a difference of the candidate's. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Final
+
+from gateway.diff.cluster import level
+from gateway.diff.looks import looks_like
+from gateway.diff.pattern import Place
+from gateway.diff.rules import Difference
+from gateway.diff.sequence import Aligner, Pair
+from gateway.diff.value import Absent, Found, sort_of
+from gateway.diff.verdict import Kind
+
+_WHOLE: Final = frozenset({Kind.TYPE, Kind.VALUE})  # a difference that takes in everything below its place
+
+
+class Unrest:
+    """The differences of legacy's two answers, by place."""
+
+    def __init__(self) -> None:
+        self._by_place: dict[Place, Difference] = {}
+        self._shuffled: set[Place] = set()
+        self._extras: dict[Place, list[Found]] = defaultdict(list)
+
+    def take(self, difference: Difference) -> None:
+        """Note one difference between legacy's first answer (`control`) and its second (`candidate`)."""
+        match difference.kind:
+            case Kind.ORDER:
+                self._shuffled.add(difference.place)
+            case Kind.EXTRA:
+                self._extras[_among(difference.place)].append(difference.candidate)
+            case _:
+                self._by_place[difference.place] = difference
+
+    def shuffles(self, place: Place) -> bool:
+        """Whether legacy gave the array at this place in two orders."""
+        return place in self._shuffled
+
+    def excuses(self, difference: Difference) -> bool:
+        """Whether a difference between legacy's first answer and new's is legacy's own; asked once for each."""
+        place = difference.place
+        if difference.kind is Kind.ORDER:
+            return self.shuffles(place)
+        if difference.kind is Kind.EXTRA:
+            return self._takes_extra(difference)
+        if any(self._is_whole(place[:length]) for length in range(1, len(place))):
+            return True
+        own = self._by_place.get(place)
+        return own is not None and _is_like(difference, own)
+
+    def _is_whole(self, place: Place) -> bool:
+        own = self._by_place.get(place)
+        return own is not None and own.kind in _WHOLE
+
+    def _takes_extra(self, difference: Difference) -> bool:
+        """One element more is excused by one that legacy has more, with the same keys; each excuses one."""
+        own = self._extras.get(_among(difference.place), [])
+        for at, value in enumerate(own):
+            if _shape(value) == _shape(difference.candidate):
+                del own[at]
+                return True
+        return False
+
+
+def _among(place: Place) -> Place:
+    """The place without its position or id: what came beside others may stand anywhere among them."""
+    return (*place[:-1], level(place[-1]))
+
+
+def _shape(value: Found) -> object:
+    if isinstance(value, dict):
+        return frozenset(value)
+    return value if isinstance(value, Absent) else sort_of(value)
+
+
+def _is_like(difference: Difference, own: Difference) -> bool:
+    """Whether new differs from legacy as legacy does from itself."""
+    control, again, candidate = own.control, own.candidate, difference.candidate
+    match difference.kind:
+        case Kind.STATUS:
+            return candidate == again  # a status is not measured: new must give one of legacy's
+        case Kind.TYPE:
+            return own.kind is Kind.TYPE and _shape(again) == _shape(candidate)
+        case Kind.VALUE if difference.place == ("body",) and isinstance(control, str):
+            return _lines_are_like(control, again, candidate)
+        case Kind.VALUE:
+            return own.kind is Kind.TYPE or (own.kind is Kind.VALUE and looks_like(candidate, control, again))
+        case Kind.SIZE:
+            return own.kind in (Kind.SIZE, Kind.VALUE)
+        case _:
+            return own.kind is difference.kind
+
+
+def _lines_are_like(control: Found, again: Found, candidate: Found) -> bool:
+    """Whether a text differs from legacy's only in lines in which legacy's own two texts do."""
+    if not (isinstance(control, str) and isinstance(again, str) and isinstance(candidate, str)):
+        return False
+    own, others = _lines(control, again), _lines(control, candidate)
+    return others is not None and own is not None and others <= own
+
+
+def _lines(one: str, other: str) -> set[Pair] | None:
+    """The lines that differ, those only the other text has by their number there; None when lines moved."""
+    alignment = Aligner().align(list(one.split("\n")), list(other.split("\n")), unordered=False)
+    if alignment.reordered:
+        return None
+    return {(i, j if i is None else None) for i, j in alignment.pairs}

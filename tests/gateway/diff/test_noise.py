@@ -1,0 +1,200 @@
+"""A recheck excuses what legacy itself cannot keep still, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.diff.compare import compare
+from gateway.diff.noise import judge_again
+from gateway.diff.rules import Rule, Rules
+from gateway.diff.verdict import Kind, Outcome, Verdict
+from gateway.failure import Failure
+from gateway.message import Observation, Side
+from tests.gateway.diff.answers import JSON, TODAY, answer, found, rule
+
+
+def rechecked(control: Any, again: Any, candidate: Any, *rules: Rule) -> Verdict:
+    """The verdict after a recheck; what is no observation is a JSON body with status 200."""
+    one, two = (body if isinstance(body, Observation) else answer(Side.LEGACY, body) for body in (control, again))
+    new = candidate if isinstance(candidate, Observation) else answer(Side.NEW, candidate)
+    first = compare(one, new, Rules(rules), today=TODAY)
+    return judge_again(first, one, two, new, Rules(rules), today=TODAY)
+
+
+def noise(verdict: Verdict) -> list[tuple[Kind, str]]:
+    """Kind and place of all noise."""
+    return [(mismatch.kind, mismatch.where) for mismatch in verdict.noise]
+
+
+def test_a_field_legacy_cannot_keep_still_is_noise() -> None:
+    """Nothing else differs, so the verdict is noise, which is neither matched nor mismatched."""
+    verdict = rechecked({"id": 1, "served": 17}, {"id": 1, "served": 18}, {"id": 1, "served": 19})
+    assert verdict.outcome is Outcome.NOISE
+    assert verdict.mismatches == ()
+    assert noise(verdict) == [(Kind.VALUE, "body/served")]
+
+
+def test_what_legacy_keeps_still_stays_a_mismatch_beside_noise() -> None:
+    """One field is excused, the other is not."""
+    verdict = rechecked({"id": 1, "served": 17}, {"id": 1, "served": 18}, {"id": 2, "served": 19})
+    assert verdict.outcome is Outcome.MISMATCHED
+    assert found(verdict) == [(Kind.VALUE, "body/id")]
+    assert noise(verdict) == [(Kind.VALUE, "body/served")]
+
+
+@pytest.mark.parametrize(
+    ("control", "again", "candidate", "kind"),
+    [
+        (1, 2, "3", Kind.TYPE),
+        (1, 2, None, Kind.TYPE),
+        ("2026-11-21T07:00:00.000Z", "2026-11-21T07:00:01.250Z", "2026-11-21 07:00:01+00", Kind.VALUE),
+        ("2026-11-21T07:00:00.000Z", "2026-11-21T07:00:01.250Z", "2026-11-21T08:00:00.500Z", Kind.VALUE),
+        ("2026-11-21T07:00:00.000Z", "2026-11-21T07:00:01.250Z", "2026-11-21T07:00:00Z", Kind.VALUE),
+        ("3f2b8a7e-1111-4222-8333-944444444444", "1f2b8a7e-1111-4222-8333-944444444444", "7", Kind.VALUE),
+        ("0f343b0931126a20", "77043b0931126a2a", "0f343b09", Kind.VALUE),
+        ("11", "12", "twelve", Kind.VALUE),
+        (None, "x", 5, Kind.TYPE),
+    ],
+)
+def test_another_form_in_a_field_that_changes_is_no_noise(control: Any, again: Any, candidate: Any, kind: Kind) -> None:
+    """What legacy says changes from moment to moment, how it says it does not."""
+    assert found(rechecked({"a": control}, {"a": again}, {"a": candidate})) == [(kind, "body/a")]
+
+
+@pytest.mark.parametrize(
+    ("control", "again", "candidate"),
+    [
+        ("2026-11-21T07:00:00.000Z", "2026-11-21T07:00:01.250Z", "2026-11-21T07:00:00.611Z"),
+        ("2026-11-21T07:00:00.12+00:00", "2026-11-21T07:00:01.2503+00:00", "2026-11-21T07:00:00+00:00"),
+        (
+            "3f2b8a7e-1111-4222-8333-944444444444",
+            "1f2b8a7e-1111-4222-8333-944444444444",
+            "a" * 8 + "-1111" * 3 + "-" + "b" * 12,
+        ),
+        ("Sat, 21 Nov 2026 07:00:00 GMT", "Sat, 21 Nov 2026 07:00:01 GMT", "Sat, 21 Nov 2026 07:00:01 GMT"),
+        ("a sentence", "another", "a third"),
+        (1, 2.5, 1e3),
+        (None, "x", "y"),
+        ([1, 2, 3], [3, 1, 2], [2, 3, 1]),
+        ({"x": 1}, None, {"x": 2}),
+    ],
+)
+def test_what_could_be_legacys_own_is_noise(control: Any, again: Any, candidate: Any) -> None:
+    """A value of the same form in a field that changes."""
+    assert rechecked({"a": control}, {"a": again}, {"a": candidate}).outcome is Outcome.NOISE
+
+
+def test_a_field_that_new_lacks_is_missing_although_its_value_changes() -> None:
+    """Noise is in the value, and new has none."""
+    assert found(rechecked({"a": 1, "b": 1}, {"a": 2, "b": 1}, {"b": 1})) == [(Kind.MISSING, "body/a")]
+    assert found(rechecked({"b": 1}, {"b": 1, "a": 2}, {"b": 1, "c": 1})) == [(Kind.EXTRA, "body/c")]
+
+
+def test_a_field_that_legacy_sometimes_leaves_out_may_be_left_out() -> None:
+    """And may be there when legacy leaves it out at first."""
+    assert rechecked({"a": 1, "b": 1}, {"b": 1}, {"b": 1}).outcome is Outcome.NOISE
+    assert rechecked({"b": 1}, {"a": 1, "b": 1}, {"a": 1, "b": 1}).outcome is Outcome.NOISE
+
+
+ROWS: list[dict[str, Any]] = [{"id": at, "code": f"L{at}", "at": 100 + at} for at in range(5)]
+
+
+def test_a_row_that_came_meanwhile_is_noise_and_one_that_only_new_has_is_not() -> None:
+    """Each row that legacy gained excuses one that new has more."""
+    newer = {"id": 9, "code": "L9", "at": 9}
+    assert rechecked(ROWS, [newer, *ROWS], [newer, *ROWS]).outcome is Outcome.NOISE
+    twice = rechecked(ROWS, [newer, *ROWS], [newer, newer, *ROWS])
+    assert [kind for kind, _ in found(twice)] == [Kind.EXTRA]
+    later = {"id": 10, "code": "L10", "at": 9}
+    assert rechecked(ROWS, [later, newer, *ROWS], [newer, *ROWS]).outcome is Outcome.NOISE
+
+
+def test_a_planted_change_is_found_in_rows_that_legacy_shuffles() -> None:
+    """The order is noise, and says nothing about the rows."""
+    shuffled = [ROWS[3], ROWS[0], ROWS[4], ROWS[1], ROWS[2]]
+    other = [ROWS[2], ROWS[4], {**ROWS[1], "code": "X"}, ROWS[3], ROWS[0]]
+    verdict = rechecked(ROWS, shuffled, other)
+    assert found(verdict) == [(Kind.VALUE, "body/1/code")]
+    assert noise(verdict) == [(Kind.ORDER, "body")]
+    assert rechecked(ROWS, shuffled, [ROWS[2], ROWS[4], ROWS[1], ROWS[3], ROWS[0]]).outcome is Outcome.NOISE
+
+
+def test_a_missing_row_is_found_among_rows_with_a_field_that_changes() -> None:
+    """Rows are paired by what they keep."""
+    later = [{**row, "at": 200 + row["id"]} for row in ROWS]
+    lost = [{**row, "at": 300 + row["id"]} for row in ROWS if row["id"] != 2]
+    assert found(rechecked(ROWS, later, lost)) == [(Kind.MISSING, "body/2")]
+
+
+def test_a_status_is_excused_only_when_legacy_gave_it_too() -> None:
+    """A third status is nobody's noise."""
+    down = answer(Side.LEGACY, {"error": "down"}, status=503)
+    up = answer(Side.LEGACY, {"a": 1})
+    assert rechecked(down, up, {"a": 1}).outcome is Outcome.NOISE
+    assert found(rechecked(down, up, {"a": 2})) == [(Kind.VALUE, "body/a")]
+    gone = answer(Side.NEW, {"error": "gone"}, status=404)
+    assert Kind.STATUS in [kind for kind, _ in found(rechecked(up, down, gone))]
+    assert found(rechecked(up, down, {"a": 2})) == [(Kind.VALUE, "body/a")]
+
+
+def test_a_second_answer_that_says_nothing_excuses_nothing() -> None:
+    """A failure, and a body that cannot be read."""
+    for again in (
+        answer(Side.LEGACY, failure=Failure.LEGACY_TIMEOUT),
+        answer(Side.LEGACY, b"{"),
+        answer(Side.LEGACY, b"[", truncated=True),
+    ):
+        assert found(rechecked({"a": 1}, again, {"a": 2})) == [(Kind.VALUE, "body/a")]
+
+
+def test_a_page_is_judged_line_by_line() -> None:
+    """A token in one line excuses that line and no other."""
+    page = ((b"content-type", b"text/html"),)
+
+    def html(side: Side, token: str, title: str) -> Observation:
+        text = f"<html>\n<h1>{title}</h1>\n<input value={token}>\n</html>"
+        return answer(side, text.encode(), headers=page)
+
+    same = rechecked(html(Side.LEGACY, "a1", "T"), html(Side.LEGACY, "b2", "T"), html(Side.NEW, "c3", "T"))
+    assert same.outcome is Outcome.NOISE
+    other = rechecked(html(Side.LEGACY, "a1", "T"), html(Side.LEGACY, "b2", "T"), html(Side.NEW, "c3", "U"))
+    assert found(other) == [(Kind.VALUE, "body")]
+
+
+def test_a_header_that_changes_by_itself_is_noise() -> None:
+    """By name."""
+
+    def aged(side: Side, age: int) -> Observation:
+        return answer(side, {"a": 1}, headers=(*JSON, (b"cache-control", b"max-age=%d" % age)))
+
+    assert rechecked(aged(Side.LEGACY, 60), aged(Side.LEGACY, 59), aged(Side.NEW, 58)).outcome is Outcome.NOISE
+    assert found(rechecked(aged(Side.LEGACY, 60), aged(Side.LEGACY, 60), aged(Side.NEW, 58)))
+
+
+def test_only_a_mismatch_is_judged_again() -> None:
+    """What matched or was allowed stays that, whatever legacy says later."""
+    assert rechecked({"a": 1}, {"a": 2}, {"a": 1}).outcome is Outcome.MATCHED
+    allowing = rule("body/a", Kind.VALUE)
+    assert rechecked({"a": 1}, {"a": 3}, {"a": 2}, allowing).outcome is Outcome.ALLOWED
+
+
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text("abc", max_size=3),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abc", max_size=2), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(DOCUMENTS, DOCUMENTS, DOCUMENTS)
+def test_a_recheck_never_makes_it_raise_nor_a_match_of_a_mismatch(control: Any, again: Any, candidate: Any) -> None:
+    """Whatever three answers hold; and nothing is excused when legacy says the same twice."""
+    verdict = rechecked(control, again, candidate)
+    first = compare(answer(Side.LEGACY, control), answer(Side.NEW, candidate), Rules(), today=TODAY)
+    assert (verdict.outcome is Outcome.MATCHED) == (first.outcome is Outcome.MATCHED)
+    assert rechecked(control, control, candidate) == first
+    if again == candidate and first.outcome is Outcome.MISMATCHED:
+        assert rechecked(control, answer(Side.LEGACY, candidate), candidate).outcome is Outcome.NOISE
