@@ -48,7 +48,7 @@ else
 	wait $$half; code=$$?; cat .pytest-half.log; exit $$((rest > code ? rest : code))
 endif
 
-bench: .venv/.synced ## the gateway beside other proxies, about 5 minutes (ARGS="--micro", "--loads get-64 --rounds 1")
+bench: .venv/.synced ## the gateway beside other proxies, about 15 minutes (ARGS="--micro", "--loads get-64 --rounds 1")
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 fuzz: .venv/.synced ## hostile requests and answers, 100,000 mutations each, about ten minutes (ARGS="--mutations 5000 --seed 7")

@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
 
-from tests.bench import micro, needs
+from tests.bench import lookup, micro, needs, wanted
 from tests.bench.fronts import PEERS
-from tests.bench.loads import ALL, LOADS, USUAL, Load
+from tests.bench.loads import ALL, HANDLER, LOADS, USUAL, Load
+from tests.bench.ours import KINDS
 from tests.bench.process import NotStarted
 from tests.bench.report import doubts, tables
-from tests.bench.session import ROUTES, Findings, Session, Shape
+from tests.bench.session import Findings, Session, Shape
+from tests.bench.wanted import Seen
 
 MAX_S = 3_600
 
@@ -44,7 +46,8 @@ def _micro() -> int:
 
 def _loads(options: argparse.Namespace) -> int:
     loads = [LOADS[name] for name in options.loads]
-    names = [*(name for name in ROUTES if any(name in load.fronts for load in loads)), *options.peers]
+    own = [name for name in (*KINDS, HANDLER) if any(name in load.fronts for load in loads)]
+    names = [*own, *options.peers]
     if len(os.sched_getaffinity(0)) < 2:
         print("two cores are needed: one for the front, one for load and upstream", file=sys.stderr)
         return 1
@@ -58,7 +61,7 @@ def _loads(options: argparse.Namespace) -> int:
         findings.told.append(f"{name} is left out: {missing[PEERS[name].program]}")
         names.remove(name)
     shape = Shape(tuple(names), options.rounds, options.seconds, needs.CACHE / "run")
-    for kind in ("nginx", "express"):
+    for kind in ("nginx", "streams", "express"):
         chosen = [load for load in loads if load.upstream == kind]
         if chosen and (kind != "express" or "node" not in missing):
             with Session(chosen, shape, findings) as session:
@@ -68,7 +71,12 @@ def _loads(options: argparse.Namespace) -> int:
             findings.told.append(f"the loads with Express behind are left out: {missing['node']}")
     print(f"{_circumstances(sorted(programs))} {options.rounds} rounds of {options.seconds} s.\n")
     print("\n".join(tables(findings.measured)))
-    print("\n".join(f"- {sentence}." for sentence in [*findings.told, *doubts(findings.measured)]))
+    if findings.growth:
+        print(wanted.growth_table(findings.growth))
+    print("\n".join(f"- {sentence}." for sentence in [*findings.told, *doubts(findings.measured)]) + "\n")
+    micro.pin()
+    lookup_us = micro.time_us(lookup.among(lookup.MOST))
+    print(wanted.table(Seen(findings.measured, findings.growth, lookup_us)))
     return 0
 
 

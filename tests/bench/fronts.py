@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench import needs
+from tests.bench.loads import HANDLER
 from tests.bench.process import FRONT_CORE, Child, Children, Command, free_port
 
 
@@ -18,6 +19,7 @@ class Spot:
 
     port: int
     upstream: int
+    mark: str
     folder: Path
 
 
@@ -41,10 +43,10 @@ class Peer:
     warm_s: int = 1
 
 
-def start(name: str, children: Children, *, upstream: int, folder: Path) -> Front:
-    """Start a peer and wait until it listens; NotStarted says why it does not."""
-    peer = PEERS[name]
-    spot = Spot(free_port(), upstream, folder)
+def start(name: str, children: Children, *, upstream: int, mark: str, folder: Path) -> Front:
+    """Start a peer or what is measured alone, and wait until it listens; NotStarted says why it does not."""
+    peer = PEERS.get(name) or ALONE[name]
+    spot = Spot(free_port(), upstream, mark, folder)
     child = children.start(name, peer.command(spot), core=FRONT_CORE)
     child.wait_for(spot.port)
     return Front(name, child, spot.port, peer.warm_s)
@@ -113,6 +115,15 @@ def _tutorial(spot: Spot) -> Command:
     return Command(argv, {"UPSTREAM": f"http://127.0.0.1:{spot.upstream}"})
 
 
+def _handler(spot: Spot) -> Command:
+    """The new side's app with the server, loop, parser and settings that the gateway has, and no gateway."""
+    app = ["tests.bench.newside:build", "--factory", "--app-dir", str(needs.REPOSITORY), "--lifespan", "off"]
+    same = ["--loop", "uvloop", "--http", "httptools", "--no-proxy-headers", "--no-server-header", "--no-date-header"]
+    quiet = ["--no-access-log", "--log-level", "warning", "--backlog", "2048"]
+    argv = [sys.executable, "-m", "uvicorn", *app, "--host", "127.0.0.1", "--port", str(spot.port), *same, *quiet]
+    return Command(argv, {"BENCH_MARK": spot.mark})
+
+
 NODE_WARM_S: Final = 8  # its compiler needs several seconds of load
 
 PEERS: Final[Mapping[str, Peer]] = {
@@ -123,3 +134,5 @@ PEERS: Final[Mapping[str, Peer]] = {
     "fastify": Peer("@fastify/http-proxy", "node", _fastify, NODE_WARM_S),
     "tutorial": Peer("starlette + httpx, as tutorials do it", sys.executable, _tutorial),
 }
+
+ALONE: Final[Mapping[str, Peer]] = {HANDLER: Peer("the new side's app alone on uvicorn", sys.executable, _handler)}

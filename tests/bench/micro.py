@@ -13,9 +13,7 @@ from typing import Any, Final
 from gateway.diff.compare import compare
 from gateway.diff.rules import Rules
 from gateway.message import Observation, Side
-from gateway.routing.route import Effect, Route, Stickiness
-from gateway.routing.table import RouteTable
-from gateway.routing.template import Template
+from tests.bench import lookup
 from tests.bench.loads import KB
 from tests.bench.process import FRONT_CORE
 from tests.bench.report import markdown
@@ -26,23 +24,24 @@ _TODAY: Final = datetime.now(UTC).date()
 
 def run() -> str:
     """A table of the median times."""
+    pin()
+    return markdown(("", "us"), ([name, f"{time_us(call):,.1f}"] for name, call in _subjects()))
+
+
+def pin() -> None:
+    """Stay on one core from now on."""
     os.sched_setaffinity(0, {FRONT_CORE})
-    return markdown(("", "us"), ([name, f"{_time_us(call):,.1f}"] for name, call in _subjects()))
 
 
-def _time_us(call: Callable[[], object]) -> float:
+def time_us(call: Callable[[], object]) -> float:
+    """The median time of a call."""
     timer = Timer(call)
     count, _ = timer.autorange()
     return median(timer.repeat(_REPEATS, count)) / count * 1e6
 
 
 def _subjects() -> Iterator[tuple[str, Callable[[], object]]]:
-    for count in (10, 1_000, 10_000):
-        table = RouteTable(map(_route, range(count)))
-        path = b"/api/group%d/42/items/7" % (count // 2)
-        if table.match("GET", path) is None:
-            raise RuntimeError("the path that is looked up belongs to a route")
-        yield f"route lookup among {count:,}", lambda table=table, path=path: table.match("GET", path)  # type: ignore[misc]  # the defaults bind them now
+    yield from lookup.subjects()
     rows = _rows()
     other = [{**row, "weight": row["weight"] + (number == 150)} for number, row in enumerate(rows)]
     left, same, different = _answer(Side.LEGACY, rows), _answer(Side.NEW, rows), _answer(Side.NEW, other)
@@ -54,12 +53,6 @@ def _subjects() -> Iterator[tuple[str, Callable[[], object]]]:
 
 def _judge(left: Observation, right: Observation) -> object:
     return compare(left, right, Rules(), today=_TODAY)
-
-
-def _route(number: int) -> Route:
-    template = Template.parse(f"/api/group{number}/{{id}}/items/{{item}}")
-    key = f"group{number}.get"
-    return Route(key, "GET", template, Effect.READ, key, Stickiness.parse("jwt.sub"), template)
 
 
 def _rows() -> list[dict[str, Any]]:

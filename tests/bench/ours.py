@@ -19,15 +19,21 @@ import psycopg
 from gateway.contract.files import MAX_ENTRIES
 from gateway.db.cluster import Cluster
 from gateway.db.embedded import EmbeddedPostgres
-from tests.bench import needs
+from tests.bench import callers, needs
 from tests.bench.asking import line
 from tests.bench.fronts import Front
 from tests.bench.process import FRONT_CORE, Child, Children, Command, NotStarted, free_port
 from tests.bench.upstream import Upstream
 
 FEW: Final = 10
-MANY: Final = MAX_ENTRIES  # more routes than that no contracts folder may hold
-STAGES: Final = {"shadow": {"sample": 10_000}, "canary": {"canary": 5_000, "sample": 0}, "new": {"sample": 0}}
+MANY: Final = min(10_000, MAX_ENTRIES)  # more routes than that no contracts folder may hold
+STAGES: Final = {
+    "legacy": {},
+    "shadow": {"sample": 10_000},
+    "canary": {"canary": callers.SHARE, "sample": 0},
+    "new": {"sample": 0},
+    "retired": {},
+}
 START_S: Final = 120
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -63,14 +69,25 @@ class Gateway:
             return {str(outcome): int(count) for outcome, count in connection.execute(query, [route])}
 
 
-def start(name: str, children: Children, upstream: Upstream, *, folder: Path, routes: int) -> Gateway:
-    """Start a gateway with so many routes, and flip those whose names are stages."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One of our own fronts: how many routes it has, and which of the two fronts it is."""
+
+    routes: int = FEW
+    front: str = "edge"
+
+
+KINDS: Final = {"strangler": Kind(), "strangler-asgi": Kind(front="asgi"), "strangler-many": Kind(routes=MANY)}
+
+
+def start(name: str, children: Children, upstream: Upstream, *, folder: Path) -> Gateway:
+    """Start one of our own fronts, and flip the routes whose names are stages."""
     contracts, state = folder / f"{name}-contracts", folder / f"{name}-state"
-    write_contracts(contracts, routes)
+    write_contracts(contracts, KINDS[name].routes)
     data, admin = free_port(), free_port()
     argv = [sys.executable, "-m", "gateway", "run", "--legacy", f"http://127.0.0.1:{upstream.port}"]
     argv += ["--new", "tests.bench.newside:build", "--contracts", str(contracts), "--state", str(state)]
-    argv += ["--listen", f"127.0.0.1:{data}", "--admin", f"127.0.0.1:{admin}"]
+    argv += ["--listen", f"127.0.0.1:{data}", "--admin", f"127.0.0.1:{admin}", "--front", KINDS[name].front]
     environment = {"BENCH_MARK": upstream.mark, "PYTHONPATH": str(needs.REPOSITORY)}
     child = children.start(name, Command(argv, environment), core=FRONT_CORE)
     child.daemons = lambda: _postgres(state)
@@ -109,13 +126,14 @@ def _all_flipped(port: int) -> bool:
     """Whether requests meet the side they should, and about half of the callers the new one in canary."""
     with line(port) as front:
 
-        def side(route: str, caller: int) -> str | None:
-            answer = front.ask("GET", f"/api/{route}/42", headers={"x-caller": f"caller-{caller}"})
+        def side(route: str, caller: str) -> str | None:
+            answer = front.ask("GET", f"/api/{route}/42", headers={"x-caller": caller})
             return answer.headers.get("x-strangler-side")
 
-        sides = [side(route, 1) for route in ("items", "shadow", "new")]
-        on_new = sum(side("canary", caller) == "new" for caller in range(200))
-    return sides == ["legacy", "legacy", "new"] and 60 < on_new < 140
+        sides = [side(route, "caller-1") for route in ("items", "legacy", "shadow", "new", "retired")]
+        in_cohort = {name for name in (f"caller-{number}" for number in range(200)) if side("canary", name) == "new"}
+        chosen = {side("canary", name) for name in callers.cohort()}
+    return sides == ["legacy", "legacy", "legacy", "new", "new"] and 60 < len(in_cohort) < 140 and chosen == {"new"}
 
 
 def _eventually(look: Callable[[], Any], child: Child) -> Any:

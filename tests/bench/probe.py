@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tests.bench.asking import Answer, Line, line
@@ -25,6 +25,8 @@ def probe(port: int, upstream: Upstream, loads: Iterable[Load]) -> Findings:
     """Ask through a front what can be checked, two times over one connection, and what the loads will ask."""
     faults: list[str] = []
     notes: list[str] = []
+    if upstream.kind == "streams":
+        return Findings(tuple(_streamed(port, upstream)), ())
     try:
         with line(port) as front, line(upstream.port) as direct:
             for _ in range(2):
@@ -37,6 +39,18 @@ def probe(port: int, upstream: Upstream, loads: Iterable[Load]) -> Findings:
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
         faults.append(f"{type(error).__name__}: {error}")
     return Findings(tuple(dict.fromkeys(faults)), tuple(notes))
+
+
+def _streamed(port: int, upstream: Upstream) -> Iterator[str]:
+    """Two uploads, which must arrive whole."""
+    try:
+        with line(port) as front:
+            for size in (100 * KB, KB * KB):
+                answer = front.ask("POST", "/upload", body=bytes(size))
+                if (answer.headers.get("x-mark"), answer.headers.get("x-length")) != (upstream.mark, str(size)):
+                    yield f"an upload of {size:,} bytes does not arrive"
+    except (OSError, http.client.HTTPException) as error:
+        yield f"{type(error).__name__}: {error}"
 
 
 def _marked(front: Line, upstream: Upstream) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median, quantiles
 
-from tests.bench.loads import Load
+from tests.bench.loads import DIRECT, Load
 from tests.bench.rounds import Measured, Slice
 
 BASE = "nginx"
@@ -17,6 +17,7 @@ _HEAD = (
     "us CPU/request",
     "requests/s",
     "p50 ms",
+    "p50 added ms",
     "p99 ms",
     "core",
     "wrong",
@@ -33,14 +34,20 @@ def tables(measured: Sequence[Measured]) -> Iterator[str]:
 
 def _table(load: Load, rows: Sequence[Measured]) -> str:
     base = next((row for row in rows if row.front == BASE), None)
+    direct = next((row for row in rows if row.front == DIRECT), None)
     ordered = sorted(rows, key=lambda row: -_median(row, _per_s))
-    return f"### {load.name}: {load.says}\n\n" + markdown(_HEAD, [_row(row, base) for row in ordered])
+    return f"### {load.name}: {load.says}\n\n" + markdown(_HEAD, [_row(row, base, direct) for row in ordered])
 
 
-def _row(row: Measured, base: Measured | None) -> list[str]:
+def _row(row: Measured, base: Measured | None, direct: Measured | None) -> list[str]:
     speed = _ratios(row, base, _per_s)
     cpu = [1 / ratio for ratio in _ratios(row, base, _cpu_us) if ratio]
     low, high = _quartiles(speed)
+    added = (
+        []
+        if direct is None
+        else [mine.p50_ms - theirs.p50_ms for mine, theirs in zip(row.slices, direct.slices, strict=True)]
+    )
     return [
         row.front,
         f"{median(speed):.2f}" if speed else "-",
@@ -48,7 +55,8 @@ def _row(row: Measured, base: Measured | None) -> list[str]:
         f"{median(cpu):.2f}" if cpu else "-",
         f"{_median(row, _cpu_us):.0f}",
         f"{_median(row, _per_s):,.0f}",
-        f"{_median(row, lambda taken: taken.p50_ms):.2f}",
+        f"{_median(row, lambda taken: taken.p50_ms):.3f}",
+        f"{median(added):.3f}" if added else "-",
         f"{_median(row, lambda taken: taken.p99_ms):.2f}",
         f"{_median(row, lambda taken: taken.core):.0%}",
         f"{sum(taken.wrong for taken in row.slices):,}",
@@ -58,7 +66,7 @@ def _row(row: Measured, base: Measured | None) -> list[str]:
 def _memory(measured: Sequence[Measured]) -> str:
     most: dict[str, tuple[float, float]] = {}
     for one in measured:
-        if one.load.upstream == "nginx":
+        if one.load.upstream == "nginx" and one.front != DIRECT:
             most[one.front] = max(most.get(one.front, (0.0, 0.0)), one.memory_mb)
     rows = [[name, f"{held:.0f}", f"{largest:.0f}"] for name, (held, largest) in most.items()]
     head = ("", "MB in all", "MB of the largest process")

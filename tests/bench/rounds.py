@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from tests.bench import wrk
 from tests.bench.fronts import Front
-from tests.bench.loads import Load
+from tests.bench.loads import DIRECT, Load
 from tests.bench.process import FRONT_CORE, LOAD_CORE
 
 TOO_MUCH_STOLEN: Final = 0.04  # of a core, by the machine's other tenants
@@ -73,7 +75,7 @@ def _slice(load: Load, front: Front, seconds: int) -> Slice:
     """Take a slice, and take it again when others had too much of the cores."""
     for _ in range(ATTEMPTS):
         cpu_before = front.child.cpu_s()
-        with _cores() as cores:
+        with _placed(load, front), _cores() as cores:
             told = wrk.run(load, front.port, seconds=max(seconds, load.at_least_s))
         cpu_s = front.child.cpu_s() - cpu_before
         taken = Slice(
@@ -89,6 +91,26 @@ def _slice(load: Load, front: Front, seconds: int) -> Slice:
         if taken.undisturbed:
             break
     return taken
+
+
+@contextmanager
+def _placed(load: Load, front: Front) -> Iterator[None]:
+    """Keep the front on the load's core where the load says so, and bring it back to its own."""
+    if not load.one_core or front.name == DIRECT:
+        yield
+        return
+    _move(front, LOAD_CORE)
+    try:
+        yield
+    finally:
+        _move(front, FRONT_CORE)
+
+
+def _move(front: Front, core: int) -> None:
+    for process in front.child.family():
+        with suppress(psutil.NoSuchProcess):
+            for thread in process.threads():
+                os.sched_setaffinity(thread.id, {core})
 
 
 @dataclass(slots=True)

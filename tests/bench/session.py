@@ -9,18 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
-from tests.bench import fronts, ours, upstream
+from tests.bench import fronts, growth, ours, upstream
 from tests.bench.fronts import Front
-from tests.bench.loads import Load
-from tests.bench.ours import FEW, MANY, Gateway
+from tests.bench.growth import Growth
+from tests.bench.loads import DIRECT, OURS, Load
+from tests.bench.ours import KINDS, Gateway
+from tests.bench.probe import Findings as Probed
 from tests.bench.probe import probe
 from tests.bench.process import Children, NotStarted
 from tests.bench.rounds import Measured, measure
 from tests.bench.upstream import Upstream
-
-ROUTES: Final = {"strangler": FEW, "strangler-many": MANY}  # the gateways, and how many routes each has
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,7 @@ class Findings:
     """The figures, and sentences on what was left out or is worth knowing."""
 
     measured: list[Measured] = field(default_factory=list)
+    growth: list[Growth] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
 
@@ -74,9 +74,13 @@ class Session:
                 self._findings.told.append(f"{name} is left out: {error}")
             else:
                 self._admit(front, behind, loads, children)
+        if any(DIRECT in load.fronts for load in self._loads):
+            self._running.append(Front(DIRECT, behind.child, behind.port, warm_s=1))
 
     def measure(self) -> None:
-        """Take every load in turn."""
+        """Take every load in turn; the gigabytes first, because a front that has worked has room for them."""
+        if self._loads[0].upstream == "streams":
+            self._measure_growth()
         seen: set[str] = set()
         for load in self._loads:
             present = [front for front in self._running if front.name in load.fronts]
@@ -89,15 +93,22 @@ class Session:
             self._findings.told.append(_verdicts(self._compared))
 
     def _front(self, name: str, children: Children, behind: Upstream, folder: Path) -> Front:
-        if name not in ROUTES:
-            return fronts.start(name, children, upstream=behind.port, folder=folder)
-        gateway = ours.start(name, children, behind, folder=folder, routes=ROUTES[name])
+        if name not in KINDS:
+            return fronts.start(name, children, upstream=behind.port, mark=behind.mark, folder=folder)
+        gateway = ours.start(name, children, behind, folder=folder)
         if name == "strangler":
             self._compared = gateway
         return gateway.front
 
+    def _measure_growth(self) -> None:
+        for front in (one for one in self._running if one.name in OURS):
+            try:
+                self._findings.growth.append(growth.measure(front))
+            except OSError as error:
+                self._findings.told.append(f"{front.name} does not take the four gigabytes: {error}")
+
     def _admit(self, front: Front, behind: Upstream, loads: Sequence[Load], children: Children) -> None:
-        found = probe(front.port, behind, loads)
+        found = Probed((), ()) if front.name in fronts.ALONE else probe(front.port, behind, loads)
         if found.faults:
             children.stop(front.child)
             self._findings.told.append(f"{front.name} is left out, it does not proxy: {'; '.join(found.faults)}")

@@ -1,14 +1,15 @@
-"""What answers behind every front: nginx, or Express. Its answers carry a mark that is new in each run."""
+"""What answers behind every front: nginx, Express, `streams.py`. Its answers carry a mark that is new in each run."""
 
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import fronts
+from tests.bench import fronts, needs
 from tests.bench.loads import KB
-from tests.bench.process import LOAD_CORE, Children, free_port
+from tests.bench.process import LOAD_CORE, Child, Children, Command, free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Upstream:
     """A running upstream. `answer` is its 1 KB body."""
 
     kind: str
+    child: Child
     port: int
     mark: str
     answer: str
@@ -26,11 +28,15 @@ def start(kind: str, children: Children, *, mark: str, folder: Path) -> Upstream
     port, answer = free_port(), one_kilobyte(mark)
     if kind == "express":
         command = fronts.node("express_upstream.cjs", str(port), mark, answer)
+    elif kind == "streams":
+        argv = [sys.executable, "-m", "tests.bench.streams", str(port), mark, answer]
+        command = Command(argv, {"PYTHONPATH": str(needs.REPOSITORY)})
     else:
         _write_files(folder / "files")
         command = fronts.nginx("upstream", "upstream.conf", folder, {"port": port, "mark": mark, "answer": answer})
-    children.start(f"upstream-{kind}", command, core=LOAD_CORE).wait_for(port)
-    return Upstream(kind, port, mark, answer)
+    child = children.start(f"upstream-{kind}", command, core=LOAD_CORE)
+    child.wait_for(port)
+    return Upstream(kind, child, port, mark, answer)
 
 
 def one_kilobyte(mark: str) -> str:

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Final
 
-from tests.bench import needs
+from tests.bench import callers, needs
 from tests.bench.fronts import program
 from tests.bench.loads import Load
 from tests.bench.process import LOAD_CORE
@@ -33,6 +33,8 @@ def run(load: Load, port: int, *, seconds: int) -> Told:
     pinned = [program("setpriv"), "--pdeathsig", "TERM", program("taskset"), "--cpu-list", str(LOAD_CORE)]
     shape = ["-t1", f"-c{load.connections}", f"-d{seconds}s", "--timeout", "10s", "--latency", *script]
     command = [*pinned, program("wrk"), *shape, f"http://127.0.0.1:{port}{load.path}"]
+    if load.only_new:
+        command += ["--", *callers.cohort()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True)
     return read(done.stdout)
 
