@@ -18,6 +18,7 @@ from gateway.db.engine import ask
 from gateway.db.tables import mismatches, verdict_counts
 from gateway.diff.verdict import Kind, Mismatch, Outcome
 from gateway.message import Side
+from gateway.rollout.evidence import RouteEvidence
 from gateway.shadow.finding import Finding
 
 KEPT = 1_000  # findings of a route and outcome
@@ -67,6 +68,20 @@ class EvidenceStore:
     async def summary(self, route: str, since_version: int = 0) -> dict[Outcome, int]:
         """How often each outcome was seen since a version of the route's flag."""
         return await ask(self._summary(route, since_version))
+
+    async def for_gate(self, route: str, revision: str, since: datetime | None = None) -> RouteEvidence:
+        """What was found of a route at this revision, since a moment of the database's clock if one is given."""
+        del since
+        seen = await self.summary(route)
+        return RouteEvidence(
+            route,
+            revision,
+            matched=seen.get(Outcome.MATCHED, 0),
+            allowed=seen.get(Outcome.ALLOWED, 0),
+            mismatched=seen.get(Outcome.MISMATCHED, 0),
+            noise=seen.get(Outcome.NOISE, 0),
+            not_comparable=seen.get(Outcome.NOT_COMPARABLE, 0),
+        )
 
     async def _store(self, findings: Sequence[Finding]) -> None:
         kept = [_row(finding) for finding in findings if finding.verdict.outcome in _WORTH_LOOKING_INTO]

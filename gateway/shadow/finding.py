@@ -5,10 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
-from gateway.diff.verdict import Verdict
+from gateway.diff.verdict import Kind, Verdict
 from gateway.message import Side
+from gateway.rollout.evidence import Stratum
+
+OVERHEAD: Final = 2 * 1024  # bytes a finding takes beside its texts, roughly
+_ACCESS: Final = frozenset({401, 403, 404})
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRequest:
+    """The request of a finding, kept so that it can be asked again: redacted, and bounded.
+
+    `headers` leaves out credentials and what belongs to the connection; `body` is None where there was none, or where
+    `left_out` says why it was not kept. `role` is the caller's, as in a stratum.
+    """
+
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str | None = None
+    left_out: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +34,9 @@ class Finding:
     """The verdict on one request of a route, with what is needed to look into it.
 
     `flag_version` is the version of the flag that decided; times are milliseconds; a status is None
-    when that side failed, and the verdict's reason then holds the failure's code.
+    when that side failed, and the verdict's reason then holds the failure's code. `revision` is that of the route's
+    rules and new side (`shadow/revision.py`), `rules_hit` the ids of the rules that allowed something. `rescued`: the
+    new side should have answered, and legacy did. `request` is kept of what somebody may want to look into.
     """
 
     route: str
@@ -32,6 +52,29 @@ class Finding:
     control_ms: float
     candidate_ms: float
     verdict: Verdict
+    revision: str = ""
+    stratum: Stratum | None = None
+    rescued: bool = False
+    rules_hit: tuple[str, ...] = ()
+    request: AskedRequest | None = None
+
+    @property
+    def disagrees_in_class(self) -> bool:
+        """Whether the statuses differ in class or in who may see this, and no rule allows it."""
+        one, other = self.control_status, self.candidate_status
+        if one is None or other is None or not any(each.kind is Kind.STATUS for each in self.verdict.mismatches):
+            return False
+        return one // 100 != other // 100 or bool(_ACCESS & {one, other})
+
+    @property
+    def weight(self) -> int:
+        """The bytes it holds, roughly."""
+        verdict, request = self.verdict, self.request
+        shown = [*verdict.mismatches, *(one.mismatch for one in verdict.allowed)]
+        texts = sum(len(one.where) + len(one.control or "") + len(one.candidate or "") for one in shown)
+        if request is not None:
+            texts += len(request.body or "") + sum(len(name) + len(value) for name, value in request.headers)
+        return OVERHEAD + len(self.target) + texts
 
 
 class EvidenceSink(Protocol):

@@ -1,0 +1,130 @@
+"""What kind of request an exchange was: the stratum it counts for. Pure, and bounded whatever the caller sends.
+
+A label only: the role is read from a token whose signature nobody checked here, and opens nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import urlsafe_b64decode
+from binascii import Error as Base64Error
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+from gateway.message import Headers, Observation, OutboundRequest
+from gateway.rollout.evidence import Stratum
+
+MAX_BODY: Final = 64 * 1024  # bytes of a body whose keys are worth reading: this may run on the loop
+MAX_TOKEN: Final = 16 * 1024
+MAX_KEYS: Final = 32
+UNREAD: Final = "?"  # a body that says it has keys and cannot be read
+SOME: Final = "*"  # a key that is data, not a name
+REFUSED: Final = "refused"  # the token, by legacy: what it claims of itself is no role
+UNKNOWN: Final = "unknown"  # a token that does not say its role
+
+_NAME: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$.\-\[\]]{0,63}")
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,60}/[a-z0-9!#$&^_.+-]{1,60}")
+_ROLE: Final = re.compile(r"[A-Za-z0-9_.:@/-]{1,64}")
+_METHOD: Final = re.compile(r"[A-Z-]{1,20}")
+
+
+def stratum_of(request: OutboundRequest, legacy: Observation) -> Stratum:
+    """The stratum of a request by what was asked and the class of legacy's status (0: it did not answer)."""
+    content_type = media_type(request.headers)
+    body = request.body if isinstance(request.body, bytes) else b""
+    return Stratum(
+        method=request.method if _METHOD.fullmatch(request.method) else SOME,
+        status_class=(legacy.status or 0) // 100,
+        query_keys=_named(query_keys(request.target)),
+        body_keys=_named(body_keys(body, content_type)),
+        role=REFUSED if legacy.status == 401 and bearer(request.headers) else role_of(request.headers),
+        content_type=content_type,
+    )
+
+
+def media_type(headers: Headers) -> str:
+    """The media type of a request without its parameters, empty without one."""
+    given = _header(headers, b"content-type").partition(b";")[0].strip().lower().decode("latin-1")
+    return given if not given or _MEDIA_TYPE.fullmatch(given) else SOME
+
+
+def query_keys(target: bytes) -> Iterable[str]:
+    """The names of a target's parameters, as often as they stand there."""
+    return _form_keys(target.partition(b"?")[2])
+
+
+def body_keys(body: bytes, content_type: str) -> Iterable[str]:
+    """The names at the top of a JSON object or a form; other bodies have none."""
+    if not body:
+        return ()
+    if content_type == "application/x-www-form-urlencoded":
+        return _form_keys(body)
+    if content_type != "application/json" and not content_type.endswith("+json"):
+        return ()
+    if len(body) > MAX_BODY:
+        return (UNREAD,)
+    try:
+        read = json.loads(body, parse_int=float)  # no number is of interest, and a long one would be slow
+    except (ValueError, RecursionError):
+        return (UNREAD,)
+    if isinstance(read, list):
+        return ("[]",)
+    return read if isinstance(read, dict) else ()
+
+
+def role_of(headers: Headers) -> str:
+    """The role the caller's token claims, empty without a token."""
+    token = bearer(headers)
+    return role_in(_claims(token)) if token else ""
+
+
+def role_in(claims: Mapping[str, Any]) -> str:
+    """The role that claims name: the application's own (Supabase, Keycloak, Auth0), before the general one."""
+    metadata, realm = claims.get("app_metadata"), claims.get("realm_access")
+    named = [
+        metadata.get("role") if isinstance(metadata, dict) else None,
+        *(realm.get("roles") or () if isinstance(realm, dict) and isinstance(realm.get("roles"), list) else ()),
+        claims.get("user_role"),
+        *(claims["roles"] if isinstance(claims.get("roles"), list) else ()),
+        claims.get("role"),
+        claims.get("scope"),
+    ]
+    return next((one for one in named if isinstance(one, str) and _ROLE.fullmatch(one)), UNKNOWN)
+
+
+def bearer(headers: Headers) -> bytes:
+    """The caller's token, empty without one."""
+    scheme, _, token = _header(headers, b"authorization").partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else b""
+
+
+def _claims(token: bytes) -> Mapping[str, Any]:
+    parts = token.split(b".")
+    if len(parts) != 3 or len(token) > MAX_TOKEN:
+        return {}
+    try:
+        claims = json.loads(urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4)), parse_int=float)
+    except (Base64Error, ValueError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _header(headers: Headers, wanted: bytes) -> bytes:
+    return next((value for name, value in headers if name == wanted), b"")
+
+
+def _form_keys(text: bytes) -> Iterable[str]:
+    pieces = text[:MAX_BODY].decode("latin-1").split("&")[: 4 * MAX_KEYS]
+    return [unquote_plus(piece.partition("=")[0]) for piece in pieces if piece]
+
+
+def _named(keys: Iterable[str]) -> tuple[str, ...]:
+    """The set of keys in order; keys that are data (ids, tokens, what nobody would call a field) are one."""
+    found = sorted({key if _is_name(key) else SOME for key in keys})
+    return tuple(found if len(found) <= MAX_KEYS else [*found[:MAX_KEYS], SOME])
+
+
+def _is_name(key: str) -> bool:
+    return key in ("[]", UNREAD) or (_NAME.fullmatch(key) is not None and sum(map(str.isdigit, key)) < 4)
