@@ -8,10 +8,11 @@ from itertools import combinations
 
 from gateway.contract.fields import Fields
 from gateway.contract.files import Problem
-from gateway.routing.route import Effect, Route, ShadowWrite, Stickiness
+from gateway.routing.route import Effect, Route, ShadowWrite, Stickiness, Terms, WayBack
 from gateway.routing.template import Template
 
 KEY = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*", re.ASCII)
+SHARE = re.compile(r"(\d{1,2}(?:\.\d{1,6})?)\s?%", re.ASCII)
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 section 9.2.1
 
@@ -25,6 +26,7 @@ def route_of(fields: Fields, *, key: str) -> Route | None:
     shadow_write = fields.choice("shadow_write", tuple(ShadowWrite)) or ShadowWrite.NEVER
     new_path = _template(fields, "new") or template
     timeout_s = fields.number("timeout_s", low=0.1, high=3600)
+    terms = _terms(fields)
     fields.finish()
     if not (method and template and effect and stickiness and new_path):
         return None
@@ -45,7 +47,37 @@ def route_of(fields: Fields, *, key: str) -> Route | None:
         new_path=new_path,
         shadow_write=ShadowWrite(shadow_write),
         timeout_s=timeout_s,
+        terms=terms,
     )
+
+
+def _terms(fields: Fields) -> Terms:
+    gate = fields.fields("gate")
+    if gate is None:
+        return Terms()
+    default = Terms()
+    slack_ms = gate.number("slack_ms", low=0, high=60_000)
+    terms = Terms(
+        target=_share(gate, "target", default.target),
+        errors=_share(gate, "errors", default.errors),
+        slack_ms=default.slack_ms if slack_ms is None else slack_ms,
+        rollback=WayBack(gate.choice("rollback", tuple(WayBack)) or default.rollback),
+    )
+    gate.finish()
+    return terms
+
+
+def _share(fields: Fields, key: str, default: float) -> float:
+    """A percentage above 0 and below 100, with its sign."""
+    text = fields.text(key)
+    if text is None:
+        return default
+    found = SHARE.fullmatch(text)
+    share = float(found[1]) / 100 if found else 0.0
+    if not 0 < share < 1:
+        fields.wrong(f"{key} is {text!r}, it must be a percentage between 0 and 100, like 0.1%", key)
+        return default
+    return share
 
 
 def _method_and_path(fields: Fields) -> tuple[str | None, Template | None]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from gateway.contract.fields import MAX_TEXT
-from gateway.contract.routes import METHODS
+from gateway.contract.routes import METHODS, SHARE
 from gateway.diff.readers import Reading
 from gateway.diff.verdict import Kind
-from gateway.routing.route import Effect, ShadowWrite
+from gateway.routing.route import Effect, ShadowWrite, WayBack
 
 Schema = dict[str, Any]
 
@@ -20,6 +20,7 @@ _TEXTS: Schema = {"anyOf": [_TEXT, {"type": "array", "items": {"type": "string",
 _MAPPING: Schema = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
 _STATUS: Schema = {"type": "integer", "minimum": 100, "maximum": 599}
 _PATH: Schema = {"type": "string", "pattern": "^/"}
+_SHARE: Schema = {"type": "string", "pattern": f"^{SHARE.pattern}$"}
 
 
 def _table(properties: Mapping[str, Schema], *required: str, **more: Any) -> Schema:
@@ -30,6 +31,17 @@ def _table(properties: Mapping[str, Schema], *required: str, **more: Any) -> Sch
 def _said(schema: Schema, description: str) -> Schema:
     return {**schema, "description": description}
 
+
+_GATE = _table(
+    {
+        "target": _said(_SHARE, "the most that may mismatch, like 0.1%"),
+        "errors": _said(_SHARE, "the most that the new side may fail in canary and new, like 1%"),
+        "slack_ms": _said(
+            {"type": "number", "minimum": 0, "maximum": 60_000}, "how much longer than legacy the new side may take"
+        ),
+        "rollback": _said({"enum": list(WayBack)}, "who takes the route back when it goes wrong"),
+    }
+)
 
 _ROUTE = _table(
     {
@@ -45,6 +57,7 @@ _ROUTE = _table(
         "shadow_write": _said({"enum": list(ShadowWrite)}, "whether a write may be tried on the new side too"),
         "new": _said(_PATH, "the path on the new side, when it is another one"),
         "timeout_s": {"type": "number", "minimum": 0.1, "maximum": 3600},
+        "gate": _said(_GATE, "what the route is held to before it goes forward, and after"),
     },
     "route",
     "effect",

@@ -51,6 +51,27 @@ class Stickiness:
         return cls(StickinessKind(kind), encoded.lower() if kind == StickinessKind.HEADER else encoded)
 
 
+class WayBack(StrEnum):
+    """Who takes a route back that goes wrong in canary or new."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a route is held to before it goes forward, and after.
+
+    `target` and `errors` are shares from 0 to 1: of comparisons that mismatch, of requests the new side fails.
+    `slack_ms` is how much longer than legacy the new side may take.
+    """
+
+    target: float = 0.001
+    errors: float = 0.01
+    slack_ms: float = 5.0
+    rollback: WayBack = WayBack.AUTOMATIC
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One line of the migration: a method and a path, what they do, and who counts as the same caller.
@@ -68,3 +89,4 @@ class Route:
     new_path: Template
     shadow_write: ShadowWrite = ShadowWrite.NEVER
     timeout_s: float | None = None
+    terms: Terms = Terms()
