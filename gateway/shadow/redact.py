@@ -1,24 +1,38 @@
 """Takes secrets out of what a finding would keep. Pure; every step costs linear time in a bounded text.
 
 A value is secret when the name it stands under looks like one: in the place of a mismatch, in JSON, in queries
-and forms, in `Name: value` lines, in XML; or when it looks like a credential by itself.
+and forms, in `Name: value` lines, in XML; when its route says so of the name; or when it looks like a credential by
+itself. What stands for it in evidence is a keyed token: equal secrets stay equal, and nobody without the key can try
+which secret it was. In logs it is the same for all.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from secrets import token_bytes
 from typing import Final
 
 from gateway.diff.value import cut
 from gateway.diff.verdict import Mismatch, Verdict
-from gateway.shadow.secrets import SHOWN, is_secret, is_secret_in_query, unescaped, without_credentials
+from gateway.shadow.secrets import (
+    SHOWN,
+    Mask,
+    blank,
+    is_secret,
+    is_secret_in_query,
+    unescaped,
+    without_credentials,
+)
 
 HIDDEN: Final = f'"{SHOWN}"'
 MAX_TARGET: Final = 4_096  # characters of a target that a finding keeps
+TOKEN: Final = re.compile(r"\(hidden(?:-[0-9a-f]{12})?\)")
 
+_End = Callable[[str, int], int]  # where in a text the value that begins there ends
 _MEMBER: Final = re.compile(r'"((?:[^"\\]|\\.){1,200})"\s*:\s*')
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*\\?(?:"|$)|[^,}\]\s]+|')
 _PAIR: Final = re.compile(r"(?<![^\s?&#;,=\"'<>{}()])([^\s?&#;,=\"'<>{}()]+)=")  # only from a name's start: linear
@@ -31,76 +45,128 @@ _ESCAPED_QUOTE: Final = re.compile(r'\\+"')
 _CUT: Final = re.compile(r"(?:\\(?:u[0-9a-f]{0,3})?)?…$")  # the end of a cut text, which may lie within an escape
 
 
-def redact_target(target: bytes) -> str:
-    """The target as text, with what is secret in its path and query hidden; its first 4,096 characters."""
-    text = without_credentials(cut(target[: MAX_TARGET + 1].decode("latin-1"), MAX_TARGET))  # `//user@` spans parts
-    path, question, query = text.partition("?")
-    return "/".join(map(_part, path.split("/"))) + question + "&".join(map(_part, query.split("&")))
+# a long mix of letters and digits that no person made up: what follows a word like `reset` or `session` in a path
+_RANDOM: Final = re.compile(r"(?=(?:[^0-9]*[0-9]){3})(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_~.=-]{16,}")
 
 
-def redact_verdict(verdict: Verdict) -> Verdict:
-    """The verdict with every secret-looking value hidden, in mismatches and allowed ones alike."""
-    return replace(
-        verdict,
-        mismatches=tuple(map(_redact, verdict.mismatches)),
-        allowed=tuple(replace(one, mismatch=_redact(one.mismatch)) for one in verdict.allowed),
-        reason=without_credentials(verdict.reason),
-    )
+class Keyed:
+    """The mask that gives equal secrets equal tokens (HMAC-SHA-256, 48 bits of it); a token stays as it is.
+
+    Its key is random until the installation's own is known.
+    """
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self.key = key or token_bytes(32)
+
+    def __call__(self, secret: str) -> str:
+        """The token of a secret, with or without its quotes."""
+        bare = secret.strip("\"'")
+        if TOKEN.fullmatch(bare):
+            return bare
+        return f"(hidden-{hmac.digest(self.key, bare.encode('utf-8', 'surrogatepass'), 'sha256').hex()[:12]})"
 
 
-def _redact(mismatch: Mismatch) -> Mismatch:
-    hide = any(map(is_secret, mismatch.where.split("/")))
-    return replace(
-        mismatch,
-        where=without_credentials(mismatch.where),
-        control=_value(mismatch.control, hide),
-        candidate=_value(mismatch.candidate, hide),
-    )
+class Redactor:
+    """Redacts with one mask. `names` are further names of secret values, in lower case."""
 
+    def __init__(self, mask: Mask = blank, names: frozenset[str] = frozenset()) -> None:
+        self.mask = mask
+        self._names = names
 
-def _value(value: str | None, hide: bool) -> str | None:
-    """A JSON text, perhaps cut. A string is read first: what stands in it has quotes and lines of its own."""
-    if value is None or hide:
-        return None if value is None else HIDDEN
-    if not value.startswith('"'):
-        return cut(_free(value))
-    whole = not value.endswith("…")
-    try:
-        text = json.loads(value if whole else _CUT.sub('"', value), strict=False)
-    except ValueError:
-        return cut(_free(value))
-    shown = json.dumps(_free(text), ensure_ascii=False)
-    return cut(shown if whole else shown[:-1] + "…")
+    def is_secret(self, name: str) -> bool:
+        """Whether a field, header or parameter of this name holds a secret, whatever its spelling and escaping."""
+        return is_secret(name) or (bool(self._names) and unescaped(name).lower() in self._names)
 
+    def target(self, target: bytes) -> str:
+        """The target as text, with what is secret in its path and query hidden; its first 4,096 characters."""
+        text = cut(target[: MAX_TARGET + 1].decode("latin-1"), MAX_TARGET)
+        text = without_credentials(text, self.mask)  # `//user@` spans parts
+        path, question, query = text.partition("?")
+        return "/".join(self._path(path)) + question + self.form(query)
 
-def _free(text: str) -> str:
-    """Any text, without what stands under a secret name in it; JSON within JSON goes whole if it has one."""
-    shown = _named(without_credentials(text))
-    plain = _ESCAPED_QUOTE.sub('"', shown)
-    return shown if plain == shown or _named(plain) == plain else SHOWN
+    def form(self, text: str) -> str:
+        """A query or a form, parameter by parameter."""
+        return "&".join(map(self._part, text.split("&")))
 
+    def verdict(self, verdict: Verdict) -> Verdict:
+        """The verdict with every secret-looking value hidden, in mismatches, noise and allowed ones alike."""
+        return replace(
+            verdict,
+            mismatches=tuple(map(self._mismatch, verdict.mismatches)),
+            allowed=tuple(replace(one, mismatch=self._mismatch(one.mismatch)) for one in verdict.allowed),
+            reason=without_credentials(verdict.reason, self.mask),
+            noise=tuple(map(self._mismatch, verdict.noise)),
+        )
 
-def _named(text: str) -> str:
-    text = _hide(text, _MEMBER, is_secret, _json_end, HIDDEN)
-    text = _hide(text, _PAIR, is_secret_in_query, _end(_PAIR_VALUE), SHOWN)
-    text = _hide(text, _LINE, is_secret, _end(_LINE_VALUE), SHOWN)
-    return _hide(text, _ELEMENT, is_secret, _end(_ELEMENT_VALUE), SHOWN)
+    def text(self, text: str) -> str:
+        """Any text, without what stands under a secret name in it; JSON within JSON goes whole if it has one."""
+        shown = self._named(without_credentials(text, self.mask))
+        plain = _ESCAPED_QUOTE.sub('"', shown)
+        return shown if plain == shown or self._named(plain) == plain else self.mask(text)
 
+    def _mismatch(self, mismatch: Mismatch) -> Mismatch:
+        hide = any(map(self.is_secret, mismatch.where.split("/")))
+        return replace(
+            mismatch,
+            where=without_credentials(mismatch.where, self.mask),
+            control=self._value(mismatch.control, hide),
+            candidate=self._value(mismatch.candidate, hide),
+        )
 
-def _part(part: str) -> str:
-    """A segment of a path or a parameter of a query; one that shows a secret only once unescaped goes whole."""
-    shown = _free(part)
-    plain = unescaped(shown)
-    if plain == shown or _free(plain) == plain:
+    def _value(self, value: str | None, hide: bool) -> str | None:
+        """A JSON text, perhaps cut. A string is read first: what stands in it has quotes and lines of its own."""
+        if value is None or hide:
+            return None if value is None else f'"{self.mask(value)}"'
+        if not value.startswith('"'):
+            return cut(self.text(value))
+        whole = not value.endswith("…")
+        try:
+            text = json.loads(value if whole else _CUT.sub('"', value), strict=False)
+        except ValueError:
+            return cut(self.text(value))
+        shown = json.dumps(self.text(text), ensure_ascii=False)
+        return cut(shown if whole else shown[:-1] + "…")
+
+    def _named(self, text: str) -> str:
+        secret, in_query, mask = self.is_secret, self._is_secret_in_query, self.mask
+        text = _hide(text, _MEMBER, lambda name: secret(_read(name)), _json_end, lambda hidden: f'"{mask(hidden)}"')
+        text = _hide(text, _PAIR, in_query, _end(_PAIR_VALUE), mask)
+        text = _hide(text, _LINE, secret, _end(_LINE_VALUE), mask)
+        return _hide(text, _ELEMENT, secret, _end(_ELEMENT_VALUE), mask)
+
+    def _is_secret_in_query(self, name: str) -> bool:
+        return is_secret_in_query(name) or self.is_secret(name)
+
+    def _path(self, path: str) -> list[str]:
+        """The segments of a path; what looks random behind a word for a secret is one (`/reset-token/8fQ...`)."""
+        shown: list[str] = []
+        before = ""
+        for segment in path.split("/"):
+            hide = self.is_secret(before) and _RANDOM.fullmatch(segment) is not None
+            shown.append(self.mask(segment) if hide else self._part(segment))
+            before = segment
         return shown
-    name, equals, _ = shown.partition("=")
-    plain = unescaped(name)
-    return f"{name}={SHOWN}" if equals and _free(plain) == plain else SHOWN
+
+    def _part(self, part: str) -> str:
+        """A segment of a path or a parameter of a query; one that shows a secret only once unescaped goes whole."""
+        shown = self.text(part)
+        plain = unescaped(shown)
+        if plain == shown or self.text(plain) == plain:
+            return shown
+        name, equals, value = shown.partition("=")
+        plain = unescaped(name)
+        return f"{name}={self.mask(value)}" if equals and self.text(plain) == plain else self.mask(part)
 
 
-def _hide(
-    text: str, names: re.Pattern[str], secret: Callable[[str], bool], end: Callable[[str, int], int], instead: str
-) -> str:
+_FOR_LOGS: Final = Redactor()
+
+
+def redact_target(target: bytes) -> str:
+    """A target for a log."""
+    return _FOR_LOGS.target(target)
+
+
+def _hide(text: str, names: re.Pattern[str], secret: Callable[[str], bool], end: _End, mask: Mask) -> str:
     """The text with the values behind secret names replaced; behind other names it looks on at once."""
     pieces: list[str] = []
     at = 0
@@ -110,12 +176,22 @@ def _hide(
         if secret(found.group(1)):
             behind = end(text, at)
             if behind > at:
-                pieces.append(instead)
+                pieces.append(mask(text[at:behind]))
             at = behind
     return "".join([*pieces, text[at:]])
 
 
-def _end(value: re.Pattern[str]) -> Callable[[str, int], int]:
+def _read(name: str) -> str:
+    """A JSON name without its escapes."""
+    if "\\" not in name:
+        return name
+    try:
+        return str(json.loads(f'"{name}"', strict=False))
+    except ValueError:
+        return name
+
+
+def _end(value: re.Pattern[str]) -> _End:
     def end(text: str, at: int) -> int:
         found = value.match(text, at)
         return at if found is None else found.end()

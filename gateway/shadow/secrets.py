@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from binascii import Error
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Final
 from urllib.parse import unquote_plus
 
 SHOWN: Final = "(hidden)"
+Mask = Callable[[str], str]  # what stands for a secret
 
 # a name is secret when one of its words is one of these
 _WORDS: Final = re.compile(
@@ -33,9 +36,9 @@ _IN_QUERIES: Final = frozenset({"code", "key", "ticket", "samlresponse"})  # OAu
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,4}")  # one that starts also matches: linear
-_BEARER: Final = re.compile(r"\b(bearer|digest|negotiate|apikey)(\s+|%20|\+)(?!realm=)[^\s,;\"'<>&]+", re.IGNORECASE)
+_BEARER: Final = re.compile(r"\b(bearer|digest|negotiate|apikey)(\s+|%20|\+)(?!realm=)([^\s,;\"'<>&]+)", re.IGNORECASE)
 _BASIC: Final = re.compile(r"\b(basic)(\s+|%20|\+)([A-Za-z0-9+/=_-]{4,4096})", re.IGNORECASE)
-_USER: Final = re.compile(r"//[^\s/?#@\"'<>]{1,200}@")
+_USER: Final = re.compile(r"//([^\s/?#@\"'<>]{1,200})@")
 
 
 def is_secret(name: str) -> bool:
@@ -64,15 +67,20 @@ def unescaped(text: str) -> str:
     return text
 
 
-def without_credentials(text: str) -> str:
+def blank(_secret: str) -> str:
+    """The mask that tells nothing, not even which secrets are equal: for logs."""
+    return SHOWN
+
+
+def without_credentials(text: str, mask: Mask = blank) -> str:
     """The text without what is a credential by its own form: JWTs, Authorization values, users in URLs."""
-    text = _JWT.sub(SHOWN, text)
-    text = _BEARER.sub(rf"\1\2{SHOWN}", text)
-    text = _BASIC.sub(_basic, text)
-    return _USER.sub(f"//{SHOWN}@", text)
+    text = _JWT.sub(lambda found: mask(found.group()), text)
+    text = _BEARER.sub(lambda found: found.group(1) + found.group(2) + mask(found.group(3)), text)
+    text = _BASIC.sub(partial(_basic, mask), text)
+    return _USER.sub(lambda found: f"//{mask(found.group(1))}@", text)
 
 
-def _basic(found: re.Match[str]) -> str:
+def _basic(mask: Mask, found: re.Match[str]) -> str:
     """`Basic` before user and password in base64 (RFC 7617), and not before any other word."""
     scheme, space, credentials = found.groups()
     whole = credentials.rstrip("=")[: len(credentials) // 4 * 4]
@@ -80,4 +88,4 @@ def _basic(found: re.Match[str]) -> str:
         hide = len(credentials) >= 16 or b":" in b64decode(whole + "=" * (-len(whole) % 4), altchars=b"-_")
     except Error:
         hide = False
-    return f"{scheme}{space}{SHOWN}" if hide else found.group()
+    return f"{scheme}{space}{mask(credentials)}" if hide else found.group()

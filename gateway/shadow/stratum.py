@@ -30,14 +30,17 @@ _ROLE: Final = re.compile(r"[A-Za-z0-9_.:@/-]{1,64}")
 _METHOD: Final = re.compile(r"[A-Z-]{1,20}")
 
 
-def stratum_of(request: OutboundRequest, legacy: Observation) -> Stratum:
-    """The stratum of a request by what was asked and the class of legacy's status (0: it did not answer)."""
+def stratum_of(request: OutboundRequest, legacy: Observation, target: bytes | None = None) -> Stratum:
+    """The stratum of a request by what was asked and the class of legacy's status (0: it did not answer).
+
+    `target` is the client's own, where the request holds another one.
+    """
     content_type = media_type(request.headers)
     body = request.body if isinstance(request.body, bytes) else b""
     return Stratum(
         method=request.method if _METHOD.fullmatch(request.method) else SOME,
         status_class=(legacy.status or 0) // 100,
-        query_keys=_named(query_keys(request.target)),
+        query_keys=_named(query_keys(request.target if target is None else target)),
         body_keys=_named(body_keys(body, content_type)),
         role=REFUSED if legacy.status == 401 and bearer(request.headers) else role_of(request.headers),
         content_type=content_type,

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.diff.verdict import Allowance, Kind, Mismatch, Outcome, Verdict
-from gateway.shadow.redact import HIDDEN, MAX_TARGET, redact_target, redact_verdict
+from gateway.shadow.redact import HIDDEN, MAX_TARGET, Redactor, redact_target
 from gateway.shadow.secrets import is_secret
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1MSJ9.c2lnbmF0dXJl"
@@ -11,7 +11,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1MSJ9.c2lnbmF0dXJl"
 
 def kept(value: str, where: str = "body/note") -> str:
     """What is kept of a value that differs."""
-    verdict = redact_verdict(Verdict(Outcome.MISMATCHED, (Mismatch(Kind.VALUE, where, value, None),)))
+    verdict = Redactor().verdict(Verdict(Outcome.MISMATCHED, (Mismatch(Kind.VALUE, where, value, None),)))
     assert verdict.mismatches[0].candidate is None
     assert verdict.mismatches[0].control is not None
     return verdict.mismatches[0].control
@@ -127,7 +127,7 @@ def test_a_secret_within_a_larger_value_is_hidden() -> None:
     """An object that only one side has is shown without the secrets in it, also when it was cut short."""
     value = '{"id":1,"token":"s3cret","nested":{"password":"s3\\"cret"},"pin":1234,"auth":"s3cr'
     mismatch = Mismatch(Kind.EXTRA, "body/user", None, value)
-    verdict = redact_verdict(Verdict(Outcome.ALLOWED, (), (Allowance(mismatch, "why", "f:1"),)))
+    verdict = Redactor().verdict(Verdict(Outcome.ALLOWED, (), (Allowance(mismatch, "why", "f:1"),)))
     shown = verdict.allowed[0].mismatch.candidate
     assert shown is not None
     assert "s3" not in shown
@@ -138,4 +138,4 @@ def test_a_secret_within_a_larger_value_is_hidden() -> None:
 def test_a_jwt_that_is_a_key_or_in_a_reason_is_hidden() -> None:
     """Keys are the backends' to choose, too."""
     verdict = Verdict(Outcome.MISMATCHED, (Mismatch(Kind.VALUE, f"body/{JWT}/a", "1", "2"),), reason=f"repeats {JWT}")
-    assert "eyJ" not in repr(redact_verdict(verdict))
+    assert "eyJ" not in repr(Redactor().verdict(verdict))

@@ -1,0 +1,149 @@
+"""From both answers and the verdict to a finding: what is kept of an exchange, redacted before anything is queued.
+
+Comparing is over by then: it has seen the values themselves. Nothing here waits, or knows who stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from gateway.diff.rules import Rules
+from gateway.diff.verdict import Outcome, Verdict
+from gateway.message import Observation, OutboundRequest, Side
+from gateway.shadow.finding import AskedRequest, Finding
+from gateway.shadow.redact import Keyed, Redactor
+from gateway.shadow.revision import revision_of, rule_id
+from gateway.shadow.secrets import Mask
+from gateway.shadow.stratum import bearer, media_type, role_of, stratum_of
+
+MAX_BODY: Final = 16 * 1024  # bytes of a request's body that are kept
+MAX_HEADERS: Final = 30
+MAX_VALUE: Final = 1_000
+
+LOOKED_INTO: Final = frozenset({Outcome.MISMATCHED, Outcome.NOT_COMPARABLE})
+
+# what belongs to the connection, to the way here or to the browser: asking again sets it anew, or does without
+_NOT_KEPT: Final = frozenset(
+    b"host connection content-length transfer-encoding te trailer upgrade expect via forwarded x-real-ip x-request-id "
+    b"traceparent tracestate baggage user-agent referer priority dnt upgrade-insecure-requests".split()
+)
+_NOT_KEPT_BEGINNINGS: Final = (b"x-forwarded-", b"x-strangler-", b"sec-", b"proxy-", b"cf-", b"x-b3-", b"x-amzn-")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request, both answers and the verdict on them, with nothing hidden. `target` is the client's own."""
+
+    route: str
+    request_id: str
+    stage: str
+    flag_version: int
+    authoritative: Side
+    target: bytes
+    request: OutboundRequest
+    control: Observation
+    candidate: Observation
+    verdict: Verdict
+    rescued: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    rules: Rules
+    revision: str
+    ids: Mapping[str, str]  # by where a rule stands
+
+
+class Recorder:
+    """Makes findings. `names_of` tells the further secret names of a route, `new_version` which new side answers."""
+
+    def __init__(
+        self,
+        mask: Mask | None = None,
+        *,
+        new_version: str = "",
+        names_of: Callable[[str], frozenset[str]] = lambda route: frozenset(),
+    ) -> None:
+        self._mask = mask or Keyed()
+        self._new_version = new_version
+        self._names_of = names_of
+        self._known: dict[str, _Known] = {}
+
+    def finding(self, exchange: Exchange, rules: Rules, now: datetime) -> Finding:
+        """The finding on an exchange that was judged by these rules."""
+        known = self._of(exchange.route, rules)
+        redactor = Redactor(self._mask, self._names_of(exchange.route))
+        request, control, candidate = exchange.request, exchange.control, exchange.candidate
+        verdict = exchange.verdict
+        return Finding(
+            route=exchange.route,
+            request_id=exchange.request_id,
+            at=now,
+            method=request.method,
+            target=redactor.target(exchange.target),
+            stage=exchange.stage,
+            flag_version=exchange.flag_version,
+            authoritative=exchange.authoritative,
+            control_status=control.status,
+            candidate_status=candidate.status,
+            control_ms=control.elapsed_ms,
+            candidate_ms=candidate.elapsed_ms,
+            verdict=verdict if verdict.outcome is Outcome.MATCHED else redactor.verdict(verdict),
+            revision=known.revision,
+            stratum=stratum_of(request, control, exchange.target),
+            rescued=exchange.rescued,
+            rules_hit=tuple({known.ids.get(one.rule, ""): None for one in verdict.allowed}),
+            request=asked(request, redactor) if verdict.outcome in LOOKED_INTO else None,
+        )
+
+    def _of(self, route: str, rules: Rules) -> _Known:
+        """What is known of a route's rules; computed once for each that are put in force."""
+        known = self._known.get(route)
+        if known is None or known.rules is not rules:
+            ids = {rule.origin: rule_id(rule) for rule in rules.rules}
+            known = self._known[route] = _Known(rules, revision_of(rules, self._new_version), ids)
+        return known
+
+
+def asked(request: OutboundRequest, redactor: Redactor) -> AskedRequest:
+    """What is kept of a request so that it can be asked again by somebody with credentials of their own."""
+    headers = tuple(
+        (name.decode("latin-1"), redactor.text(value.decode("latin-1")))
+        for name, value in request.headers
+        if _is_kept(name, redactor) and len(value) <= MAX_VALUE
+    )[:MAX_HEADERS]
+    body, left_out = _body(request, redactor)
+    role = role_of(request.headers) if bearer(request.headers) else ""
+    return AskedRequest(headers, body, left_out, role)
+
+
+def _is_kept(name: bytes, redactor: Redactor) -> bool:
+    lower = name.lower()
+    return (
+        lower not in _NOT_KEPT
+        and not lower.startswith(_NOT_KEPT_BEGINNINGS)
+        and not redactor.is_secret(lower.decode("latin-1"))
+    )
+
+
+def _body(request: OutboundRequest, redactor: Redactor) -> tuple[str | None, str]:
+    """The body as text, redacted; or None, and why it was left out."""
+    body = request.body
+    if not isinstance(body, bytes) or not body:
+        return None, ""
+    coding = next((value for name, value in request.headers if name == b"content-encoding"), b"")
+    if coding:
+        return None, "it is compressed"
+    if len(body) > MAX_BODY:
+        return None, f"it has {len(body)} bytes, more than {MAX_BODY}"
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return None, "it is no text"
+    if "\0" in text or media_type(request.headers).startswith("multipart/"):
+        return None, "it is no text"
+    is_form = media_type(request.headers) == "application/x-www-form-urlencoded"
+    return redactor.form(text) if is_form else redactor.text(text), ""
