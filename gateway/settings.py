@@ -7,6 +7,8 @@ A value comes from the command line, else from STRANGLER_<NAME>, else from stran
 from __future__ import annotations
 
 import ipaddress
+import os
+import re
 import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +22,13 @@ from yaml import YAMLError
 FILE = Path("strangler.yaml")
 SECRET_BYTES = 32
 UNIX = "unix:"
+_HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)?[ \t]*")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+# what frames a message, says where it goes or whom it speaks for is the gateway's to set
+_NOT_REPLACED = re.compile(
+    r"host|via|te|trailer|upgrade|expect|connection|keep-alive|content-length|transfer-encoding|proxy-connection"
+    r"|forwarded|x-forwarded-.*|x-request-id|x-strangler-.*|traceparent|tracestate"
+)
 SOCKET_PATH_BYTES = 107  # sun_path of Linux without its end; other systems have less and say so when they connect
 
 
@@ -103,6 +112,37 @@ def _long(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _lines(value: object) -> object:
+    return tuple(line for line in value.splitlines() if line.strip()) if isinstance(value, str) else value
+
+
+def _header_lines(lines: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    for line in lines:
+        header_line(line)
+    return lines
+
+
+def header_line(line: SecretStr) -> tuple[bytes, bytes | None]:
+    """Name and value of `Name: value`, with `${VARIABLE}` replaced; the value of `Name:` is None. ValueError tells."""
+    missing: list[str] = []
+
+    def variable(found: re.Match[str]) -> str:
+        value = os.environ.get(found.group(1))
+        missing.extend([found.group(1)] if value is None else [])
+        return value or ""
+
+    text = _VARIABLE.sub(variable, line.get_secret_value())
+    name = text.partition(":")[0].strip().lower()
+    if missing:
+        raise ValueError(f"the variable {missing[0]} is not set")
+    read = _HEADER.fullmatch(text)
+    if read is None:  # its text may be a secret
+        raise ValueError("this is not `Name: value` in printable ASCII, or `Name:` for a header that is left out")
+    if _NOT_REPLACED.fullmatch(name):
+        raise ValueError(f"{name} is the gateway's own to set")
+    return name.encode("ascii"), None if read.group(2) is None else read.group(2).encode("ascii")
+
+
 def _certificates(path: Path) -> Path:
     """Accept a file that OpenSSL finds certificates in."""
     try:
@@ -118,6 +158,7 @@ Origin = Annotated[str, AfterValidator(_origin)]
 Origins = Annotated[str, BeforeValidator(_joined), AfterValidator(_origins)]
 Certificates = Annotated[Path, AfterValidator(_certificates)]
 Address = Annotated[str, AfterValidator(_address)]
+HeaderLines = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_lines), AfterValidator(_header_lines)]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -253,6 +294,12 @@ class Settings(BaseSettings):
     shadow_timeout_s: float = Field(default=10.0, gt=0, le=600, description="Seconds a copy may take in all.")
     capture_bytes: int = Field(
         default=1_048_576, ge=0, le=67_108_864, description="Bytes of a body kept for comparison at most."
+    )
+    shadow_headers_legacy: HeaderLines = Field(
+        default=(), description="Headers of copies for legacy in place of the client's: `Name: value`, or `Name:`."
+    )
+    shadow_headers_new: HeaderLines = Field(
+        default=(), description="The same for copies for the new side; `${VARIABLE}` stands for its value."
     )
     access_log: float = Field(
         default=0.0, ge=0, le=1, description="Share of requests, from 0 to 1, that make a line in the access log."

@@ -103,5 +103,5 @@ def log(event: str, *, level: int = logging.INFO, bug: BaseException | None = No
 
 
 def count(name: str, by: int = 1) -> None:
-    """Add to a counter; names look like `shadow_dropped.queue_full`."""
+    """Add to a counter; names look like `failure.legacy_timeout`, `shadow_dropped.queue_full/lots.list`."""
     counters[name] += by

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,10 @@ from gateway.proxy.peer import Trust
 from gateway.relay.breaker import Rules as BreakerRules
 from gateway.rollout.override import Overrides
 from gateway.rollout.plan import Live
-from gateway.settings import Settings
+from gateway.settings import Settings, header_line
 from gateway.shadow.finding import EvidenceSink
-from gateway.shadow.mirror import Mirror
+from gateway.shadow.mirror import Bounds, Mirror
+from gateway.shadow.way import Way
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import InProcess
 from gateway.upstream.reach import Reach, own_url
@@ -72,10 +74,11 @@ def data_plane(
     origins = {Side.LEGACY: settings.legacy}
     if settings.new is not None and new is None:
         origins[Side.NEW] = settings.new
-    front, behind = _transports(settings, origins), _transports(settings, origins)
+    front = _transports(settings, origins, connections=settings.max_connections)
+    behind = _transports(settings, origins, connections=settings.shadow_concurrency)
     if new is not None:
         front[Side.NEW] = behind[Side.NEW] = new
-    secret, mirror = settings.override_secret, _mirror(settings, needs, behind)
+    secret, mirror = settings.override_secret, _mirror(settings, needs, _ways(settings, front, behind))
     mirror.start()
     gateway = Gateway(
         live=needs.live,
@@ -109,7 +112,7 @@ def _pools(**transports: Mapping[Side, Transport]) -> Iterator[Shown]:
                 yield side, pool, transport.pool.figures()
 
 
-def _transports(settings: Settings, origins: dict[Side, str]) -> dict[Side, Transport]:
+def _transports(settings: Settings, origins: dict[Side, str], *, connections: int) -> dict[Side, Transport]:
     """One transport a side; called twice, because copies must not use up the clients' connections."""
     rules = BreakerRules(settings.breaker_misses, settings.breaker_open_s, settings.breaker_longest_s)
     trusted = {Side.LEGACY: settings.legacy_ca, Side.NEW: settings.new_ca}
@@ -120,7 +123,7 @@ def _transports(settings: Settings, origins: dict[Side, str]) -> dict[Side, Tran
             connect_timeout_s=settings.connect_timeout_s,
             idle_timeout_s=settings.idle_timeout_s,
             body_idle_timeout_s=settings.upload_timeout_s,
-            max_connections=settings.max_connections,
+            max_connections=connections,
             max_waiting=settings.max_waiting,
             max_wait_s=settings.max_wait_s,
             reach=Reach(trusted[side], settings.dns_ttl_s, rules),
@@ -129,14 +132,25 @@ def _transports(settings: Settings, origins: dict[Side, str]) -> dict[Side, Tran
     }
 
 
-def _mirror(settings: Settings, needs: Needs, transports: dict[Side, Transport]) -> Mirror:
-    return Mirror(
-        transports,
-        needs.rules,
-        needs.evidence,
+def _ways(settings: Settings, front: Mapping[Side, Transport], behind: Mapping[Side, Transport]) -> dict[Side, Way]:
+    """How copies reach the sides; one that clients cannot reach is not asked for its opinion either."""
+
+    def left_alone(side: Side) -> bool:
+        return any(isinstance(one, HttpTransport) and one.left_alone for one in (behind[side], front[side]))
+
+    lines = {Side.LEGACY: settings.shadow_headers_legacy, Side.NEW: settings.shadow_headers_new}
+    return {
+        side: Way(side, transport, tuple(map(header_line, lines[side])), partial(left_alone, side))
+        for side, transport in behind.items()
+    }
+
+
+def _mirror(settings: Settings, needs: Needs, ways: Mapping[Side, Way]) -> Mirror:
+    bounds = Bounds(
         queue=settings.shadow_queue,
         held_bytes=settings.shadow_bytes,
         concurrency=settings.shadow_concurrency,
         timeout_s=settings.shadow_timeout_s,
         cap=settings.capture_bytes,
     )
+    return Mirror(ways, needs.rules, needs.evidence, bounds)

@@ -95,4 +95,5 @@ def _word(name: str, field: Any) -> str:
     known = {"new": "URL,...|MODULE:FACTORY", "contracts": "DIR", "state": "DIR", "listen": "HOST:PORT"}
     known |= {"admin": "HOST:PORT", "trusted_proxies": "CIDR,...", "access_log": "SHARE", "access_log_file": "FILE"}
     known |= {"override_secret": "SECRET", "legacy_ca": "FILE", "new_ca": "FILE", "legacy": "URL,..."}
+    known |= {"shadow_headers_legacy": "HEADERS", "shadow_headers_new": "HEADERS"}
     return known.get(name, "URL")

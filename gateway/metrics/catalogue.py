@@ -104,14 +104,16 @@ MEMORY: Final = _process(
 FILES: Final = _process("open_fds", Kind.GAUGE, "Open file descriptors.")
 STARTED: Final = _process("start_time_seconds", Kind.GAUGE, "Start, in seconds since 1970.", Merge.LEAST)
 
-# What telemetry.count() is told: the part of its name before the dot, and the metric whose label is the part behind.
+# What telemetry.count() is told: the part of its name before the dot, and the metric whose labels are the parts behind,
+# with a stroke between two.
 COUNTED: Final[dict[str, Metric]] = {
     "failure": _counter("failures", "Requests that a side or the gateway failed, by the failure's code.", "code"),
     "refused": _counter("refused", "Requests refused at the door, by the failure's code.", "code"),
     "client_gone": _counter("client_gone", "Clients that left before they had their answer."),
-    "shadow_offered": _counter("shadow_offered", "Copies that the mirror took."),
-    "shadow_dropped": _counter("shadow_dropped", "Copies that were not compared, by cause.", "cause"),
-    "shadow_verdict": _counter("shadow_verdicts", "Comparisons, by outcome.", "outcome"),
+    "shadow_offered": _counter("shadow_offered", "Copies that the mirror took.", "route"),
+    "shadow_dropped": _counter("shadow_dropped", "Copies that were not compared, by cause.", "cause", "route"),
+    "shadow_verdict": _counter("shadow_verdicts", "Comparisons, by outcome.", "outcome", "route"),
+    "shadow_recheck": _counter("shadow_rechecks", "Times that legacy was asked again, by what that told.", "outcome"),
     "evidence_dropped": _counter("evidence_dropped", "Findings that were not stored, by cause.", "cause"),
     "override": _counter("overrides", "Requests whose side a tester's token chose, by side.", "side"),
     "override_ignored": _counter("overrides_ignored", "Override tokens that changed nothing, by cause.", "cause"),

@@ -40,10 +40,10 @@ def counted(counters: Mapping[str, int]) -> Snapshot:
     """The rows of what telemetry.count() was told; a name that is not in the catalogue has none."""
     snapshot: Snapshot = {}
     for dotted, number in list(counters.items()):
-        name, _, label = dotted.partition(".")
-        metric = COUNTED.get(name)
-        if metric is not None and bool(label) is bool(metric.labels):
-            snapshot.setdefault(metric.name, []).append(([label] if label else [], [number]))
+        name, _, told = dotted.partition(".")
+        metric, labels = COUNTED.get(name), told.split("/") if told else []
+        if metric is not None and len(labels) == len(metric.labels):
+            snapshot.setdefault(metric.name, []).append((labels, [number]))
     return snapshot
 
 

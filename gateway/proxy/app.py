@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.failure import Failure
 from gateway.message import ClientGone, OutboundRequest, Request, Response, Side
@@ -25,15 +26,20 @@ from gateway.rollout.override import REASON as OVERRIDE
 from gateway.rollout.override import Ignored, Override, Overrides, overridden
 from gateway.rollout.plan import Live
 from gateway.routing.route import Route
-from gateway.shadow.mirror import Job, Mirror
+from gateway.shadow.drop import Drop
+from gateway.shadow.job import Job
+from gateway.shadow.mirror import Mirror
 from gateway.telemetry import count, log, request_id
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import InProcess
 from gateway.upstream.transport import Transport
 from gateway.upstream.websocket import Declined, Opened, open_websocket
+from gateway.upstream.wire import SAFE_METHODS
 
 if TYPE_CHECKING:  # it imports OpenTelemetry, which need not be there
     from gateway.proxy.tracing.spans import Tracing
+
+_NOTHING: Final = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +86,23 @@ class Gateway:
         begun, request = perf_counter(), arrival.request
         routed = self.route(arrival)  # 2, 3
         decision, route = routed.decision, routed.route
-        side, capture = decision.authoritative, None
-        with Entry(self.ledger, self.tracing, request, routed, begun) as entry:
+        side, capture = decision.authoritative, self._capture(routed)
+        with Entry(self.ledger, self.tracing, request, routed, begun) as entry, capture or _NOTHING:
             outbound = build(arrival, side, route, self.addressing)  # 4
-            if decision.shadow is not None:
-                copy = copy_of(build(arrival, decision.shadow, route, self.addressing))
-                capture = Capture(copy, cap=self.limits.capture_bytes, begun=begun)
+            if capture is not None:
                 outbound = capture.request(outbound)
             refused = refusal(arrival, self.addressing.pseudonym)
             outbound = entry.asks(outbound, side, self._origin(side))
             answer = entry.hears(refused or await self._forward(outbound, side, route))  # 5
             if capture is not None and isinstance(answer, Response):
-                answer = capture.answer(side, answer)  # 6
+                answer = capture.answer(request.method, answer)  # 6
             named = side if self.names_side and isinstance(answer, Response) else None
             sent = await write(send, answer, request, side=named, begun=begun)  # 7
             entry.ends(sent.status, sent.failure, sent=sent.bytes, first_byte_ms=sent.first_byte_ms)
+            if capture is not None:
+                self._offer(capture, arrival, routed, failure=sent.failure, entry=entry)  # 8
         if sent.failure is not None:
             _tell(sent, sent.failure, routed)
-        if capture is not None:
-            self._offer(capture, request, routed, entry)  # 8
 
     def _origin(self, side: Side) -> str:
         """Where a side is, for traces: a URL, or `app` in this process."""
@@ -146,14 +150,38 @@ class Gateway:
         own = None if route is None else route.timeout_s
         return self.limits.timeout_s if own is None else own
 
-    def _offer(self, capture: Capture, request: Request, routed: Routed, entry: Entry) -> None:
-        answered, copy = capture.observation(), capture.copy()
-        if answered is None or copy is None or routed.flag is None:
-            count("shadow_dropped.incomplete")
+    def _capture(self, routed: Routed) -> Capture | None:
+        """What keeps an exchange that is to be compared; None also where its copy would find no room."""
+        shadow = routed.decision.shadow
+        if shadow is None or not self.mirror.has_room(shadow, routed.key):
+            return None
+        cap, budget = self.limits.capture_bytes, self.mirror.budget
+        return Capture(routed.key, routed.decision.authoritative, cap=cap, budget=budget)
+
+    def _offer(
+        self, capture: Capture, arrival: Arrival, routed: Routed, *, failure: Failure | None, entry: Entry
+    ) -> None:
+        answered = capture.observation(failure)
+        if isinstance(answered, Drop):
+            capture.dropped(answered)
             return
-        flag, other = routed.flag, answered.side.other
-        watch = entry.watch(other, self._origin(other))
-        self.mirror.offer(Job(flag.route, request.id, flag.stage, flag.version, answered, copy, watch))
+        other, request = answered.side.other, arrival.request
+        copy = copy_of(build(arrival, other, routed.route, self.addressing), capture.body)
+        again = None
+        if request.method in SAFE_METHODS:
+            again = copy if other is Side.LEGACY else copy_of(capture.asked, capture.body)
+        job = Job(
+            route=routed.key,
+            request_id=request.id,
+            stage=routed.stage,
+            flag_version=0 if routed.flag is None else routed.flag.version,
+            target=request.target,
+            answered=answered,
+            copy=copy,
+            again=again,
+            watch=entry.watch(other, self._origin(other)),
+        )
+        self.mirror.offer(job, held=capture.hand_over())
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, arrival: Arrival) -> None:
         await receive()  # websocket.connect

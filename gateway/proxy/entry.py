@@ -18,7 +18,7 @@ from gateway.proxy.ledger import Ledger
 from gateway.proxy.routed import Routed
 from gateway.proxy.timing import server_timing
 from gateway.proxy.trace_context import trace_id_of
-from gateway.shadow.mirror import Watch
+from gateway.shadow.job import Watch
 
 if TYPE_CHECKING:  # it imports OpenTelemetry, which need not be there
     from gateway.proxy.tracing.spans import CallSpan, Tracing

@@ -104,10 +104,10 @@ def _travelling(arrival: Arrival, own_host: bytes | None) -> list[Header]:
     return [header for header in kept if header[0] not in named] if named else kept
 
 
-def copy_of(outbound: OutboundRequest) -> OutboundRequest:
-    """The same request as a marked copy without a body, which must leave no trace."""
-    kept = tuple(header for header in outbound.headers if header[0] != b"expect")  # its body is here already
-    return outbound._replace(headers=(*kept, (b"x-strangler-shadow", b"1")), body=None, commit=False)
+def copy_of(outbound: OutboundRequest, body: bytes | None = None) -> OutboundRequest:
+    """The same request as a marked copy with a body that is here already; it must leave no trace."""
+    kept = tuple(header for header in outbound.headers if header[0] != b"expect")
+    return outbound._replace(headers=(*kept, (b"x-strangler-shadow", b"1")), body=body, commit=False)
 
 
 def _target(request: Request, side: Side, route: Route | None) -> bytes:

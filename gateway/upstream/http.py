@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from gateway.failure import Failure
@@ -47,6 +48,11 @@ class HttpTransport:
         if self._pool is None:
             self._pool = Pool(self._addresses, self._bounds)
         return self._pool
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether the breakers of all its addresses are open, so that nothing is sent now."""
+        return self._addresses.all_open(asyncio.get_running_loop().time())
 
     def failure(self, trouble: Trouble) -> Failure:
         """This side's failure, or the client's when it was the client that did not go on."""

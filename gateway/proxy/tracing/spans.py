@@ -21,7 +21,7 @@ from gateway.message import Headers, Observation, OutboundRequest, Request, Side
 from gateway.proxy.trace_context import TraceParent, traceparent, with_traceparent
 from gateway.rollout.decide import Decision
 from gateway.routing.route import Route
-from gateway.shadow.mirror import Watch
+from gateway.shadow.job import Watch
 from gateway.shadow.redact import redact_target
 from gateway.shadow.secrets import without_credentials
 

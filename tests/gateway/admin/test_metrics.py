@@ -21,7 +21,7 @@ from gateway.routing.route import Effect, Route, Stickiness
 from gateway.routing.table import RouteTable
 from gateway.routing.template import Template
 from gateway.shadow.finding import Finding
-from gateway.shadow.mirror import Mirror
+from gateway.shadow.mirror import Bounds, Mirror
 
 from .conftest import Plane
 
@@ -40,9 +40,7 @@ def figures(ledger: Ledger, *routes: Route, flags: dict[str, Flag] | None = None
     live = Live(Plan(RouteTable(routes), flags or {}, Source.SNAPSHOT), fresh=False)
     addresses = (AddressFigures("10.0.0.1:80", State.CLOSED, 0, 7), AddressFigures("10.0.0.2:80", State.OPEN, 1, 0))
     pool = PoolFigures(3, 4, 1, 2, 99, {"busy": 5}, {"refused": 6}, addresses)
-    mirror = Mirror(
-        {}, lambda _: pytest.fail("nothing is compared here"), Nowhere(), queue=1, concurrency=1, timeout_s=1, cap=1
-    )
+    mirror = Mirror({}, lambda _: pytest.fail("nothing is compared here"), Nowhere(), Bounds())
     return Figures(ledger, live, mirror, lambda: [(Side.LEGACY, "clients", pool)])
 
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import uvicorn
 
@@ -24,7 +25,8 @@ from gateway.routing.table import RouteTable
 from gateway.routing.template import Template
 from gateway.settings import Network
 from gateway.shadow.finding import Finding
-from gateway.shadow.mirror import Mirror
+from gateway.shadow.mirror import Bounds, Mirror
+from gateway.shadow.way import Replacements, Way
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import App, InProcess
 from gateway.upstream.reach import Reach
@@ -189,6 +191,8 @@ async def gateway(
     idle_timeout_s: float = 5.0,
     capture_bytes: int = 100_000,
     queue: int = 100,
+    held_bytes: int = 32 * 1024 * 1024,
+    replaced: Mapping[Side, Replacements] = MappingProxyType({}),
     pseudonym: str = "strangler-test",
     limits: DoorLimits | None = None,
     announced: bool = False,
@@ -206,15 +210,9 @@ async def gateway(
         transports[Side.NEW] = InProcess(new)
     kept = Kept()
     known = rules or {}
-    mirror = Mirror(
-        transports,
-        lambda key: known.get(key, Rules()),
-        kept,
-        queue=queue,
-        concurrency=4,
-        timeout_s=2.0,
-        cap=capture_bytes,
-    )
+    bounds = Bounds(queue=queue, concurrency=4, timeout_s=2.0, cap=capture_bytes, held_bytes=held_bytes)
+    ways = {side: Way(side, transport, replaced.get(side, ())) for side, transport in transports.items()}
+    mirror = Mirror(ways, lambda key: known.get(key, Rules()), kept, bounds)
     mirror.start()
     app = Gateway(
         live=live,

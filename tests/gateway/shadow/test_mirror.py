@@ -18,8 +18,11 @@ from gateway.diff.rules import Circumstances, Difference, Rule, Rules
 from gateway.diff.verdict import Outcome
 from gateway.message import Headers, Observation, OutboundRequest, Side
 from gateway.shadow import mirror as mirror_module
+from gateway.shadow import pending
 from gateway.shadow.finding import Finding
-from gateway.shadow.mirror import Job, Mirror
+from gateway.shadow.job import Job
+from gateway.shadow.mirror import Bounds, Mirror
+from gateway.shadow.way import Way
 from gateway.telemetry import JsonLines, counters
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import App, InProcess
@@ -40,7 +43,7 @@ def counted() -> Iterator[Mapping[str, int]]:
 def job(body: bytes = b'{"a":1}', *, headers: Headers = JSON, sent: bytes | None = None, target: bytes = b"/a") -> Job:
     """What legacy answered to a request, and the copy of it."""
     copy = OutboundRequest("GET", target, (), sent, "http", "::1", commit=False)
-    return Job("lots.list", "abc-1", "shadow", 1, Observation(Side.LEGACY, 200, headers, body, 1.0), copy)
+    return Job("lots.list", "abc-1", "shadow", 1, target, Observation(Side.LEGACY, 200, headers, body, 1.0), copy)
 
 
 def answering(body: bytes, headers: Headers = JSON) -> App:
@@ -72,16 +75,8 @@ async def mirror(
     """A running mirror before a new side, and what it found."""
     kept = Kept()
     transport = new if isinstance(new, HttpTransport) else InProcess(new)
-    this = Mirror(
-        {Side.NEW: transport},
-        rules,
-        sink or kept,
-        queue=queue,
-        concurrency=2,
-        timeout_s=timeout_s,
-        cap=cap,
-        held_bytes=held_bytes,
-    )
+    bounds = Bounds(queue=queue, concurrency=2, timeout_s=timeout_s, cap=cap, held_bytes=held_bytes)
+    this = Mirror({Side.NEW: Way(Side.NEW, transport)}, rules, sink or kept, bounds)
     this.start()
     try:
         yield this, kept.findings
@@ -125,8 +120,8 @@ async def test_waiting_copies_of_large_answers_do_not_fill_the_memory(counted: M
         taken = sum([shadow.offer(job(b"%03d" % number + b"x" * MB)) for number in range(150)])
         assert taken == 9
         assert process.memory_info().rss - before < 50 * MB
-    assert counted["shadow_dropped.bytes"] == 141
-    assert counted["shadow_dropped.queue_full"] == 0
+    assert counted["shadow_dropped.bytes/lots.list"] == 141
+    assert counted["shadow_dropped.queue_full/lots.list"] == 0
 
 
 async def test_bodies_of_requests_and_heads_count_as_well() -> None:
@@ -160,7 +155,7 @@ async def test_findings_that_wait_for_a_store_are_bounded(counted: Mapping[str, 
     async with mirror(answering(theirs), sink=Stuck(), held_bytes=80_000) as (shadow, _):
         for _ in range(10):
             assert shadow.offer(job(mine))
-            await until(lambda: counted["shadow_verdict.mismatched"] == counted["shadow_offered"])
+            await until(lambda: counted["shadow_verdict.mismatched/lots.list"] == counted["shadow_offered.lots.list"])
     assert counted["evidence_dropped.bytes"] > 0
 
 
@@ -175,7 +170,7 @@ async def test_a_store_that_hangs_is_left_after_a_while(
     counted: Mapping[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next findings get their chance."""
-    monkeypatch.setattr(mirror_module, "STORE_S", 0.1)
+    monkeypatch.setattr(pending, "STORE_S", 0.1)
     async with mirror(answering(b"{}"), sink=Stuck()) as (shadow, _):
         shadow.offer(job())
         await until(lambda: counted["evidence_dropped.store_slow"] == 1)
@@ -210,7 +205,7 @@ async def test_what_was_found_before_closing_is_stored() -> None:
     async with mirror(answering(b"{}")) as (shadow, found):
         for _ in range(5):
             shadow.offer(job())
-        await until(lambda: counters["shadow_verdict.mismatched"] == 5)
+        await until(lambda: counters["shadow_verdict.mismatched/lots.list"] == 5)
         assert found == []
     assert len(found) == 5
 
@@ -281,8 +276,8 @@ async def test_a_copy_ends_when_its_origin_does_not(how: str) -> None:
     async def answer(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if how == "no answer":
             await reader.read()
-        size = 100 * MB if how == "huge" else 10**12
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % size)
+        length = {"huge": b"content-length: 100000000\r\n", "endless": b""}.get(how, b"content-length: 1000\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n%b\r\n" % length)
         await writer.drain()
         if how == "reset":
             writer.transport.abort()

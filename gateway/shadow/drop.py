@@ -1,0 +1,26 @@
+"""Why a copy was not compared. Every one that is not is counted, by cause and route: nothing is lost unseen."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from gateway.telemetry import count
+
+
+class Drop(StrEnum):
+    """The causes, as the metric and the console name them."""
+
+    QUEUE_FULL = "queue_full"  # as many copies wait as may
+    BYTES = "bytes"  # what waits holds as many bytes as it may
+    BODY_TOO_LARGE = "body_too_large"  # the request's body went past the cap, so that there is no copy of it
+    BREAKER_OPEN = "breaker_open"  # the side has failed so often that it is left alone
+    INCOMPLETE = "incomplete"  # the client sent or got no whole message, through no fault of a side's
+    CLIENT_GONE = "client_gone"  # the client left before the end of its answer
+    BUSY = "busy"  # no connection for copies was free
+    CLOSING = "closing"  # the gateway ended first
+    BUG = "bug"
+
+
+def drop(route: str, why: Drop, copies: int = 1) -> None:
+    """Count copies that are not compared."""
+    count(f"shadow_dropped.{why}/{route}", copies)

@@ -1,0 +1,158 @@
+"""One copy from its sending to its finding: the other side is asked, both answers compared, legacy perhaps asked again.
+
+It knows no queue and no store. Whatever is not surely equal is compared in a thread: the loop serves clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
+
+from gateway.diff.body import same_bytes
+from gateway.diff.compare import compare
+from gateway.diff.noise import judge_again
+from gateway.diff.rules import Rules
+from gateway.diff.verdict import Outcome, Verdict
+from gateway.message import Observation, OutboundRequest, Side
+from gateway.shadow.drop import Drop
+from gateway.shadow.finding import Finding
+from gateway.shadow.job import Job
+from gateway.shadow.recheck import Question, nothing_to_compare, question, unconditional, with_reason
+from gateway.shadow.record import Exchange, Recorder
+from gateway.shadow.way import Limits, Way
+from gateway.telemetry import count
+
+SHORT: Final = 512  # bytes of a target that are redacted without a thread
+TICK_S: Final = 1.05  # after so long a clock of whole seconds shows another time
+UNCONDITIONAL: Final = "legacy was asked again without the client's validators"
+NOT_AGAIN: Final = "legacy could not be asked again"
+
+Answer = TypeVar("Answer")
+
+
+class Judged(NamedTuple):
+    """Both answers, legacy's and new's, and the verdict on them."""
+
+    control: Observation
+    candidate: Observation
+    verdict: Verdict
+
+
+class Pauses:
+    """So many rechecks may wait for a clock to tick at once; the others are made without."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    async def pause(self) -> None:
+        """Let a second pass: where legacy was asked after the new side, a clock may have ticked between the two."""
+        if self._left <= 0:
+            return
+        self._left -= 1
+        try:
+            await asyncio.sleep(TICK_S)
+        finally:
+            self._left += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Court:
+    """What every copy is judged with. `apart` runs what may take long."""
+
+    ways: Mapping[Side, Way]
+    rules: Callable[[str], Rules]
+    limits: Limits
+    apart: Executor
+    pauses: Pauses
+    recorder: Recorder
+
+
+async def finding_on(job: Job, court: Court) -> Finding | Drop:
+    """Ask the other side, compare, and ask legacy again where that tells noise from a mismatch."""
+    way = court.ways[job.answered.side.other]
+    observed = await way.ask(way.dressed(job.copy), court.limits, job.watch)
+    if isinstance(observed, Drop):
+        return observed
+    now, answered, rules = datetime.now(UTC), job.answered, court.rules(job.route)
+    control, candidate = (observed, answered) if observed.side is Side.LEGACY else (answered, observed)
+    comparing = partial(compare, control, candidate, rules, today=now.date())
+    if same_bytes(control, candidate):
+        judged = Judged(control, candidate, comparing())
+    else:  # a document of 1 KiB may need a table of a hundred milliseconds
+        judged = Judged(control, candidate, await _apart(court, comparing))
+    judged = await _rechecked(job, judged, rules, court)
+    if judged.verdict.outcome is Outcome.MATCHED and len(job.copy.target) <= SHORT:
+        return _finding(job, judged, rules, now, court.recorder)
+    return await _apart(court, partial(_finding, job, judged, rules, now, court.recorder))
+
+
+async def _rechecked(job: Job, judged: Judged, rules: Rules, court: Court) -> Judged:
+    """The same, or what it has become after legacy was asked again."""
+    wanted = question(job.copy, *judged, answered=job.answered.side)
+    if wanted is Question.NOTHING or job.again is None or Side.LEGACY not in court.ways:
+        return judged
+    if wanted is Question.NONE_LEFT:
+        return judged._replace(verdict=nothing_to_compare(*judged[:2]))
+    again = job.again
+    if wanted is Question.WHOLE:
+        again = unconditional(again)
+        whole = await _legacy(job, again, court)
+        if whole is None:
+            return judged._replace(verdict=nothing_to_compare(*judged[:2]))
+        verdict = await _apart(court, partial(compare, whole, judged.candidate, rules, today=_today()))
+        judged = Judged(whole, judged.candidate, with_reason(verdict, UNCONDITIONAL))
+        if verdict.outcome is not Outcome.MISMATCHED:
+            return judged
+    return await _asked_again(job, again, judged, rules, court)
+
+
+async def _asked_again(job: Job, again: OutboundRequest, judged: Judged, rules: Rules, court: Court) -> Judged:
+    control, candidate, verdict = judged
+    if job.answered.side is Side.NEW:
+        await court.pauses.pause()
+    second = await _legacy(job, again, court)
+    if second is None:
+        count("shadow_recheck.failed")
+        return judged._replace(verdict=with_reason(verdict, NOT_AGAIN))
+    judging = partial(judge_again, verdict, control, second, candidate, rules, today=_today())
+    verdict = await _apart(court, judging)
+    count(f"shadow_recheck.{'noise' if verdict.outcome is Outcome.NOISE else 'confirmed'}")
+    return judged._replace(verdict=verdict)
+
+
+async def _legacy(job: Job, again: OutboundRequest, court: Court) -> Observation | None:
+    """Legacy's second answer, None when there was none; asked as the first time, with the same credentials."""
+    way = court.ways[Side.LEGACY]
+    copy = way.dressed(again) if job.answered.side is Side.NEW else again
+    observed = await way.ask(copy, court.limits)
+    return None if isinstance(observed, Drop) or observed.failure is not None else observed
+
+
+async def _apart(court: Court, work: Callable[[], Answer]) -> Answer:
+    return await asyncio.get_running_loop().run_in_executor(court.apart, work)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _finding(job: Job, judged: Judged, rules: Rules, now: datetime, recorder: Recorder) -> Finding:
+    control, candidate, verdict = judged
+    exchange = Exchange(
+        route=job.route,
+        request_id=job.request_id,
+        stage=job.stage,
+        flag_version=job.flag_version,
+        authoritative=job.answered.side,
+        target=job.target,
+        request=job.copy,
+        control=control,
+        candidate=candidate,
+        verdict=verdict,
+    )
+    return recorder.finding(exchange, rules, now)

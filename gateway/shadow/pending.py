@@ -1,0 +1,70 @@
+"""Findings that wait for the store: bounded in number and bytes, written in batches, dropped when it is down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import Final
+
+from gateway.shadow.budget import Budget
+from gateway.shadow.finding import EvidenceSink, Finding
+from gateway.telemetry import count, log
+
+BATCH: Final = 200
+FLUSH_S: Final = 0.5
+STORE_S: Final = 10.0  # how long the store may take over one batch
+
+
+class Pending:
+    """Takes findings without waiting; `flush` brings them to the store for ever."""
+
+    def __init__(self, sink: EvidenceSink, *, most: int, held_bytes: int) -> None:
+        self._sink = sink
+        self._most = most
+        self._findings: deque[Finding] = deque()
+        self._held = Budget(held_bytes)
+        self._found = asyncio.Event()
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._findings)
+
+    def add(self, finding: Finding) -> None:
+        """Keep a finding for the store, or drop it, counted, when there is no room for it."""
+        if len(self._findings) >= self._most:
+            count("evidence_dropped.queue_full")
+        elif not self._held.take(finding.weight):
+            count("evidence_dropped.bytes")
+        else:
+            self._findings.append(finding)
+            self._found.set()
+
+    async def flush(self) -> None:
+        """Store what is found, for ever."""
+        while True:
+            await self._found.wait()
+            await asyncio.sleep(FLUSH_S)
+            self._found.clear()
+            await self.store_all()
+
+    async def store_all(self) -> None:
+        """Store what waits now."""
+        while self._findings:
+            batch = [self._findings.popleft() for _ in range(min(BATCH, len(self._findings)))]
+            try:
+                await self._store(batch)
+            finally:
+                self._held.give(sum(each.weight for each in batch))
+
+    async def _store(self, findings: list[Finding]) -> None:
+        try:
+            async with asyncio.timeout(STORE_S):
+                await self._sink.store(findings)
+        except ConnectionError:
+            count("evidence_dropped.store_down", len(findings))
+        except TimeoutError:
+            count("evidence_dropped.store_slow", len(findings))
+        except Exception as bug:  # noqa: BLE001 - evidence that cannot be written is lost, the mirror is not
+            count("evidence_dropped.bug", len(findings))
+            log("evidence_failed", level=logging.ERROR, bug=bug)

@@ -1,0 +1,68 @@
+"""When legacy is asked again, with what, and when an answer stands for nothing but the client's own cache. Pure.
+
+A validator (RFC 9110 section 8.8) is the word of the side that gave it: the other one need not know it, so that 304
+beside 200 tells of the cache and not of the answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from typing import Final
+
+from gateway.diff.verdict import Outcome, Verdict
+from gateway.message import Observation, OutboundRequest, Side
+
+_OF_ALL: Final = frozenset({b"if-none-match", b"if-modified-since"})  # answered with 304
+_OF_PARTS: Final = frozenset({b"if-range"})  # answered with 206
+_LEFT_OUT: Final = _OF_ALL | _OF_PARTS | {b"range"}
+_WHOLE: Final = 200
+_BY_STATUS: Final = {304: _OF_ALL, 206: _OF_PARTS}
+
+
+class Question(Enum):
+    """What a comparison still leaves to be asked."""
+
+    NOTHING = "the verdict stands"
+    AGAIN = "legacy the same again, to see whether it agrees with itself"
+    WHOLE = "legacy again without the client's validators: it has sent nothing that could be compared"
+    NONE_LEFT = "nobody: the new side has sent nothing that could be compared"
+
+
+def question(
+    request: OutboundRequest, control: Observation, candidate: Observation, verdict: Verdict, *, answered: Side
+) -> Question:
+    """What a verdict leaves to be asked. Only legacy is ever asked again, and nobody after a failure.
+
+    Validators that legacy finds outdated and the new side current are another matter while legacy answers clients:
+    they are legacy's own, and the new side would leave a client with what is old.
+    """
+    if verdict.outcome is not Outcome.MISMATCHED or control.failure is not None or candidate.failure is not None:
+        return Question.NOTHING
+    if candidate.status == _WHOLE and _depends(request, control.status):
+        return Question.WHOLE
+    if control.status == _WHOLE and answered is Side.NEW and _depends(request, candidate.status):
+        return Question.NONE_LEFT
+    return Question.AGAIN
+
+
+def unconditional(request: OutboundRequest) -> OutboundRequest:
+    """The request for the whole answer, whatever the client has of it already."""
+    return request._replace(headers=tuple(header for header in request.headers if header[0] not in _LEFT_OUT))
+
+
+def nothing_to_compare(control: Observation, candidate: Observation) -> Verdict:
+    """The verdict where the client's copy stood for one of the answers."""
+    statuses = f"legacy answered {control.status} and new {candidate.status}"
+    return Verdict(Outcome.NOT_COMPARABLE, reason=f"{statuses} to the client's validators, which are one side's own")
+
+
+def with_reason(verdict: Verdict, reason: str) -> Verdict:
+    """The verdict with one more sentence."""
+    return replace(verdict, reason="; ".join(one for one in (verdict.reason, reason) if one))
+
+
+def _depends(request: OutboundRequest, status: int | None) -> bool:
+    """Whether the request's validators are what a status came from."""
+    names = _BY_STATUS.get(status or 0, frozenset())
+    return any(name in names for name, _ in request.headers)
