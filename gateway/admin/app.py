@@ -14,6 +14,7 @@ from gateway.admin.auth import Endpoint, needs
 from gateway.admin.endpoints import RouteEndpoints, TokenEndpoints
 from gateway.admin.guard import Guard
 from gateway.admin.metrics import Figures, metrics_endpoint
+from gateway.admin.promotion import GateEndpoint
 from gateway.admin.schemas import Json
 from gateway.admin.service import AdminService
 from gateway.db.engine import DatabaseDown
@@ -52,6 +53,7 @@ def build_admin(
             at("/api/routes/{key}/flag", "PUT", Role.OPERATOR, routes.flip),
             at("/api/routes/{key}/rollback", "POST", Role.OPERATOR, routes.rollback),
             at("/api/routes/{key}/history", "GET", Role.VIEWER, routes.history),
+            at("/api/routes/{key}/gate", "GET", Role.VIEWER, GateEndpoint(service).gate),
             at("/api/routes/{key}/mismatches", "GET", Role.VIEWER, routes.mismatches),
             at("/api/tokens", "GET", Role.ADMIN, secrets.list),
             at("/api/tokens", "POST", Role.ADMIN, secrets.create),

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.admin.answers import etag, problem, unknown_route
 from gateway.admin.parse import expected_version, page, read_body
+from gateway.admin.promotion import held
 from gateway.admin.schemas import (
     FlagBody,
     Json,
@@ -26,6 +27,7 @@ from gateway.admin.service import AdminService
 from gateway.db.flags import LostRace, Unchanged
 from gateway.db.tokens import Identity, NameTaken, Role, TokenStore
 from gateway.rollout.flag import Flipped, Refused
+from gateway.rollout.gate import Held
 from gateway.rollout.plan import Live
 from gateway.telemetry import log
 
@@ -135,7 +137,7 @@ class TokenEndpoints:
         return Response(status_code=204)
 
 
-def _changed(outcome: Flipped | Refused | LostRace | Unchanged | None) -> Response:
+def _changed(outcome: Flipped | Refused | LostRace | Unchanged | Held | None) -> Response:
     match outcome:
         case None:
             return unknown_route()
@@ -148,6 +150,8 @@ def _changed(outcome: Flipped | Refused | LostRace | Unchanged | None) -> Respon
         case LostRace(current):
             sentence = f"The flag is at version {current.version} by now; nothing was changed."
             return problem(412, "lost_race", sentence, headers=etag(current), current=flag_json(current))
+        case Held():
+            return held(outcome)
         case Refused(code, sentence):
             status = 409 if code in ("bad_transition", "no_new_side") else 422
             return problem(status, code, f"{sentence}.", reasons=[sentence])

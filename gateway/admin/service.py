@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.db.accept import put_in_force
 from gateway.db.evidence import EvidenceStore, StoredFinding
 from gateway.db.flags import FlagChange, FlagStore, LostRace, Unchanged
 from gateway.diff.verdict import Outcome
+from gateway.rollout.evidence import RouteEvidence
 from gateway.rollout.flag import Change, Flag, Flipped, Refused
+from gateway.rollout.gate import Answer, Held, Judgement, asks_for_evidence, judge
 from gateway.rollout.plan import Live
 from gateway.rollout.stage import Stage
-from gateway.routing.route import Route
+from gateway.routing.route import Effect, Route, ShadowWrite
 from gateway.telemetry import log
 
 
@@ -25,17 +27,34 @@ class RouteView:
     has_new: bool
 
 
+@dataclass(frozen=True, slots=True)
+class GateView:
+    """What the gate says of a route at this moment, and the evidence it says so from."""
+
+    judgement: Judgement
+    evidence: RouteEvidence
+
+
 class AdminService:
     """Reads routes from the plan in force, and changes flags in the database first, then here.
 
     None is the answer for a route that this gateway does not have. DatabaseDown passes through.
     """
 
-    def __init__(self, flags: FlagStore, live: Live, evidence: EvidenceStore, *, has_new: bool) -> None:
+    def __init__(
+        self,
+        flags: FlagStore,
+        live: Live,
+        evidence: EvidenceStore,
+        *,
+        has_new: bool,
+        revision: Callable[[str], str] = lambda _route: "",
+    ) -> None:
         self._flags = flags
         self._live = live
         self._evidence = evidence
         self._has_new = has_new
+        self._revision = revision
 
     def routes(self) -> list[RouteView]:
         """Every route in the order of the keys."""
@@ -50,19 +69,33 @@ class AdminService:
 
     async def flip(
         self, key: str, change: Change, *, by: str, expected: int | None
-    ) -> Flipped | Refused | LostRace | None:
-        """Change a flag; it is in force here when this returns, and everywhere else within a second."""
+    ) -> Flipped | Refused | LostRace | Held | None:
+        """Change a flag, forward through the gate or by force; it is in force here when this returns.
+
+        Everywhere else it is within a second.
+        """
         if key not in self._live.known.table.routes:
             return None
         if change.stage is not Stage.LEGACY and not self._has_new:
             return Refused("no_new_side", f"this gateway was started without a new side, so {key} stays on legacy")
+        gate = None
+        if not change.force and change.stage not in (Stage.LEGACY, Stage.SHADOW):
+            gate = _gate(change, await self.judge(key))
         in_force = self._live.known.flag(key)
-        outcome = await self._flags.change(key, change, by=by, expected=expected, in_force=in_force)
+        outcome = await self._flags.change(key, change, by=by, expected=expected, in_force=in_force, gate=gate)
         if isinstance(outcome, Flipped):
             self._act_on(outcome)
         elif isinstance(outcome, LostRace):
             put_in_force(self._live, outcome.current)
         return outcome
+
+    async def judge(self, key: str) -> GateView | None:
+        """What the gate says to sending more callers of a route to the new side now."""
+        route = self._live.known.table.routes.get(key)
+        if route is None:
+            return None
+        evidence = await self._evidence.for_gate(key, self._revision(key))
+        return GateView(judge(evidence, route.terms, is_compared=_is_compared(route)), evidence)
 
     async def rollback(self, key: str, *, by: str, reason: str) -> Flipped | Refused | Unchanged | None:
         """Send a route back to legacy, whatever stage it is in and whatever else is known of it."""
@@ -95,3 +128,16 @@ class AdminService:
         flag = flipped.flag
         put_in_force(self._live, flag)
         log("flag_changed", route=flag.route, stage=flag.stage, version=flag.version, by=flag.set_by, move=flipped.move)
+
+
+def _is_compared(route: Route) -> bool:
+    return route.effect is Effect.READ or route.shadow_write is not ShadowWrite.NEVER
+
+
+def _gate(change: Change, view: GateView | None) -> Callable[[Flag], Held | None]:
+    def held(flag: Flag) -> Held | None:
+        if view is None or view.judgement.answer is Answer.PASS or not asks_for_evidence(flag, change):
+            return None
+        return Held(view.judgement)
+
+    return held

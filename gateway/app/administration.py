@@ -21,10 +21,17 @@ DRAIN_S: Final = 2.0
 
 
 def admin_server(
-    settings: Settings, live: Live, database: Database, *, figures: Figures, more: Callable[[], dict[str, Any]]
+    settings: Settings,
+    live: Live,
+    database: Database,
+    *,
+    figures: Figures,
+    more: Callable[[], dict[str, Any]],
+    revision: Callable[[str], str],
 ) -> QuietServer:
-    """The server of the admin plane; `more` is what /readyz says beside the plan."""
-    service = AdminService(database.flags, live, database.evidence, has_new=settings.new is not None)
+    """The server of the admin plane; `more` is what /readyz says beside the plan, `revision` that of a route."""
+    has_new = settings.new is not None
+    service = AdminService(database.flags, live, database.evidence, has_new=has_new, revision=revision)
     app = build_admin(
         service=service,
         tokens=database.tokens,

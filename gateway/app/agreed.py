@@ -12,6 +12,7 @@ from gateway.contract.watch import changes
 from gateway.diff.rules import Rules
 from gateway.rollout.plan import Live
 from gateway.routing.table import RouteTable
+from gateway.shadow.revision import revision_of
 from gateway.telemetry import log
 
 
@@ -28,11 +29,16 @@ class Agreed:
         self.tell: Callable[[Contracts], Awaitable[None]] = _nobody  # who else is to act on them
         self.contracts = contracts
         self._live = live
+        self.new_version = ""  # of the new side's code
         self.refused = ""  # what /readyz says when the files are not what is in force
 
     def rules(self, route: str) -> Rules:
         """What a route's sides may differ in."""
         return Rules() if self.contracts is None else self.contracts.rules(route)
+
+    def revision(self, route: str) -> str:
+        """The revision of a route: its evidence counts while this stays the same."""
+        return revision_of(self.rules(route), self.new_version)
 
     def take(self, contracts: Contracts) -> None:
         """Put contracts in force."""

@@ -84,7 +84,14 @@ class Process:
         parts.push_async_callback(_end, asyncio.create_task(self._agreed.follow()))
         self._clients = await parts.enter_async_context(self._clients_of(settings))
         self._reload = Reload(self._agreed, self._opening.reread, self._clients.reload)
-        self._admin = admin_server(settings, live, self._database, figures=self._snapshot, more=self._more)
+        self._admin = admin_server(
+            settings,
+            live,
+            self._database,
+            figures=self._snapshot,
+            more=self._more,
+            revision=self._agreed.revision,
+        )
 
     def _clients_of(self, settings: Settings) -> AbstractAsyncContextManager[Clients]:
         listener = self._opening.listeners.data

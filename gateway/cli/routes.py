@@ -33,7 +33,7 @@ _Share = Annotated[
     typer.Option(metavar="SHARE", help="Callers on the new side in canary: 5%, 0.01%, or 500 (1/10,000)."),
 ]
 _Sample = Annotated[str | None, typer.Option(metavar="SHARE", help="Requests that are compared: 10%, or 1000.")]
-_Force = Annotated[bool, typer.Option("--force", help="Skip a stage; needs --reason.")]
+_Force = Annotated[bool, typer.Option("--force", help="Overrule the gate, or skip a stage; needs --reason.")]
 _Version = Annotated[int | None, typer.Option(metavar="N", min=0, help="Flip only if the flag is at this version.")]
 
 
@@ -92,8 +92,8 @@ def flip(
 ) -> Answer:
     """Move a route to a stage, and say what it was before.
 
-    Forward goes one stage at a time; back is always allowed. A change that somebody
-    else makes at the same moment is never overwritten.
+    Forward goes one stage at a time and, from shadow on, through the gate; back is always
+    allowed. A change that somebody else makes at the same moment is never overwritten.
     """
     from gateway.cli.admin_client import Refusal
     from gateway.cli.moving import lost_race, moved

@@ -5,6 +5,7 @@ Who may change what is decided in `rollout.flag`; this file makes the change ato
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,9 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.db.engine import ANSWER_S, ask
 from gateway.db.tables import flag_changes, flags
 from gateway.rollout.flag import Change, Flag, Flipped, Refused, apply
+from gateway.rollout.gate import Held
 from gateway.rollout.stage import Move, Stage
 
 CHANNEL = "strangler_flags"
+
+Gate = Callable[[Flag], Held | None]  # whether a flag may be changed so; it is asked while nobody else can change it
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +74,22 @@ class FlagStore:
         return await ask(self._load(), within=within)
 
     async def change(
-        self, route: str, change: Change, *, by: str, expected: int | None, in_force: Flag | None = None
-    ) -> Flipped | Refused | LostRace:
+        self,
+        route: str,
+        change: Change,
+        *,
+        by: str,
+        expected: int | None,
+        in_force: Flag | None = None,
+        gate: Gate | None = None,
+    ) -> Flipped | Refused | LostRace | Held:
         """Make one change in one transaction, or say why not; `expected` None means whatever is current.
 
         `in_force` is the flag the caller acts on. Where it is newer than the stored one (an older backup
         was restored), the change starts from it, so that every process takes the result for newer.
+        `gate` is asked about the flag that would be changed.
         """
-        return await ask(self._change(route, change, by=by, expected=expected, in_force=in_force))
+        return await ask(self._change(route, change, by=by, expected=expected, in_force=in_force, gate=gate))
 
     async def rollback(
         self, route: str, *, by: str, reason: str, in_force: Flag | None = None
@@ -95,22 +107,40 @@ class FlagStore:
             return {row.route: _flag(row) for row in rows}
 
     async def _change(
-        self, route: str, change: Change, *, by: str, expected: int | None, in_force: Flag | None
-    ) -> Flipped | Refused | LostRace:
+        self,
+        route: str,
+        change: Change,
+        *,
+        by: str,
+        expected: int | None,
+        in_force: Flag | None,
+        gate: Gate | None,
+    ) -> Flipped | Refused | LostRace | Held:
         async with self._engine.connect() as connection:
-            current = await _locked(connection, route, in_force)
+            current = await locked(connection, route, in_force)
             if expected is not None and expected != current.version:
                 return LostRace(current)
-            return await _flip(connection, current, change, by)
+            outcome = apply(current, change, by=by)
+            if isinstance(outcome, Refused):
+                return outcome  # the transaction ends without a commit
+            if gate is not None and (held := gate(current)) is not None:
+                return held
+            await write(connection, current, outcome, forced=change.force)
+            await connection.commit()
+            return outcome
 
     async def _rollback(
         self, route: str, *, by: str, reason: str, in_force: Flag | None
     ) -> Flipped | Refused | Unchanged:
         async with self._engine.connect() as connection:
-            current = await _locked(connection, route, in_force)
+            current = await locked(connection, route, in_force)
             if current.stage is Stage.LEGACY:
                 return Unchanged(current)
-            return await _flip(connection, current, Change(Stage.LEGACY, reason=reason), by)
+            outcome = apply(current, Change(Stage.LEGACY, reason=reason), by=by)
+            if isinstance(outcome, Flipped):
+                await write(connection, current, outcome)
+                await connection.commit()
+            return outcome
 
     async def _history(self, route: str, limit: int, before: int | None) -> list[FlagChange]:
         wanted = select(flag_changes).where(flag_changes.c.route == route)
@@ -121,7 +151,7 @@ class FlagStore:
             return [_flag_change(row) for row in rows]
 
 
-async def _locked(connection: AsyncConnection, route: str, in_force: Flag | None) -> Flag:
+async def locked(connection: AsyncConnection, route: str, in_force: Flag | None) -> Flag:
     """The current flag, its row locked; a route's first change makes the row, so that there is one to lock."""
     first = _values(Flag(route))
     await connection.execute(upsert(flags).values(first).on_conflict_do_nothing())
@@ -130,10 +160,8 @@ async def _locked(connection: AsyncConnection, route: str, in_force: Flag | None
     return in_force if in_force is not None and in_force.version > stored.version else stored
 
 
-async def _flip(connection: AsyncConnection, current: Flag, change: Change, by: str) -> Flipped | Refused:
-    outcome = apply(current, change, by=by)
-    if isinstance(outcome, Refused):
-        return outcome  # the transaction ends without a commit
+async def write(connection: AsyncConnection, current: Flag, outcome: Flipped, *, forced: bool = False) -> None:
+    """Put a change of a locked flag into the transaction: the flag, its history, the word to other processes."""
     after = outcome.flag
     await connection.execute(
         update(flags).where(flags.c.route == after.route).values(**_values(after), set_at=func.clock_timestamp())
@@ -141,17 +169,15 @@ async def _flip(connection: AsyncConnection, current: Flag, change: Change, by: 
     await connection.execute(
         insert(flag_changes).values(
             route=after.route,
-            by=by,
+            by=after.set_by,
             reason=after.reason,
             move=outcome.move.value,
-            forced=change.force,
+            forced=forced,
             **_setting("before", current),
             **_setting("after", after),
         )
     )
     await connection.execute(select(func.pg_notify(CHANNEL, f"{after.route}:{after.version}")))
-    await connection.commit()
-    return outcome
 
 
 def _flag(row: Row[tuple[object, ...]]) -> Flag:

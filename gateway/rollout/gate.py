@@ -60,6 +60,13 @@ class Judgement:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A change that the gate does not let through."""
+
+    judgement: Judgement
+
+
 def asks_for_evidence(flag: Flag, change: Change) -> bool:
     """Whether a change sends more callers to the new side than the flag does: everything else is free.
 
@@ -73,11 +80,12 @@ def asks_for_evidence(flag: Flag, change: Change) -> bool:
 _FORWARD: Final = (Move.PROMOTE, Move.SKIP)
 
 
-def judge(evidence: RouteEvidence, terms: Terms) -> Judgement:
-    """Judge what was seen of a route, by its terms."""
+def judge(evidence: RouteEvidence, terms: Terms, *, is_compared: bool = True) -> Judgement:
+    """Judge what was seen of a route, by its terms; `is_compared`: whether anything of it ever is."""
     samples = evidence.matched + evidence.allowed + evidence.mismatched
     needed = max(0, samples_for(evidence.mismatched, terms.target) - samples)
     reasons = (
+        *(() if is_compared else (_NEVER_COMPARED,)),
         _mismatches(evidence, samples, needed, terms.target),
         _classes(evidence),
         _readable(evidence),
@@ -87,6 +95,13 @@ def judge(evidence: RouteEvidence, terms: Terms) -> Judgement:
         _coverage(evidence),
     )
     return Judgement(_in_all(reasons), reasons, needed)
+
+
+_NEVER_COMPARED: Final = Reason(
+    "never_compared",
+    Answer.INCONCLUSIVE,
+    "the route writes and its shadow_write is never, so nothing of it is compared: nothing but force moves it",
+)
 
 
 def _in_all(reasons: tuple[Reason, ...]) -> Answer:
