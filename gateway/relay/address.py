@@ -39,7 +39,10 @@ class Origin:
 class Address:
     """`special` is false while there is nothing to think about when a connection to it comes back."""
 
-    __slots__ = ("breaker", "cause", "connections", "host", "origin", "retired", "special", "surplus")
+    __slots__ = (
+        "breaker", "cause", "connections", "host", "origin", "retired", "special", "surplus",
+        "unanswered_at",
+    )  # fmt: skip
 
     def __init__(self, origin: Origin, host: str, breaker: Breaker) -> None:
         self.origin = origin
@@ -48,6 +51,7 @@ class Address:
         self.connections = 0  # open or being made
         self.surplus = 0  # of them, that others should have
         self.cause: Cause | None = None  # of the last miss, until something succeeds
+        self.unanswered_at = float("-inf")  # a time of the loop: when a connection to it last had no answer
         self.retired = False  # it is no longer an address of its origin
         self.special = False
 

@@ -17,6 +17,7 @@ from gateway.telemetry import log
 
 BALANCE_S: Final = 1.0  # how often an address with more than its share of the connections is made to give some away
 BALANCE_STEP: Final = 8  # one in so many of those that are too many: nobody is met by all at once
+MOMENT_S: Final = 1.0  # for which an address that left a request unanswered comes after the others
 TRY_S: Final = 10.0  # how often a connection is given up to see whether an address is back
 
 
@@ -60,12 +61,16 @@ class Addresses:
         return bool(self.current) and not any(address.breaker.admits(now) for address in self.current)
 
     def admitted(self, now: float) -> list[Address]:
-        """Those that may be tried: the one with the fewest connections first, in turn among equals."""
+        """Those that may be tried: the one with the fewest connections first, in turn among equals.
+
+        Who has just left a request without an answer comes last: whoever tries again because of that wants another.
+        """
         self._turn += 1
         first = self._turn % max(len(self.current), 1)
         in_turn = self.current[first:] + self.current[:first]
         return sorted(
-            (address for address in in_turn if address.breaker.admits(now)), key=lambda address: address.connections
+            (address for address in in_turn if address.breaker.admits(now)),
+            key=lambda address: (now - address.unanswered_at < MOMENT_S, address.connections),
         )
 
     def connected(self, address: Address) -> None:
@@ -90,6 +95,8 @@ class Addresses:
         if cause.miss is None:
             address.breaker.left(now)
             return
+        if cause.miss is Miss.UNANSWERED:
+            address.unanswered_at = now
         before = address.breaker.state
         address.special = True
         address.breaker.missed(cause.miss, now)

@@ -14,6 +14,7 @@ from typing import Final, Generic
 from gateway.relay.address import Address, P
 from gateway.relay.addresses import Addresses
 from gateway.relay.cause import Cause, cause_of
+from gateway.relay.stake import Stake, Staked
 from gateway.relay.trouble import Trouble
 
 HEAD_START_S: Final = 0.25  # of an address before the next is tried beside it; RFC 8305 section 8 recommends it
@@ -103,6 +104,8 @@ class _Race(Generic[P]):
             self._addresses.missed(address, cause_of(error), self._loop.time())
             return None
         self._addresses.connected(address)
+        if isinstance(protocol, Staked):
+            protocol.hold(Stake(self._addresses, address))
         return Reached(address, transport, protocol)
 
 

@@ -44,6 +44,11 @@ class UpgradeReader:
         """Whether the origin's decision is known."""
         return self.accepted or self.trouble is not None or (self.answer is not None and self.answer.status != 0)
 
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing has come at all."""
+        return not self._came and self.answer is None
+
     def feed(self, data: bytes) -> None:
         """Read bytes in the order they came."""
         if self.answer is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,7 @@ from websockets.uri import parse_uri
 
 from gateway.failure import Failure
 from gateway.message import Headers, OutboundRequest, Side
+from gateway.relay.stake import Stake, Staked, tell
 from gateway.relay.trouble import Trouble
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.transport import failure_of
@@ -86,38 +88,83 @@ async def open_websocket(
     if headers is None or not _TARGET.fullmatch(request.target):
         return Failure.BAD_REQUEST
     target = request.target.decode("ascii")
-    try:
-        async with asyncio.timeout(timeout_s):
-            socket = await way.pool.dial(lambda: _socket(_AsAsked(target, headers, subprotocols)))
-            if isinstance(socket, Trouble):
-                return way.failure(socket)
-            await _shake_hands(socket)
-    except InvalidStatus as refused:
-        return _declined(refused.response, side)
-    except TimeoutError:
-        return failure_of(side, "TIMEOUT")
-    except ConnectionClosed:
-        return failure_of(side, "RESET")
-    except InvalidMessage as broken:
-        return failure_of(side, "RESET" if isinstance(broken.__cause__, EOFError) else "BAD_ANSWER")
-    except WebSocketException:
-        return failure_of(side, "BAD_ANSWER")
-    answer = () if socket.response is None else _encoded(socket.response)
+    opened = await _open(way, lambda: _Socket(_AsAsked(target, headers, subprotocols)), timeout_s)
+    if isinstance(opened, Trouble):
+        return way.failure(opened)
+    if isinstance(opened, RefusedResponse):
+        return _declined(opened, side)
+    answer = () if opened.response is None else _encoded(opened.response)
     kept = tuple(header for header in answer if header[0].lower() not in _OF_THE_HANDSHAKE | {_CHOSEN})
-    return Opened(socket, socket.subprotocol, kept)
+    return Opened(opened, opened.subprotocol, kept)
 
 
-def _socket(protocol: ClientProtocol) -> ClientConnection:
-    return ClientConnection(protocol, ping_interval=None, close_timeout=CLOSE_S, max_queue=MESSAGES_AHEAD)
+class _Socket(ClientConnection, Staked):
+    """A connection that tells its address what becomes of it."""
+
+    def __init__(self, protocol: ClientProtocol) -> None:
+        self.stake: Stake | None = None
+        self.untouched = True
+        super().__init__(protocol, ping_interval=None, close_timeout=CLOSE_S, max_queue=MESSAGES_AHEAD)
+
+    def hold(self, stake: Stake) -> None:
+        self.stake = stake
+        if self.connection_lost_waiter.done():
+            stake.over()
+
+    def data_received(self, data: bytes) -> None:
+        self.untouched = False
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.stake is not None:
+            self.stake.over()
+        super().connection_lost(exc)
 
 
-async def _shake_hands(socket: ClientConnection) -> None:
-    """Once: a redirect is the side's answer, which belongs to the client."""
+async def _open(
+    way: HttpTransport, make: Callable[[], _Socket], timeout_s: float
+) -> _Socket | RefusedResponse | Trouble:
+    """A socket, or what the side answered instead; an address that hangs up without a word is passed over."""
+    tries, deadline = 0, asyncio.get_running_loop().time() + timeout_s
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                socket = await way.pool.dial(make)
+        except TimeoutError:
+            return Trouble.TIMEOUT
+        if isinstance(socket, Trouble):
+            return socket
+        tries += 1
+        came = await _shake_hands(socket, deadline)
+        if socket.stake is not None:
+            tell(socket.stake, came if isinstance(came, Trouble) else None)
+        again = came is Trouble.RESET and socket.untouched and socket.stake is not None and tries < socket.stake.choices
+        if not again:
+            return socket if came is None else came
+
+
+async def _shake_hands(socket: _Socket, deadline: float) -> RefusedResponse | Trouble | None:
+    """Once: a redirect is the side's answer, which belongs to the client. None when it is open."""
     try:
-        await socket.handshake(None, None)  # nothing is added
-    except BaseException:  # nobody will have this socket
+        async with asyncio.timeout_at(deadline):
+            await socket.handshake(None, None)  # nothing is added
+    except BaseException as error:  # nobody will have this socket
         socket.transport.abort()
+        match error:
+            case InvalidStatus():
+                return error.response
+            case TimeoutError():
+                return Trouble.TIMEOUT
+            case ConnectionClosed():
+                return Trouble.RESET
+            case InvalidMessage():
+                return Trouble.RESET if isinstance(error.__cause__, EOFError) else Trouble.BAD_ANSWER
+            case WebSocketException():
+                return Trouble.BAD_ANSWER
+        if socket.stake is not None:
+            socket.stake.left()
         raise
+    return None
 
 
 def _travelling(headers: Headers, authority: bytes) -> list[tuple[str, str]] | None:

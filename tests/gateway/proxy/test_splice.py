@@ -13,11 +13,13 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from gateway.message import Side
+from gateway.relay.breaker import Rules
 from gateway.rollout.flag import Flag
 from gateway.rollout.stage import Stage
+from gateway.upstream.http import HttpTransport
 from gateway.upstream.reach import Reach
 from tests.gateway.proxy import harness
-from tests.gateway.proxy.harness import Received, Reply, Upstream, always, route, until, upstream
+from tests.gateway.proxy.harness import OK, Received, Reply, Upstream, always, route, until, upstream
 from tests.gateway.proxy.sockets import HANDSHAKE, KEY, SWITCH, Legacy, dial, frame, socket
 from tests.gateway.upstream.certificates import Authority
 
@@ -362,6 +364,26 @@ async def test_a_client_that_leaves_during_the_handshake_takes_legacys_connectio
         writer.close()
         async with asyncio.timeout(1.5):
             await up.lost.wait()
+
+
+async def test_a_client_that_leaves_during_the_handshake_is_no_miss_of_legacys() -> None:
+    """Nobody knows what legacy would have said: it is asked as before."""
+
+    async def hang(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    reach = Reach(breaker=Rules(misses=2, open_s=30))
+    async with upstream(hang) as legacy, harness.gateway(legacy.url, reach=reach) as served:
+        transport = served.gateway.transports[Side.LEGACY]
+        assert isinstance(transport, HttpTransport)
+        for number in range(1, 5):
+            _, writer = await dial(served.port)
+            await until(lambda wanted=number: len(legacy.received) == wanted)  # type: ignore[misc]  # bound now
+            writer.transport.abort()
+            await until(lambda: transport.pool.figures().addresses[0].connections == 0)
+        assert transport.pool.figures().misses == {}
+        legacy.answer = always(OK)
+        assert (await harness.ask(served.port, harness.get("/"))).status == 200
 
 
 async def test_a_target_in_absolute_form_cannot_name_another_host() -> None:
