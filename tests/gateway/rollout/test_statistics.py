@@ -89,7 +89,7 @@ def test_fisher_is_the_hypergeometric_tail(hits: int, missed: int, others: int, 
 
 
 def test_mann_whitney_agrees_with_a_worked_example() -> None:
-    """By hand: U = 23, mean 32, variance 64/12 (17 - 180/240) for the ties, so z = (23 - 32 - 0.5) / 9.309 = -1.0205."""
+    """By hand: U = 23, mean 32, variance 64/12 (17 - 180/240) for the ties, so z = -9.5 / 9.309 = -1.0205."""
     ours, others = Histogram.of([7, 3, 6, 2, 4, 3, 5, 5]), Histogram.of([3, 5, 6, 4, 6, 5, 7, 5])
     wins = sum((a > b) + (a == b) / 2 for a in [7, 3, 6, 2, 4, 3, 5, 5] for b in [3, 5, 6, 4, 6, 5, 7, 5])
     assert wins == 23

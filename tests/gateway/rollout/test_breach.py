@@ -1,0 +1,69 @@
+"""When a route is taken back: what is watched, against what, and that ordinary days raise no alarm."""
+
+from __future__ import annotations
+
+import random
+
+from gateway.rollout.breach import Baseline, Breach, Breached, Seen, Watch, slow_after
+from gateway.routing.route import Terms
+
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+LEGACY = Baseline(1_000, 0, 0.1)
+
+
+def breach_in(watch: Watch, seen: Seen, looks: int, legacy: Baseline = LEGACY) -> tuple[int, Breach] | None:
+    """Which look found what."""
+    for look in range(1, looks + 1):
+        if breach := watch.saw(seen, legacy):
+            return look, breach
+    return None
+
+
+def test_a_side_that_fails_everything_is_a_breach_at_the_first_look() -> None:
+    """Ten failures of ten requests are enough, and the sentence counts them."""
+    found = breach_in(Watch(Terms()), Seen(answered=10, failed=10), 5)
+    assert found is not None
+    assert (found[0], found[1].what, found[1].seen.affected) == (1, Breached.ERRORS, 10)
+    assert found[1].sentence == "the new side failed 10 of 10 requests, 1.00% may fail"
+
+
+def test_errors_that_legacy_has_too_are_no_breach() -> None:
+    """When both lose their database, going back would help nobody."""
+    assert breach_in(Watch(Terms()), Seen(answered=10, failed=3), 50, Baseline(1_000, 300)) is None
+    assert breach_in(Watch(Terms()), Seen(answered=10, failed=3), 50) is not None
+
+
+def test_mismatches_beyond_the_target_are_a_breach() -> None:
+    """A planted difference in every second compared request is seen at once."""
+    found = breach_in(Watch(Terms()), Seen(answered=20, compared=10, mismatched=5, wrong=5), 3)
+    assert found is not None
+    assert (found[0], found[1].what) == (1, Breached.MISMATCHES)
+
+
+def test_a_slow_side_is_a_breach_where_legacy_is_known() -> None:
+    """Half of the requests above the limit are; without a measure of legacy nothing is said."""
+    slow = Seen(answered=10, slow=5)
+    found = breach_in(Watch(Terms()), slow, 20)
+    assert found is not None
+    assert found[1].what is Breached.LATENCY
+    assert breach_in(Watch(Terms()), slow, 20, Baseline(1_000, 0, None)) is None
+
+
+def test_ordinary_days_are_quiet() -> None:
+    """Two hundred watched days with half the tolerated errors, mismatches and slow answers: no alarm."""
+    dice = random.Random(42)
+    for _ in range(200):
+        watch = Watch(Terms())
+        for _ in range(200):
+            failed, slow = (sum(dice.random() < share for _ in range(20)) for share in (0.005, 0.05))
+            mismatched = sum(dice.random() < 0.0005 for _ in range(20))
+            assert watch.saw(Seen(20, failed, slow, 20, mismatched, mismatched), LEGACY) is None
+
+
+def test_the_limit_is_well_above_legacys_p95() -> None:
+    """Twice the p95 and 50 ms at the least, rounded up to a bound; none with too few times or beyond the bounds."""
+    assert slow_after([190, 0, 0, 0, 0, 10, 0, 0, 0], BOUNDS) == 0.1
+    assert slow_after([0, 0, 0, 0, 200, 0, 0, 0, 0], BOUNDS) == 0.25
+    assert slow_after([199, 0, 0, 0, 0, 0, 0, 0, 0], BOUNDS) is None
+    assert slow_after([0, 0, 0, 0, 0, 0, 0, 200, 0], BOUNDS) is None
+    assert slow_after([0, 0, 0, 0, 0, 0, 0, 0, 200], BOUNDS) is None
