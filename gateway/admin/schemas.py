@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.admin.service import RouteView
-from gateway.db.evidence import StoredFinding
+from gateway.db.evidence_values import StoredFinding
 from gateway.db.flags import FlagChange, Setting
 from gateway.db.tokens import Token
 from gateway.rollout.flag import Change, Flag

@@ -1,190 +1,106 @@
-"""What comparisons found, kept: counts of verdicts by minute, and the newest findings worth looking into.
+"""The store of evidence: takes findings in batches, and answers what people and the gate ask.
 
-It stores and reads; what the evidence is worth is decided elsewhere.
+What is written and read how is in the modules `evidence_*` beside it; what it is worth is decided elsewhere.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
-from sqlalchemy import Row, delete, func, insert, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from gateway.db import evidence_read as reading
 from gateway.db.engine import ask
-from gateway.db.tables import mismatches, verdict_counts
-from gateway.diff.verdict import Kind, Mismatch, Outcome
-from gateway.message import Side
+from gateway.db.evidence_tally import tally
+from gateway.db.evidence_values import Cluster, RuleHits, StoredFinding, StratumSeen, VerdictMinute
+from gateway.db.evidence_write import write
+from gateway.db.tables import evidence_key
+from gateway.diff.verdict import Outcome
 from gateway.rollout.evidence import RouteEvidence
 from gateway.shadow.finding import Finding
+from gateway.shadow.redact import Keyed
 
-KEPT = 1_000  # findings of a route and outcome
-DIFFERENCES = 100  # of one finding; a body that differs everywhere says no more with its rest
-TEXT = 4_096  # characters of a target or a value
-
-_WORTH_LOOKING_INTO = (Outcome.MISMATCHED, Outcome.NOT_COMPARABLE)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFinding:
-    """One finding as it was kept. An answer that could not be compared has no mismatches, but a reason."""
-
-    id: int
-    route: str
-    request_id: str
-    at: datetime
-    method: str
-    target: str
-    stage: str
-    flag_version: int
-    authoritative: Side
-    control_status: int | None
-    candidate_status: int | None
-    control_ms: float
-    candidate_ms: float
-    outcome: Outcome
-    reason: str
-    mismatches: tuple[Mismatch, ...]
+T = TypeVar("T")
 
 
 class EvidenceStore:
-    """The sink of findings, and what console and API read of them; a failure of the database is `DatabaseDown`."""
+    """The sink of findings, and what is read of them; a failure of the database is `DatabaseDown`.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    `mask` is what hides secrets in findings. Without a `key` it takes that of the installation, which the first one
+    who needs it makes and the database keeps.
+    """
+
+    def __init__(self, engine: AsyncEngine, key: bytes | None = None) -> None:
         self._engine = engine
+        self.mask = Keyed(key)
+        self._has_key = key is not None
 
     async def store(self, findings: Sequence[Finding]) -> None:
-        """Keep the findings in one transaction; the oldest of a route give way to the newest."""
-        if findings:
-            await ask(self._store(findings))
+        """Keep the findings, in one transaction."""
+        if not findings:
+            return
+        added = tally(findings)
 
-    async def mismatches(self, route: str, limit: int = 50) -> list[StoredFinding]:
-        """The newest findings of a route that mismatched or could not be compared."""
-        return await ask(self._mismatches(route, limit))
+        async def work(connection: AsyncConnection) -> None:
+            await write(connection, added)
+            await connection.commit()
 
-    async def summary(self, route: str, since_version: int = 0) -> dict[Outcome, int]:
-        """How often each outcome was seen since a version of the route's flag."""
-        return await ask(self._summary(route, since_version))
+        await self.load_key()
+        await self._ask(work)
+
+    async def load_key(self) -> None:
+        """Take the key of the installation, once; another one is made where there is none."""
+        if not self._has_key:
+            self.mask.key = await self._ask(self._key)
+            self._has_key = True
 
     async def for_gate(self, route: str, revision: str, since: datetime | None = None) -> RouteEvidence:
         """What was found of a route at this revision, since a moment of the database's clock if one is given."""
-        del since
-        seen = await self.summary(route)
-        return RouteEvidence(
-            route,
-            revision,
-            matched=seen.get(Outcome.MATCHED, 0),
-            allowed=seen.get(Outcome.ALLOWED, 0),
-            mismatched=seen.get(Outcome.MISMATCHED, 0),
-            noise=seen.get(Outcome.NOISE, 0),
-            not_comparable=seen.get(Outcome.NOT_COMPARABLE, 0),
-        )
+        return await self._ask(reading.sums_of, route, revision, since)
 
-    async def _store(self, findings: Sequence[Finding]) -> None:
-        kept = [_row(finding) for finding in findings if finding.verdict.outcome in _WORTH_LOOKING_INTO]
-        async with self._engine.connect() as connection:
-            await _count(connection, findings)
-            if kept:
-                await connection.execute(insert(mismatches), kept)
-                for route, outcome in sorted({(str(row["route"]), str(row["outcome"])) for row in kept}):
-                    await _trim(connection, route, outcome)
-            await connection.commit()
+    async def clusters(self, route: str, *, since: timedelta | None = None, limit: int = 50) -> list[Cluster]:
+        """Where the two sides of a route were seen to differ, each place with its newest examples."""
+        return await self._ask(lambda connection: reading.clusters_of(connection, route, since=since, limit=limit))
 
-    async def _mismatches(self, route: str, limit: int) -> list[StoredFinding]:
-        wanted = select(mismatches).where(mismatches.c.route == route).order_by(mismatches.c.id.desc())
-        async with self._engine.connect() as connection:
-            return [_stored(row) for row in await connection.execute(wanted.limit(limit))]
+    async def mismatches(self, route: str, limit: int = 50) -> list[StoredFinding]:
+        """The newest requests of a route that are kept: those that mismatched or could not be compared."""
+        return await self._ask(reading.newest, route, limit)
 
-    async def _summary(self, route: str, since_version: int) -> dict[Outcome, int]:
-        counted = verdict_counts.c
-        wanted = (
-            select(counted.outcome, func.sum(counted.count).label("seen"))
-            .where(counted.route == route, counted.flag_version >= since_version)
-            .group_by(counted.outcome)
-        )
-        async with self._engine.connect() as connection:
-            return {Outcome(row.outcome): int(row.seen) for row in await connection.execute(wanted)}
+    async def totals(self, route: str, revision: str | None = None) -> dict[str, int]:
+        """What was counted of a route, of one revision or of all that are remembered."""
+        return await self._ask(reading.totals_of, route, revision)
 
+    async def summary(self, route: str) -> dict[Outcome, int]:
+        """How often each outcome was seen, of those that were."""
+        totals = await self.totals(route)
+        return {outcome: totals[outcome] for outcome in Outcome if totals[outcome]}
 
-async def _count(connection: AsyncConnection, findings: Iterable[Finding]) -> None:
-    counts = Counter(
-        (each.route, each.flag_version, each.at.replace(second=0, microsecond=0), each.verdict.outcome.value)
-        for each in findings
-    )
-    rows = [  # in one order for every process, so that two of them cannot wait for each other
-        {"route": route, "flag_version": version, "minute": minute, "outcome": outcome, "count": count}
-        for (route, version, minute, outcome), count in sorted(counts.items())
-    ]
-    adding = upsert(verdict_counts)
-    total = verdict_counts.c.count + adding.excluded.count
-    await connection.execute(
-        adding.on_conflict_do_update(constraint=verdict_counts.primary_key, set_={"count": total}), rows
-    )
+    async def rule_hits(self, route: str) -> dict[str, RuleHits]:
+        """How often each rule of a route allowed something, by the rules' ids."""
+        return await self._ask(reading.hits_of, route)
 
+    async def strata(self, route: str, revision: str) -> list[StratumSeen]:
+        """Which kinds of request were seen of a revision."""
+        return await self._ask(reading.strata_of, route, revision)
 
-async def _trim(connection: AsyncConnection, route: str, outcome: str) -> None:
-    same = (mismatches.c.route == route, mismatches.c.outcome == outcome)
-    oldest_kept = select(mismatches.c.id).where(*same).order_by(mismatches.c.id.desc()).offset(KEPT - 1).limit(1)
-    await connection.execute(delete(mismatches).where(*same, mismatches.c.id < oldest_kept.scalar_subquery()))
+    async def minutes(self, route: str, limit: int = 60) -> list[VerdictMinute]:
+        """The newest minutes in which something was compared."""
+        return await self._ask(reading.minutes_of, route, limit)
 
+    async def _key(self, connection: AsyncConnection) -> bytes:
+        adding = upsert(evidence_key).values(id=1, key=self.mask.key).on_conflict_do_nothing()
+        await connection.execute(adding)
+        key: bytes = (await connection.execute(select(evidence_key.c.key))).scalar_one()
+        await connection.commit()
+        return key
 
-def _row(finding: Finding) -> dict[str, object]:
-    verdict = finding.verdict
-    return {
-        "route": finding.route,
-        "flag_version": finding.flag_version,
-        "stage": finding.stage,
-        "request_id": _clean(finding.request_id),
-        "at": finding.at,
-        "method": _clean(finding.method),
-        "target": _clean(finding.target),
-        "authoritative": finding.authoritative.value,
-        "control_status": finding.control_status,
-        "candidate_status": finding.candidate_status,
-        "control_ms": finding.control_ms,
-        "candidate_ms": finding.candidate_ms,
-        "outcome": verdict.outcome.value,
-        "reason": _clean(verdict.reason),
-        "differences": [_difference(mismatch) for mismatch in verdict.mismatches[:DIFFERENCES]],
-    }
+    async def _ask(self, work: Callable[..., Awaitable[T]], *given: Any) -> T:
+        async def conversation() -> T:
+            async with self._engine.connect() as connection:
+                return await work(connection, *given)
 
-
-def _difference(mismatch: Mismatch) -> dict[str, str | None]:
-    return {
-        "kind": mismatch.kind.value,
-        "where": _clean(mismatch.where),
-        "control": None if mismatch.control is None else _clean(mismatch.control),
-        "candidate": None if mismatch.candidate is None else _clean(mismatch.candidate),
-    }
-
-
-def _clean(text: str) -> str:
-    """The text without what PostgreSQL cannot hold (NUL, lone surrogates): one odd answer must not lose a batch."""
-    return text[:TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
-
-
-def _stored(row: Row[tuple[object, ...]]) -> StoredFinding:
-    found = tuple(
-        Mismatch(Kind(each["kind"]), each["where"], each["control"], each["candidate"]) for each in row.differences
-    )
-    return StoredFinding(
-        id=row.id,
-        route=row.route,
-        request_id=row.request_id,
-        at=row.at,
-        method=row.method,
-        target=row.target,
-        stage=row.stage,
-        flag_version=row.flag_version,
-        authoritative=Side(row.authoritative),
-        control_status=row.control_status,
-        candidate_status=row.candidate_status,
-        control_ms=row.control_ms,
-        candidate_ms=row.candidate_ms,
-        outcome=Outcome(row.outcome),
-        reason=row.reason,
-        mismatches=found,
-    )
+        return await ask(conversation())

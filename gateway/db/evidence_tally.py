@@ -1,0 +1,210 @@
+"""A batch of findings as what the tables count: minutes, hits, strata, clusters with examples. Pure.
+
+Whatever the texts of a finding are, what leaves here can be stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from typing import Any, Final
+
+from gateway.db.tables import COUNTS
+from gateway.diff.cluster import cluster_of
+from gateway.diff.verdict import Mismatch, Outcome
+from gateway.rollout.evidence import Histogram, Stratum
+from gateway.shadow.finding import Finding
+from gateway.shadow.record import LOOKED_INTO
+from gateway.shadow.redact import TOKEN
+
+EXAMPLES: Final = 5  # of one cluster
+DIFFERENCES: Final = 100  # of one finding; a body that differs everywhere says no more with its rest
+TEXT: Final = 4_096  # characters of a target or a value
+PLACE: Final = 500
+MANY: Final = "…"  # stands for every place or stratum beyond those a route may have
+
+ClusterKey = tuple[str, str, str, str]  # route, outcome, place, kind
+StratumKey = tuple[str, str, str]  # route, revision, digest
+Revised = tuple[str, str]  # route, revision
+
+
+@dataclass(slots=True)
+class Minute:
+    """What is added to one row of a route and revision."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    control_ms: list[float] = field(default_factory=list)
+    candidate_ms: list[float] = field(default_factory=list)
+
+    def take(self, finding: Finding) -> None:
+        outcome, control, candidate = finding.verdict.outcome, finding.control_status, finding.candidate_status
+        # a candidate without a status failed by itself only where that made the verdict
+        failed = candidate is None and outcome is Outcome.MISMATCHED
+        said = {
+            outcome.value: True,
+            "class_disagreements": finding.disagrees_in_class,
+            "control_errors": control is None or control >= 500,
+            "candidate_errors": failed or (candidate is not None and candidate >= 500),
+            "rescued": finding.rescued,
+        }
+        self.counts.update(name for name, is_so in said.items() if is_so)
+        if control is not None:
+            self.control_ms.append(finding.control_ms)
+        if candidate is not None:
+            self.candidate_ms.append(finding.candidate_ms)
+
+    def row(self) -> dict[str, Any]:
+        """The counts, and the times by bucket."""
+        return {
+            **{name: self.counts[name] for name in COUNTS},
+            "control_ms": list(Histogram.of(self.control_ms).counts),
+            "candidate_ms": list(Histogram.of(self.candidate_ms).counts),
+        }
+
+
+@dataclass(slots=True)
+class Sighting:
+    """What is added to one cluster; `examples` are the newest last."""
+
+    revision: str
+    count: int = 0
+    examples: list[tuple[Finding, Mismatch | None]] = field(default_factory=list)
+
+    def join(self, other: Sighting) -> None:
+        self.count += other.count
+        known = {id(finding) for finding, _ in self.examples}  # one request may differ in many places that are joined
+        fresh = [one for one in other.examples if id(one[0]) not in known]
+        self.examples = [*self.examples, *fresh][-EXAMPLES:]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What is added to one stratum."""
+
+    stratum: Stratum
+    served: int = 0
+    compared: int = 0
+
+    def join(self, other: Seen) -> None:
+        self.served += other.served
+        self.compared += other.compared
+
+
+@dataclass(slots=True)
+class Tally:
+    """A batch, added up."""
+
+    minutes: dict[Revised, Minute] = field(default_factory=dict)
+    hits: Counter[tuple[str, str]] = field(default_factory=Counter)
+    strata: dict[StratumKey, Seen] = field(default_factory=dict)
+    clusters: dict[ClusterKey, Sighting] = field(default_factory=dict)
+
+
+def tally(findings: Iterable[Finding]) -> Tally:
+    """Add findings up."""
+    tallied = Tally()
+    for finding in findings:
+        tallied.minutes.setdefault((finding.route, finding.revision), Minute()).take(finding)
+        tallied.hits.update((finding.route, rule) for rule in finding.rules_hit)
+        if finding.stratum is not None and finding.control_status is not None:
+            _see(tallied, finding, finding.stratum)
+        for key, mismatch in _places(finding).items():
+            sighting = tallied.clusters.setdefault(key, Sighting(finding.revision))
+            kept = [(finding, mismatch)] if key[1] in LOOKED_INTO else []
+            sighting.join(Sighting(finding.revision, 1, kept))
+    return tallied
+
+
+def _see(tallied: Tally, finding: Finding, stratum: Stratum) -> None:
+    seen = tallied.strata.setdefault((finding.route, finding.revision, digest(stratum)), Seen(stratum))
+    seen.served += 1
+    seen.compared += finding.verdict.outcome is not Outcome.NOT_COMPARABLE
+
+
+def digest(stratum: Stratum) -> str:
+    """The name of a stratum's row."""
+    return sha256(json.dumps(asdict(stratum), sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _places(finding: Finding) -> dict[ClusterKey, Mismatch | None]:
+    """Where a request differed, each cluster once; what could not be compared differs by its reason."""
+    verdict, route = finding.verdict, finding.route
+    if verdict.outcome is Outcome.NOT_COMPARABLE:
+        return {(route, verdict.outcome.value, clean(verdict.reason, PLACE), verdict.outcome.value): None}
+    noisy = [(Outcome.NOISE, mismatch) for mismatch in verdict.noise]
+    differing = [(Outcome.MISMATCHED, mismatch) for mismatch in verdict.mismatches]
+    found: dict[ClusterKey, Mismatch | None] = {}
+    for outcome, mismatch in (*differing, *noisy):
+        place, kind = cluster_of(mismatch)
+        found.setdefault((route, outcome.value, clean(TOKEN.sub("*", place), PLACE), kind.value), mismatch)
+    return found
+
+
+def overflow_of(key: ClusterKey) -> ClusterKey:
+    """The cluster that counts what a route has no room for."""
+    route, outcome, _, kind = key
+    return (route, outcome, MANY, kind)
+
+
+def overflow_stratum(seen: Seen) -> Seen:
+    """The stratum that counts what a route has no room for."""
+    one = seen.stratum
+    return Seen(Stratum(one.method, one.status_class, (), (), MANY, ""), seen.served, seen.compared)
+
+
+def finding_row(finding: Finding) -> dict[str, Any]:
+    """What is stored of an example."""
+    verdict, request = finding.verdict, finding.request
+    row = {
+        "route": finding.route,
+        "revision": finding.revision,
+        "flag_version": finding.flag_version,
+        "stage": finding.stage,
+        "request_id": clean(finding.request_id),
+        "at": finding.at,
+        "method": clean(finding.method),
+        "target": clean(finding.target),
+        "authoritative": finding.authoritative.value,
+        "control_status": finding.control_status,
+        "candidate_status": finding.candidate_status,
+        "control_ms": finding.control_ms,
+        "candidate_ms": finding.candidate_ms,
+        "outcome": verdict.outcome.value,
+        "reason": clean(verdict.reason),
+        "rescued": finding.rescued,
+        "differences": [_difference(mismatch) for mismatch in verdict.mismatches[:DIFFERENCES]],
+        "request": None
+        if request is None
+        else {
+            "headers": [[clean(name), clean(value)] for name, value in request.headers],
+            "body": None if request.body is None else clean(request.body, len(request.body)),
+            "left_out": request.left_out,
+            "role": clean(request.role),
+        },
+    }
+    return {**row, "size": min(finding.weight, 2**31 - 1)}
+
+
+def exemplar_row(cluster: int, finding: int, mismatch: Mismatch | None) -> dict[str, Any]:
+    """Where an example differed, for one of its clusters."""
+    if mismatch is None:
+        return {"cluster": cluster, "finding": finding, "where": "", "control": None, "candidate": None}
+    shown = _difference(mismatch)
+    return {"cluster": cluster, "finding": finding, **{name: shown[name] for name in ("where", "control", "candidate")}}
+
+
+def _difference(mismatch: Mismatch) -> dict[str, str | None]:
+    return {
+        "kind": mismatch.kind.value,
+        "where": clean(mismatch.where),
+        "control": None if mismatch.control is None else clean(mismatch.control),
+        "candidate": None if mismatch.candidate is None else clean(mismatch.candidate),
+    }
+
+
+def clean(text: str, most: int = TEXT) -> str:
+    """The text without what PostgreSQL cannot hold (NUL, lone surrogates): one odd answer must not lose a batch."""
+    return text[:most].replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
