@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.db.accept import put_in_force
-from gateway.db.evidence import EvidenceStore, StoredFinding
+from gateway.db.evidence import EvidenceStore
+from gateway.db.evidence_values import StoredFinding
 from gateway.db.flags import FlagChange, FlagStore, LostRace, Unchanged
 from gateway.diff.verdict import Outcome
 from gateway.rollout.evidence import RouteEvidence
