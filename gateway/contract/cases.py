@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 from gateway.contract.fields import Fields
 from gateway.contract.node import Json
 from gateway.contract.routes import METHODS
-from gateway.diff.document import Unreadable, read_json
-from gateway.diff.value import ABSENT, Found
+from gateway.diff.document import read_json
+from gateway.diff.value import ABSENT, Found, Unreadable
 from gateway.message import Headers, Side
 from gateway.routing.route import Route
 

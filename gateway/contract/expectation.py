@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.contract.cases import Expectation
-from gateway.diff.body import Document, read_body
-from gateway.diff.document import Unreadable
+from gateway.diff.body import read_body
+from gateway.diff.document import Document
+from gateway.diff.equality import same
 from gateway.diff.pattern import Place, show
-from gateway.diff.value import ABSENT, Absent, Found, Value, brief, cut, same
+from gateway.diff.value import ABSENT, Absent, Found, Unreadable, Value, brief, cut
 from gateway.message import Observation
 
 

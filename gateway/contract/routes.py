@@ -27,6 +27,7 @@ def route_of(fields: Fields, *, key: str) -> Route | None:
     new_path = _template(fields, "new") or template
     timeout_s = fields.number("timeout_s", low=0.1, high=3600)
     terms = _terms(fields)
+    redact = fields.texts("redact") or ()
     fields.finish()
     if not (method and template and effect and stickiness and new_path):
         return None
@@ -48,6 +49,7 @@ def route_of(fields: Fields, *, key: str) -> Route | None:
         shadow_write=ShadowWrite(shadow_write),
         timeout_s=timeout_s,
         terms=terms,
+        redact=frozenset(name.lower() for name in redact),
     )
 
 

@@ -57,6 +57,7 @@ _ROUTE = _table(
         "shadow_write": _said({"enum": list(ShadowWrite)}, "whether a write may be tried on the new side too"),
         "new": _said(_PATH, "the path on the new side, when it is another one"),
         "timeout_s": {"type": "number", "minimum": 0.1, "maximum": 3600},
+        "redact": _said(_TEXTS, "names of fields, parameters and headers whose values evidence hides"),
         "gate": _said(_GATE, "what the route is held to before it goes forward, and after"),
     },
     "route",

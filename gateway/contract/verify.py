@@ -16,8 +16,9 @@ from gateway.contract.cases import Case
 from gateway.contract.expectation import broken
 from gateway.contract.identities import Identity
 from gateway.contract.load import Contracts
-from gateway.diff.body import Document, read_body
+from gateway.diff.body import read_body
 from gateway.diff.compare import compare
+from gateway.diff.document import Document
 from gateway.diff.pattern import Place
 from gateway.diff.readers import FLEETING
 from gateway.diff.rules import Rule

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from gateway.diff.document import Unreadable, decode, read_json
+from gateway.diff.coding import decode
+from gateway.diff.document import Document, read_document
 from gateway.diff.headers import is_json, media_type
 from gateway.diff.rules import Difference
-from gateway.diff.value import ABSENT, Found, Value, same
+from gateway.diff.value import ABSENT, Found, Unreadable
 from gateway.diff.verdict import Kind
 from gateway.diff.walk import Walk
 from gateway.message import Observation
@@ -18,13 +19,6 @@ _PLACE = ("body",)
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
 _LATIN = frozenset({"iso-8859-1", "latin1", "latin-1", "windows-1252"})
 _TEXTS = frozenset({"application/javascript", "application/x-www-form-urlencoded", "application/xml"})
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A JSON body."""
-
-    value: Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +70,7 @@ def read_body(observation: Observation) -> Body | Unreadable:
     if is_json(kind):
         if text is None:
             return Unreadable(f"the body is not in the charset it names ({charset[:40]})")
-        value = read_json(text.encode())
-        return value if isinstance(value, Unreadable) else Document(value)
+        return read_document(text.encode("utf-8", "surrogatepass"))
     is_text = kind.startswith("text/") or kind.endswith("+xml") or kind in _TEXTS
     return Text(text) if is_text and text is not None else Blob(content)
 
@@ -85,9 +78,9 @@ def read_body(observation: Observation) -> Body | Unreadable:
 def _guessed(content: bytes) -> Body:
     """A body without a content type: JSON only if it looks like and is a JSON object or array."""
     if content.lstrip()[:1] in (b"{", b"["):
-        value = read_json(content)
-        if not isinstance(value, Unreadable):
-            return Document(value)
+        read = read_document(content)
+        if not isinstance(read, Unreadable):
+            return read
     text = _text(content, "")
     return Blob(content) if text is None else Text(text)
 
@@ -112,7 +105,8 @@ def body_differences(control: Body, candidate: Body, walk: Walk, *, alike: bool)
     A lot beside an error message is one difference, not one for every field that is missing.
     """
     if alike and isinstance(control, Document) and isinstance(candidate, Document):
-        yield from walk.differences(control.value, candidate.value)
+        if control.text != candidate.text:
+            yield from walk.differences(control.value, candidate.value)
         return
     kind = _kind(control, candidate)
     if kind is not None:
@@ -127,7 +121,7 @@ def _kind(control: Body, candidate: Body) -> Kind | None:
     if type(control) is not type(candidate):
         return Kind.TYPE
     if isinstance(control, Document) and isinstance(candidate, Document):
-        return None if same(control.value, candidate.value) else Kind.VALUE
+        return None if control.text == candidate.text else Kind.VALUE
     if control == candidate:
         return None
     if isinstance(control, Blob) and isinstance(candidate, Blob) and len(control.content) != len(candidate.content):

@@ -12,12 +12,11 @@ from functools import partial
 from itertools import chain
 
 from gateway.diff.body import body_differences, read_body, same_bytes
-from gateway.diff.document import Unreadable
 from gateway.diff.headers import header_differences
 from gateway.diff.judging import Judging
 from gateway.diff.pattern import Place
 from gateway.diff.rules import Circumstances, Difference, Rules
-from gateway.diff.value import brief
+from gateway.diff.value import Unreadable, brief
 from gateway.diff.verdict import Kind, Mismatch, Outcome, Verdict
 from gateway.diff.walk import MAX_DEPTH, Walk
 from gateway.failure import Failure

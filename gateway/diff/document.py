@@ -1,87 +1,82 @@
-"""Reads a body into a value: content coding undone, charset applied, JSON with exact numbers.
+"""Reads JSON into values with exact numbers, and each value into the one text that equal values share.
 
 Everything is bounded, and whatever cannot be read for certain is `Unreadable` with a reason, never a guess:
-repeated keys, NaN, a cut body, a coding or depth beyond us.
+repeated keys, NaN, a cut document, a depth beyond us. It knows no other kind of body.
 """
 
 from __future__ import annotations
 
 import json
-import zlib
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import NoReturn
+import sys
+from dataclasses import dataclass, field
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
+from typing import Final, NoReturn
 
-from gateway.diff.value import Value
+import msgspec
 
-MAX_BODY = 8 * 1024 * 1024  # bytes, after the content coding is undone
-MAX_VALUES = 100_000  # counted by commas and brackets before anything is built
-MAX_DIGITS = 1_000  # of one number
-MAX_RATIO = 100  # decoded to encoded, from MAX_SMALL bytes on
-MAX_SMALL = 1024 * 1024
-_INT_DIGITS = 300  # longer integers become Decimals, whose digits cost linear time only
+from gateway.diff.coding import MAX_BODY
+from gateway.diff.equality import canonical
+from gateway.diff.value import Unreadable, Value
 
-_MAX_EXPONENT = 999_999
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """Why a body could not be read."""
-
-    reason: str
+MAX_VALUES: Final = 500_000  # counted by commas and brackets before anything is built
+MAX_DIGITS: Final = sys.int_info.default_max_str_digits  # of one number; Python reads no more of an integer
+_SHORT: Final = 40  # characters of a number whose digits are all taken as they are
+_INT_DIGITS: Final = 400  # an integral number written with an exponent becomes an integer up to so many digits
+_MAX_EXPONENT: Final = 999_999
+_EXACT: Final = Context(prec=MAX_DIGITS, Emax=10**9, Emin=-(10**9), traps=[Inexact, InvalidOperation, Overflow])
 
 
 class _RefusedError(ValueError):
     """A document that Python would read and we do not; caught in `read_json`, never seen outside."""
 
 
-def decode(body: bytes, coding: str) -> bytes | Unreadable:
-    """Undo a content coding (RFC 9110 section 8.4.1) under the caps of size and ratio."""
-    for name in reversed([part.strip().lower() for part in coding.split(",") if part.strip()]):
-        if name == "identity":
-            continue
-        if name not in ("gzip", "x-gzip", "deflate"):
-            return Unreadable(f"content-encoding {name[:40]} is not read")
-        inflated = _inflate(body, name)
-        if isinstance(inflated, Unreadable):
-            return inflated
-        body = inflated
-    return body if len(body) <= MAX_BODY else Unreadable(f"the body is larger than {MAX_BODY} bytes")
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A value, and the text that every document with an equal value shares."""
 
+    value: Value
+    text: bytes = field(repr=False)
 
-def _inflate(body: bytes, name: str) -> bytes | Unreadable:
-    cap = min(MAX_BODY, max(MAX_SMALL, MAX_RATIO * len(body)))
-    decoded = bytearray()
-    rest = body
-    try:
-        while rest:
-            stream = zlib.decompressobj(31 if name != "deflate" else _deflate_window(rest))
-            decoded += stream.decompress(rest, cap + 1 - len(decoded))
-            if len(decoded) > cap:
-                return Unreadable(f"the {name} body grows past {cap} bytes")
-            if not stream.eof:
-                return Unreadable(f"the {name} body is cut short")
-            rest = stream.unused_data
-            if name == "deflate" and rest:
-                return Unreadable("bytes follow the deflate body")
-    except zlib.error:
-        return Unreadable(f"the body is not {name}")
-    return bytes(decoded)
-
-
-def _deflate_window(body: bytes) -> int:
-    """Zlib's wrapping as the standard says, or none as some servers send."""
-    return 15 if len(body) > 1 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0 else -15
+    @classmethod
+    def of(cls, value: Value) -> Document:
+        """The document of a value; RecursionError when it is nested too deeply."""
+        return cls(value, canonical(value))
 
 
 def read_json(body: bytes) -> Value | Unreadable:
-    """The JSON value (RFC 8259) of UTF-8 bytes; integers exact, other numbers as Decimal."""
+    """The JSON value (RFC 8259) of UTF-8 bytes; each number has one form, whichever way it is spelled."""
+    read = read_document(body)
+    return read if isinstance(read, Unreadable) else read.value
+
+
+def read_document(body: bytes) -> Document | Unreadable:
+    """As `read_json`, with the text of the value."""
     if len(body) > MAX_BODY:
         return Unreadable(f"the body is larger than {MAX_BODY} bytes")
     if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
         return Unreadable(f"the body has more than {MAX_VALUES} values")
+    body = body.removeprefix(b"\xef\xbb\xbf")
     try:
-        value: Value = _DECODER.decode(body.decode("utf-8-sig"))
+        document = Document.of(_FAST.decode(body))
+        if _keeps_every_key(body, document):
+            return document
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        pass  # the other reader takes a little more, and knows the reason of what it refuses
+    return _read_slowly(body)
+
+
+def _keeps_every_key(body: bytes, document: Document) -> bool:
+    """Whether no object repeats a key: each key has a colon, and a key that was overwritten lost its own.
+
+    Colons within texts are the same before and after, unless they were written as escapes.
+    """
+    escaped = b"\\u003a" in body or b"\\u003A" in body
+    return not escaped and document.text.count(b":") == body.count(b":")
+
+
+def _read_slowly(body: bytes) -> Document | Unreadable:
+    try:
+        return Document.of(_SLOW.decode(body.decode()))
     except UnicodeDecodeError:
         return Unreadable("the body is not UTF-8")
     except _RefusedError as refused:
@@ -90,7 +85,6 @@ def read_json(body: bytes) -> Value | Unreadable:
         return Unreadable("the body is nested too deeply")
     except json.JSONDecodeError as error:
         return Unreadable(f"the body is not JSON: {error.msg} at character {error.pos}")
-    return value
 
 
 def _object(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
@@ -104,26 +98,37 @@ def _object(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
     return found
 
 
-def _integer(text: str) -> int | Decimal:
-    return int(text) if len(text) <= _INT_DIGITS else _decimal(text)
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise _RefusedError(f"the body has a number of more than {MAX_DIGITS} digits")
+    return int(text)
 
 
-def _decimal(text: str) -> Decimal:
+def _number(text: str) -> int | Decimal:
+    """A number written with a point or an exponent: 1.0 and 1e0 become 1, and 2.50 becomes 2.5."""
+    if len(text) < _SHORT and "e" not in text and "E" not in text:
+        if text.endswith(".0"):
+            return int(text[:-2])
+        if text[-1] != "0":
+            return Decimal(text)
     if len(text) > MAX_DIGITS:
         raise _RefusedError(f"the body has a number of more than {MAX_DIGITS} digits")
     try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise _RefusedError("the body has a number whose exponent is out of bounds") from None
-    if number and abs(number.adjusted()) > _MAX_EXPONENT:
+        number = _EXACT.create_decimal(text)
+    except DecimalException:
+        number = None
+    if number is None or (number and abs(number.adjusted()) > _MAX_EXPONENT):
         raise _RefusedError("the body has a number whose exponent is out of bounds")
-    return number
+    number = number.normalize(_EXACT)
+    exponent = number.as_tuple().exponent
+    return int(number) if isinstance(exponent, int) and exponent >= 0 and number.adjusted() < _INT_DIGITS else number
 
 
 def _constant(text: str) -> NoReturn:
     raise _RefusedError(f"the body has {text}, which is not JSON")
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_integer, parse_float=_decimal, parse_constant=_constant
+_FAST: Final = msgspec.json.Decoder(float_hook=_number)
+_SLOW: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant
 )

@@ -12,7 +12,8 @@ from math import isfinite
 from urllib.parse import urlsplit
 
 from gateway.diff.document import read_json
-from gateway.diff.value import ABSENT, Found, Value, same
+from gateway.diff.equality import same
+from gateway.diff.value import ABSENT, Found, Value
 from gateway.diff.verdict import Kind
 
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 
+from gateway.diff.equality import same
 from gateway.diff.identity import Interner
-from gateway.diff.value import Value, same_within
+from gateway.diff.value import Value
 
 Pair = tuple[int | None, int | None]  # index on the control's side, on the candidate's; None: nothing there
 
 MAX_CELLS = 100_000  # of all tables of one comparison; beyond it elements are paired by anchors and position
-MAX_LOOKS = 200_000  # values looked at for equal beginnings and ends
 _GAP = 10  # the cost of an insertion or a removal, and the most a replacement costs
 _PAIRED, _ADDED, _REMOVED = range(3)  # the ways through a table
 _LIKE = 5  # a replacement at most this dear is the same thing changed
@@ -36,19 +36,19 @@ class Alignment:
 class Aligner:
     """Aligns the arrays of one comparison and keeps count of what that costs."""
 
-    __slots__ = ("_cells", "_interner", "_looks")
+    __slots__ = ("_cells", "_interner")
 
     def __init__(self) -> None:
         self._interner = Interner()
         self._cells = MAX_CELLS
-        self._looks = MAX_LOOKS
 
     def align(self, control: list[Value], candidate: list[Value], *, unordered: bool) -> Alignment:
         """Pair the elements of two arrays; equal ones are left out."""
-        head = self._common(control, candidate)
-        one, other = control[head:], candidate[head:]
-        tail = self._common(one[::-1], other[::-1])
-        one, other = one[: len(one) - tail], other[: len(other) - tail]
+        head = _common(control, candidate)
+        one, other = (control[head:], candidate[head:]) if head else (control, candidate)
+        tail = _common(one[::-1], other[::-1])
+        if tail:
+            one, other = one[: len(one) - tail], other[: len(other) - tail]
         if not one and not other:
             return Alignment(())
         aligned = self._align(one, other, unordered=unordered)
@@ -56,19 +56,6 @@ class Aligner:
             return aligned
         shifted = ((None if i is None else i + head, None if j is None else j + head) for i, j in aligned.pairs)
         return Alignment(tuple(shifted), aligned.reordered)
-
-    def _common(self, one: Sequence[Value], other: Sequence[Value]) -> int:
-        """How many elements are equal from the beginning on, as far as looking is affordable.
-
-        This is the cheap way for the usual case. Each level of nested arrays looks anew at what lies below
-        it, hence the limit; beyond it the interner looks at everything once.
-        """
-        for at, (mine, theirs) in enumerate(zip(one, other, strict=False)):
-            equal, looked = same_within(mine, theirs, self._looks)
-            self._looks -= looked
-            if not equal:
-                return at
-        return min(len(one), len(other))
 
     def _align(self, control: list[Value], candidate: list[Value], *, unordered: bool) -> Alignment:
         if not control or not candidate or len(control) == len(candidate) == 1:
@@ -164,6 +151,22 @@ class _Costs:
         if number not in self._parts:
             self._parts[number] = self._interner.parts(value)
         return self._parts[number]
+
+
+def _common(one: Sequence[Value], other: Sequence[Value]) -> int:
+    """How many elements are equal from the beginning on.
+
+    Python's own equality first: it is the fastest, and what it tells apart is different for certain.
+    """
+    try:
+        alike = next((at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), None)
+        alike = min(len(one), len(other)) if alike is None else alike
+        if same(list(one[:alike]), list(other[:alike])):
+            return alike
+    except RecursionError:
+        pass  # the next line takes one element at a time, of any depth
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (mine, theirs) in enumerate(pairs) if not same(mine, theirs)), min(len(one), len(other)))
 
 
 def _gaps(mine: list[int], theirs: list[int], *, small: int) -> Iterator[_Gap]:

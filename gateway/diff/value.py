@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 
 Value = None | bool | int | Decimal | str | list["Value"] | dict[str, "Value"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why something could not be read."""
+
+    reason: str
 
 
 class Absent(Enum):
@@ -52,37 +59,6 @@ _SORTS: dict[type, Sort] = {
 def sort_of(value: Value) -> Sort:
     """Which of the six kinds a value is."""
     return _SORTS[type(value)]
-
-
-def same(control: Value, candidate: Value) -> bool:
-    """Whether two values are equal as JSON: numbers by value, objects whatever the order of their keys."""
-    return same_within(control, candidate, sys.maxsize)[0] is True
-
-
-def same_within(control: Value, candidate: Value, limit: int) -> tuple[bool | None, int]:
-    """As `same`, looking at so many values at most; None when that was not enough, and how many were looked at."""
-    pairs = [(control, candidate)]
-    looked = 0
-    while pairs:
-        mine, theirs = pairs.pop()
-        looked += 1
-        if _SORTS[type(mine)] is not _SORTS[type(theirs)]:
-            return False, looked
-        if isinstance(mine, list) and isinstance(theirs, list):
-            if len(mine) != len(theirs):
-                return False, looked
-            if looked + len(mine) > limit:
-                return None, looked
-            pairs.extend(zip(mine, theirs, strict=True))
-        elif isinstance(mine, dict) and isinstance(theirs, dict):
-            if mine.keys() != theirs.keys():
-                return False, looked
-            if looked + len(mine) > limit:
-                return None, looked
-            pairs.extend([(inner, theirs[key]) for key, inner in mine.items()])
-        elif mine != theirs:
-            return False, looked
-    return True, looked
 
 
 def brief(value: Found) -> str | None:
