@@ -1,0 +1,169 @@
+"""What shadowing costs clients: `python -m tests.trials.shadow`, with every way a new side can misbehave.
+
+A real gateway before a real legacy; rounds with every read compared and with none take turns in one run, because
+nothing else can be told apart from the machine's own noise. It prints, per misbehaviour, p50 and p99 of both, their
+ratios, the gateway's memory, and what became of the copies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import psutil
+import uvloop
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.gateway.running import CLIENT, Running, eventually, free_ports, start_gateway
+from tests.legacy.stack import REPOSITORY
+from tests.trials.pace import Clients, quantile
+from tests.trials.sides import Mode
+
+ROUTE: Final = "things.get"
+WARM_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of a run."""
+
+    seconds: float
+    rounds: int
+    rate: float
+    connections: int
+    legacy_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The times of rounds without and with copies, how far memory grew in MB, and the counters of the mirror."""
+
+    off: list[list[float]]
+    on: list[list[float]]
+    grown_mb: float
+    failed: int
+    counted: Counter[str]
+
+
+@contextmanager
+def side(mode: Mode, delay_ms: float) -> Iterator[str]:
+    """A side in a process of its own, and its URL."""
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "tests.trials.sides", str(port), mode, str(delay_ms)]
+    process = subprocess.Popen(command, cwd=REPOSITORY)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def gateway(folder: Path, legacy: str, new: str) -> Iterator[Running]:
+    """A gateway before both, with one route in stage shadow."""
+    contract = folder / "contracts" / ROUTE
+    contract.mkdir(parents=True)
+    (contract / "route.yaml").write_text("route: GET /things/{id}\neffect: read\nstickiness: header:x-caller\n")
+    options = "--legacy", legacy, "--new", new, "--contracts", str(folder / "contracts")
+    running = start_gateway(*options, state=folder / "state")
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+async def trial(mode: Mode, wanted: Wanted) -> Seen:
+    """One misbehaviour: rounds with and without, in turn."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        side(Mode.WELL, wanted.legacy_ms) as legacy,
+        side(mode, wanted.legacy_ms) as new,
+        gateway(Path(folder), legacy, new) as running,
+    ):
+        clients = Clients(int(running.data.rpartition(":")[2]), wanted.connections)
+        eventually(lambda: _answers(running))
+        await clients.open()
+        await _round(running, clients, wanted, sample=10_000, seconds=WARM_S)
+        process = psutil.Process(running.process.pid)
+        before, most = process.memory_info().rss, 0
+        off, on = [], []
+        for _ in range(wanted.rounds):
+            off.append(await _round(running, clients, wanted, sample=0, seconds=wanted.seconds))
+            on.append(await _round(running, clients, wanted, sample=10_000, seconds=wanted.seconds))
+            most = max(most, process.memory_info().rss)
+        return Seen(off, on, (most - before) / 1e6, clients.failed, _counted(running))
+
+
+async def _round(running: Running, clients: Clients, wanted: Wanted, *, sample: int, seconds: float) -> list[float]:
+    answer = await asyncio.to_thread(running.flip, ROUTE, "shadow", sample=sample)
+    assert answer.status_code == 200, answer.text
+    return await clients.run("/things/7", seconds=seconds, rate=wanted.rate)
+
+
+def _answers(running: Running) -> bool:
+    return running.get("/things/7").status_code == 200
+
+
+def _counted(running: Running) -> Counter[str]:
+    """What became of copies, by its word."""
+    found: Counter[str] = Counter()
+    for family in text_string_to_metric_families(CLIENT.get(f"{running.admin}/metrics").text):
+        for sample in family.samples:
+            if sample.name.startswith("strangler_shadow_") and sample.name.endswith("_total"):
+                word = sample.labels.get("cause") or sample.labels.get("outcome") or "offered"
+                found[f"{sample.name.removeprefix('strangler_shadow_').removesuffix('_total')}:{word}"] += int(
+                    sample.value
+                )
+    return found
+
+
+def show(mode: Mode, seen: Seen) -> str:
+    """A few lines on one misbehaviour."""
+    cells = []
+    for share in (0.5, 0.99):
+        off, on = ([quantile(one, share) for one in rounds] for rounds in (seen.off, seen.on))
+        ratio = statistics.median(b / a for a, b in zip(off, on, strict=True))
+        pooled = quantile(_all(seen.on), share) / quantile(_all(seen.off), share)
+        cells.append(
+            f"p{share * 100:.0f} {statistics.median(off):7.2f} -> {statistics.median(on):7.2f} ms "
+            f"x{ratio:.3f} (all rounds x{pooled:.3f})"
+        )
+    counted = ", ".join(f"{name} {number}" for name, number in sorted(seen.counted.items()))
+    return (
+        f"{mode:<10} {'   '.join(cells)}   memory +{seen.grown_mb:.0f} MB, failed {seen.failed}\n           {counted}"
+    )
+
+
+def _all(rounds: list[list[float]]) -> list[float]:
+    return sorted(chain.from_iterable(rounds))
+
+
+def main() -> None:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(prog="python -m tests.trials.shadow", description=__doc__)
+    parser.add_argument("--modes", nargs="+", type=Mode, default=list(Mode), help="how the new side behaves")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of one round")
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of rounds for each way to behave")
+    parser.add_argument("--rate", type=float, default=200.0, help="requests per second")
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--legacy-ms", type=float, default=5.0, help="milliseconds that a side takes to answer")
+    given = parser.parse_args()
+    wanted = Wanted(given.seconds, given.rounds, given.rate, given.connections, given.legacy_ms)
+    print(f"{wanted}; without copies -> with a copy of every request", flush=True)
+    for mode in given.modes:
+        print(show(mode, uvloop.run(trial(mode, wanted))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
