@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 from gateway.failure import Failure
 from gateway.message import ClientGone, OutboundRequest, Request, Response, Side
 from gateway.proxy.arrival import TESTED, Arrival
+from gateway.proxy.copying import Exchanged, captured, offer
 from gateway.proxy.entry import Entry
 from gateway.proxy.ledger import Ledger
-from gateway.proxy.outbound import Addressing, build, copy_of
+from gateway.proxy.outbound import Addressing, build
 from gateway.proxy.peer import Trust
 from gateway.proxy.receive import Client, Receive, Scope, Send, has_our_door, only_asgi, read, refusal
 from gateway.proxy.respond import Sent, write
@@ -26,15 +28,12 @@ from gateway.rollout.override import REASON as OVERRIDE
 from gateway.rollout.override import Ignored, Override, Overrides, overridden
 from gateway.rollout.plan import Live
 from gateway.routing.route import Route
-from gateway.shadow.drop import Drop
-from gateway.shadow.job import Job
 from gateway.shadow.mirror import Mirror
 from gateway.telemetry import count, log, request_id
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import InProcess
 from gateway.upstream.transport import Transport
 from gateway.upstream.websocket import Declined, Opened, open_websocket
-from gateway.upstream.wire import SAFE_METHODS
 
 if TYPE_CHECKING:  # it imports OpenTelemetry, which need not be there
     from gateway.proxy.tracing.spans import Tracing
@@ -86,7 +85,7 @@ class Gateway:
         begun, request = perf_counter(), arrival.request
         routed = self.route(arrival)  # 2, 3
         decision, route = routed.decision, routed.route
-        side, capture = decision.authoritative, self._capture(routed)
+        side, capture = decision.authoritative, self.capture(routed)
         with Entry(self.ledger, self.tracing, request, routed, begun) as entry, capture or _NOTHING:
             outbound = build(arrival, side, route, self.addressing)  # 4
             if capture is not None:
@@ -100,7 +99,8 @@ class Gateway:
             sent = await write(send, answer, request, side=named, begun=begun)  # 7
             entry.ends(sent.status, sent.failure, sent=sent.bytes, first_byte_ms=sent.first_byte_ms)
             if capture is not None:
-                self._offer(capture, arrival, routed, failure=sent.failure, entry=entry)  # 8
+                watch = entry.watch(side.other, self._origin(side.other))
+                self._offer(Exchanged(capture, arrival, routed, sent.failure, watch))  # 8
         if sent.failure is not None:
             _tell(sent, sent.failure, routed)
 
@@ -150,38 +150,13 @@ class Gateway:
         own = None if route is None else route.timeout_s
         return self.limits.timeout_s if own is None else own
 
-    def _capture(self, routed: Routed) -> Capture | None:
-        """What keeps an exchange that is to be compared; None also where its copy would find no room."""
-        shadow = routed.decision.shadow
-        if shadow is None or not self.mirror.has_room(shadow, routed.key):
-            return None
-        cap, budget = self.limits.capture_bytes, self.mirror.budget
-        return Capture(routed.key, routed.decision.authoritative, cap=cap, budget=budget)
+    def capture(self, routed: Routed) -> Capture | None:
+        """What keeps an exchange that is to be compared."""
+        return captured(self.mirror, routed, cap=self.limits.capture_bytes)
 
-    def _offer(
-        self, capture: Capture, arrival: Arrival, routed: Routed, *, failure: Failure | None, entry: Entry
-    ) -> None:
-        answered = capture.observation(failure)
-        if isinstance(answered, Drop):
-            capture.dropped(answered)
-            return
-        other, request = answered.side.other, arrival.request
-        copy = copy_of(build(arrival, other, routed.route, self.addressing), capture.body)
-        again = None
-        if request.method in SAFE_METHODS:
-            again = copy if other is Side.LEGACY else copy_of(capture.asked, capture.body)
-        job = Job(
-            route=routed.key,
-            request_id=request.id,
-            stage=routed.stage,
-            flag_version=0 if routed.flag is None else routed.flag.version,
-            target=request.target,
-            answered=answered,
-            copy=copy,
-            again=again,
-            watch=entry.watch(other, self._origin(other)),
-        )
-        self.mirror.offer(job, held=capture.hand_over())
+    def _offer(self, done: Exchanged) -> None:
+        done.capture.open = False  # what it holds is let go of there
+        asyncio.get_running_loop().call_soon(offer, self.mirror, self.addressing, done)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, arrival: Arrival) -> None:
         await receive()  # websocket.connect

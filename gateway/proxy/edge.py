@@ -1,7 +1,8 @@
-"""The edge: a door that relays what needs no ASGI task, which is every request with one HTTP side and no copy.
+"""The edge: a door that relays what needs no ASGI task, which is every request for an HTTP side but a copied upload.
 
 Route, flag, refusals and headers are the ASGI app's own functions, called from here: nothing that holds on one
-front may silently not hold on the other. Whatever is refused, copied or asked of an app takes the app's way.
+front may silently not hold on the other. Whatever is refused, asked of an app or copied with a body takes the app's
+way.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 from gateway.proxy.app import Gateway
 from gateway.proxy.arrival import CODING, EXPECT, Arrival
+from gateway.proxy.copied import Copied
 from gateway.proxy.door import Door, Exchange
 from gateway.proxy.outbound import head_for
 from gateway.proxy.receive import refusal
@@ -51,8 +53,12 @@ class Edge(Door):
         errand = None
         if not self.parser.should_upgrade() and not arrival.head.facts & EXPECT:
             routed = self._gateway.route(arrival)
-            errand = None if routed.decision.shadow is not None else self._errand(arrival, routed)
-        return super().exchange(arrival) if errand is None else Relaying(self, errand)
+            copied_body = routed.decision.shadow is not None and arrival.request.body is not None
+            errand = None if copied_body else self._errand(arrival, routed)
+        if errand is None:
+            return super().exchange(arrival)
+        capture = self._gateway.capture(errand.routed)
+        return Relaying(self, errand) if capture is None else Copied(self, errand, capture)
 
     def _start(self, exchange: Exchange) -> None:
         if isinstance(exchange, Relaying):

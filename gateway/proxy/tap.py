@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final
 
 from gateway.failure import Failure
-from gateway.message import ClientGone, Observation, OutboundRequest, Response, Side
+from gateway.message import ClientGone, Headers, Observation, OutboundRequest, Response, Side
 from gateway.shadow.budget import Budget
 from gateway.shadow.drop import Drop, drop
 from gateway.upstream.observe import announced
@@ -22,92 +22,114 @@ _OF_SIDE: Final = {
 }
 
 
-class Tap:
-    """Keeps a body that somebody else reads, where it is no longer than `cap` and the budget has bytes for it."""
+class Kept:
+    """A body as far as it is kept: whole, where it is no longer than `cap` and the budget has bytes for it, or not."""
 
-    __slots__ = ("_budget", "_cap", "_kept", "_source", "ended", "over", "starved", "whole")
+    __slots__ = ("_body", "_budget", "_cap", "ended", "over", "starved", "whole")
 
-    def __init__(self, source: AsyncIterator[bytes], cap: int, budget: Budget, *, length: int = 0) -> None:
-        self._source = source
-        self._cap = cap
-        self._budget = budget
-        self._kept = bytearray()
-        self.over = length > cap  # longer than what is kept
+    def __init__(self, cap: int, budget: Budget) -> None:
+        self._body = bytearray()
+        self._budget, self._cap = budget, cap
+        self.over = False  # longer than what is kept
         self.starved = False  # there were no bytes for it
-        self.whole = False  # the body was read to its end
+        self.whole = False  # it has come to its end
         self.ended = 0.0  # when, by the performance counter
 
-    async def flow(self) -> AsyncIterator[bytes]:
-        """The body, unchanged."""
-        async for chunk in self._source:
-            if not (self.over or self.starved):
-                self._keep(chunk)
-            yield chunk
+    def add(self, chunk: bytes) -> None:
+        """A part has come."""
+        if self.over or self.starved:
+            return
+        self.expect(len(self._body) + len(chunk))
+        self.starved = not self.over and not self._budget.take(len(chunk))
+        if self.starved:
+            self._forget()
+        elif not self.over:
+            self._body += chunk
+
+    def expect(self, length: int) -> None:
+        """It will be so long at least."""
+        if length > self._cap:
+            self.over = True
+            self._forget()  # a part of it can be compared with nothing
+
+    def end(self) -> None:
+        """The last part has come."""
         self.whole, self.ended = True, perf_counter()
 
-    def _keep(self, chunk: bytes) -> None:
-        self.over = len(self._kept) + len(chunk) > self._cap
-        self.starved = not self.over and not self._budget.take(len(chunk))
-        if self.over or self.starved:
-            self.forget()  # a part of it can be compared with nothing
-        else:
-            self._kept += chunk
+    async def flow(self, source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """A body that somebody reads, unchanged, kept on its way."""
+        async for chunk in source:
+            self.add(chunk)
+            yield chunk
+        self.end()
 
-    def forget(self) -> None:
-        """Keep nothing of it."""
-        self._budget.give(len(self._kept))
-        self._kept = bytearray()
+    def _forget(self) -> None:
+        self._budget.give(len(self._body))
+        self._body = bytearray()
 
     @property
     def held(self) -> int:
         """The bytes that were taken from the budget."""
-        return len(self._kept)
+        return len(self._body)
 
     @property
-    def kept(self) -> bytes:
+    def body(self) -> bytes:
         """What was kept."""
-        return bytes(self._kept)
+        return bytes(self._body)
 
 
 class Capture:
-    """Both bodies of an exchange that will be compared. Use it as a block: what it kept is let go of at the end."""
+    """Both bodies of an exchange that will be compared, and when what came.
 
-    __slots__ = (
-        "_answer", "_begun", "_budget", "_cap", "_ended", "_handed_over", "_route", "_sent", "_side", "_tap", "asked",
-    )  # fmt: skip
+    The app hands it requests and responses (`request`, `answer`); the edge tells it what passes (`begin`, `head`, and
+    `answered` for the body). At the end `hand_over` what it holds, or say that it is `dropped`.
+    """
+
+    __slots__ = ("_asked", "_cap", "_head", "_sent", "_whole", "answered", "budget", "open", "route", "side")
 
     def __init__(self, route: str, side: Side, *, cap: int, budget: Budget) -> None:
-        self._route, self._side, self._cap, self._budget = route, side, cap, budget
-        self._sent: Tap | None = None
-        self._answer: Response | None = None
-        self._tap: Tap | None = None  # on an answer that comes in parts
-        self._begun = self._ended = perf_counter()
-        self._handed_over = False
-        self.asked: OutboundRequest
+        self.route, self.side, self.budget, self._cap = route, side, budget, cap
+        self.answered = Kept(cap, budget)
+        self.open = True  # nobody has said yet what becomes of it
+        self._sent: Kept | None = None
+        self._head: tuple[int, Headers] | None = None
+        self._whole: bytes | None = None  # an answer that came in one piece: it is not copied
+        self._asked = perf_counter()
 
     def __enter__(self) -> Capture:
         return self
 
     def __exit__(self, _: type[BaseException] | None, raised: BaseException | None, __: TracebackType | None) -> None:
-        if not self._handed_over:
+        if self.open:
             gone = isinstance(raised, ClientGone | asyncio.CancelledError)
             self.dropped(Drop.CLIENT_GONE if gone else Drop.BUG)
 
+    def begin(self) -> None:
+        """The side is asked now."""
+        self._asked = perf_counter()
+
     def request(self, outbound: OutboundRequest) -> OutboundRequest:
-        """The request as it leaves, with a tap on its body."""
-        self.asked, self._begun = outbound, perf_counter()
+        """The request as it leaves now, its body kept on its way."""
+        self.begin()
         if outbound.body is None or isinstance(outbound.body, bytes):
             return outbound
-        self._sent = Tap(outbound.body, self._cap, self._budget)
-        return outbound._replace(body=self._sent.flow())
+        self._sent = Kept(self._cap, self.budget)
+        return outbound._replace(body=self._sent.flow(outbound.body))
+
+    def head(self, status: int, headers: Headers, length: int) -> None:
+        """The answer's head is here; so long a body will follow, 0 where nobody knows."""
+        self._head = status, headers
+        self.answered.expect(length)
 
     def answer(self, method: str, answer: Response) -> Response:
-        """The answer whose head is here, with a tap on its body."""
-        self._answer, self._ended = answer, perf_counter()
-        if answer.whole is not None:
-            return answer
-        self._tap = Tap(answer.body, self._cap, self._budget, length=announced(method, answer))
-        return answer._replace(body=self._tap.flow())
+        """The answer whose head is here, its body kept on its way."""
+        if answer.whole is None:
+            self.head(answer.status, answer.headers, announced(method, answer))
+            return answer._replace(body=self.answered.flow(answer.body))
+        self.head(answer.status, answer.headers, len(answer.whole))
+        self._whole = answer.whole
+        self.answered.end()
+        return answer
 
     def observation(self, failure: Failure | None) -> Observation | Drop:
         """The answer, frozen, now that the client has it; or why there is nothing to compare.
@@ -117,44 +139,38 @@ class Capture:
         if self._sent is not None and (why := _lacking(self._sent)) is not None:
             return why
         if failure is not None:
-            if failure not in _OF_SIDE[self._side]:
-                return Drop.INCOMPLETE
-            return Observation(self._side, None, (), b"", self._elapsed_ms(perf_counter()), failure)
-        head, tap = self._answer, self._tap
-        if head is None:
-            return Drop.INCOMPLETE
-        if tap is None:
-            body = head.whole or b""
-            over = len(body) > self._cap
-            elapsed_ms = self._elapsed_ms(self._ended)
-            return Observation(self._side, head.status, head.headers, b"" if over else body, elapsed_ms, truncated=over)
-        if tap.starved or not tap.whole:
-            return Drop.BYTES if tap.starved else Drop.INCOMPLETE
-        elapsed_ms = self._elapsed_ms(tap.ended)
-        return Observation(self._side, head.status, head.headers, tap.kept, elapsed_ms, truncated=tap.over)
+            if failure not in _OF_SIDE[self.side]:
+                return Drop.CLIENT_GONE if failure is Failure.CLIENT_GONE else Drop.INCOMPLETE
+            return Observation(self.side, None, (), b"", self._took_ms(perf_counter()), failure)
+        answered = self.answered
+        if answered.starved or self._head is None or not answered.whole:
+            return Drop.BYTES if answered.starved else Drop.INCOMPLETE
+        body = answered.body if self._whole is None or answered.over else self._whole
+        took_ms = self._took_ms(answered.ended)
+        return Observation(self.side, *self._head, body, took_ms, truncated=answered.over)
 
     @property
     def body(self) -> bytes | None:
         """The request's body, for the copy."""
-        return None if self._sent is None else self._sent.kept
+        return None if self._sent is None else self._sent.body
 
     def hand_over(self) -> int:
         """What was kept is somebody else's to let go of; so many bytes of the budget were taken for it."""
-        self._handed_over = True
-        return sum(tap.held for tap in (self._sent, self._tap) if tap is not None)
+        self.open = False
+        return self.answered.held + (0 if self._sent is None else self._sent.held)
 
     def dropped(self, why: Drop) -> None:
         """Nothing will be compared."""
-        self._budget.give(self.hand_over())
-        drop(self._route, why)
+        self.budget.give(self.hand_over())
+        drop(self.route, why)
 
-    def _elapsed_ms(self, ended: float) -> float:
+    def _took_ms(self, ended: float) -> float:
         """What the side took, from the end of the request: a client may send and read as slowly as it likes."""
-        begun = self._begun if self._sent is None else max(self._begun, self._sent.ended)
+        begun = self._asked if self._sent is None else max(self._asked, self._sent.ended)
         return (ended - begun) * 1000
 
 
-def _lacking(sent: Tap) -> Drop | None:
+def _lacking(sent: Kept) -> Drop | None:
     """Why there is no copy of a request's body."""
     if sent.over:
         return Drop.BODY_TOO_LARGE

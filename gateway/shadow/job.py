@@ -17,7 +17,7 @@ Watch = Callable[[OutboundRequest], tuple[OutboundRequest, Callable[[Observation
 class Job:
     """A copy to send: the request for the other side, and what the client was answered.
 
-    `target` is the client's own, which the new side may know by another path. `again` is what legacy is asked with in a
+    `target` is the client's own, which the new side may know by another path. `again` makes what legacy is asked in a
     recheck, None where nothing may be asked twice. `watch` sees the copy when it leaves, may put headers on it, and is
     then told what came of it.
     """
@@ -29,7 +29,7 @@ class Job:
     target: bytes
     answered: Observation
     copy: OutboundRequest
-    again: OutboundRequest | None = None
+    again: Callable[[], OutboundRequest] | None = None
     watch: Watch | None = None
 
     @property

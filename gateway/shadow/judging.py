@@ -98,7 +98,7 @@ async def _rechecked(job: Job, judged: Judged, rules: Rules, court: Court) -> Ju
         return judged
     if wanted is Question.NONE_LEFT:
         return judged._replace(verdict=nothing_to_compare(*judged[:2]))
-    again = job.again
+    again = job.again()
     if wanted is Question.WHOLE:
         again = unconditional(again)
         whole = await _legacy(job, again, court)
