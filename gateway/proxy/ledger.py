@@ -7,7 +7,8 @@ asks for the figures. It knows routes by their keys, never a path or a header: w
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from random import random
 from typing import Final
 
@@ -18,6 +19,18 @@ from gateway.proxy.access_log import Line
 NO_ROUTE: Final = "-"  # no route key begins like this
 OTHER: Final = "(other)"
 MOST_ROUTES: Final = 1_000  # with series of their own; a scrape of more would weigh more than it tells
+
+
+_CLASSES: Final = range(1, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A route's requests to one side since the start: how many, how many of them were 5xx, how long by bucket."""
+
+    answered: int
+    failed: int
+    times: tuple[int, ...]
 
 
 class _Times:
@@ -86,6 +99,17 @@ class Ledger:
             CONNECTIONS.name: [([], [self.connections])],
             WEBSOCKETS.name: [([], [self.websockets])],
         }
+
+    def totals(self, route: str, side: str, stages: Iterable[str]) -> Totals:
+        """The requests of a route to a side in these stages; its times are of every stage."""
+        classes = [0] * (len(_CLASSES) + 1)
+        for stage in stages:
+            for status in _CLASSES:
+                cell = self._cells.get((route, stage, side, status))
+                classes[status] += 0 if cell is None else cell.count
+        times = self._times.get((self._label(route), side))
+        buckets = (0,) * (len(BOUNDS) + 1) if times is None else tuple(times.buckets)
+        return Totals(sum(classes), classes[-1], buckets)
 
     def _new_cell(self, route: str, stage: str, side: str, status: int) -> _Cell:
         if len(self._routes) < MOST_ROUTES:

@@ -1,0 +1,1 @@
+"""What looks after routes that have moved: each process watches its own, one of all does what only one may do."""

@@ -1,0 +1,177 @@
+"""Watches every route that is in canary or new in this process, and takes back what goes wrong, off the hot path.
+
+With the database dead it still does so for its own process, and tells the database when that is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Final
+
+from gateway.app.watch.post import Post
+from gateway.db.accept import put_in_force
+from gateway.db.engine import DatabaseDown
+from gateway.db.flags import Unchanged
+from gateway.db.rollbacks import BY, WATCHED, Key, RollbackStore, reason
+from gateway.proxy.ledger import Ledger
+from gateway.rollout.breach import Breach, Seen
+from gateway.rollout.flag import Change, Flag, Flipped, apply
+from gateway.rollout.plan import Live
+from gateway.rollout.stage import Stage
+from gateway.routing.route import Terms, WayBack
+from gateway.shadow.finding import EvidenceSink, Finding
+from gateway.telemetry import count, log
+
+LOOK_S: Final = 0.25
+TELL_S: Final = 1.0
+WRITE_S: Final = 1.5  # how long the database may take over a rollback before this process goes ahead
+AGAIN_S: Final = 1.0
+LINGER_S: Final = 5.0
+
+
+class Sentinel:
+    """One for each process that serves clients.
+
+    `process` tells it from the others; `webhook`: somebody is to be told of rollbacks.
+    """
+
+    def __init__(self, live: Live, store: RollbackStore, process: str, *, webhook: bool) -> None:
+        self._live, self._store, self._process, self._webhook = live, store, process, webhook
+        self._posts: dict[Key, Post] = {}
+        self._told: dict[Key, Seen] = {}
+        self._taking: dict[Key, asyncio.Task[None]] = {}
+
+    def heard(self, findings: Iterable[Finding]) -> None:
+        """Take in what the mirror found."""
+        for finding in findings:
+            post = self._posts.get((finding.route, finding.flag_version))
+            if post is not None:
+                post.heard(finding)
+
+    async def watch(self, ledger: Ledger) -> None:
+        """Look at this process's routes, for ever."""
+        telling = asyncio.create_task(self._tell())
+        try:
+            while True:
+                await asyncio.sleep(LOOK_S)
+                try:
+                    self._look(ledger)
+                except Exception as bug:  # noqa: BLE001 - a bug in a judgement must not end the watch
+                    log("watch_bug", level=logging.ERROR, bug=bug)
+        finally:
+            for task in (telling, *self._taking.values()):
+                task.cancel()
+            await asyncio.gather(telling, *self._taking.values(), return_exceptions=True)
+
+    def _look(self, ledger: Ledger) -> None:
+        wanted = self._wanted()
+        for key, (flag, terms) in wanted.items():
+            post = self._posts.get(key)
+            if post is None or post.watch.terms != terms:
+                self._posts[key] = Post.at(flag, terms, ledger)
+        now = asyncio.get_running_loop().time()
+        for key, post in list(self._posts.items()):
+            breach = post.look()
+            if key not in wanted:
+                self._leave(key, post, now)
+            elif breach is not None and key not in self._taking:
+                task = self._taking[key] = asyncio.create_task(self._take_back(post, breach))
+                task.add_done_callback(partial(self._over, key))
+
+    def _over(self, key: Key, _task: asyncio.Task[None]) -> None:
+        del self._taking[key]
+
+    def _wanted(self) -> dict[Key, tuple[Flag, Terms]]:
+        plan = self._live.known
+        watched = (
+            (flag, plan.table.routes[flag.route].terms)
+            for flag in plan.flags.values()
+            if flag.stage in WATCHED and flag.route in plan.table.routes
+        )
+        return {
+            (flag.route, flag.version): (flag, terms) for flag, terms in watched if terms.rollback is not WayBack.MANUAL
+        }
+
+    def _leave(self, key: Key, post: Post, now: float) -> None:
+        """Go on counting for a moment what was under way when the flag changed."""
+        if post.left_at is None:
+            post.left_at = now
+        elif now - post.left_at > LINGER_S and key not in self._taking:
+            del self._posts[key]
+
+    async def _take_back(self, post: Post, breach: Breach) -> None:
+        """Change the flag everywhere; while the database cannot be asked, here, and everywhere later."""
+        flag, alone = post.flag, False
+        while True:
+            try:
+                await self._store.tell(self._process, {(flag.route, flag.version): breach.seen})
+                outcome = await self._store.take_back(
+                    flag, breach, post.exemplars, webhook=self._webhook, within=WRITE_S
+                )
+            except DatabaseDown:
+                if not alone:
+                    alone = self._goes_ahead(post, breach)
+                await asyncio.sleep(AGAIN_S)
+                continue
+            except Exception as bug:  # noqa: BLE001 - whatever it is, this process's callers are not left where they are
+                log("auto_rollback_bug", level=logging.ERROR, bug=bug, route=flag.route)
+                self._goes_ahead(post, breach)
+                return
+            self._act_on(outcome, post, breach)
+            return
+
+    def _goes_ahead(self, post: Post, breach: Breach) -> bool:
+        outcome = apply(post.flag, Change(Stage.LEGACY, reason=reason(breach, post.exemplars)), by=BY)
+        if isinstance(outcome, Flipped):
+            put_in_force(self._live, outcome.flag)
+            log("auto_rollback_here", level=logging.ERROR, route=post.flag.route, what=breach.what)
+        return True
+
+    def _act_on(self, outcome: Flipped | Unchanged, post: Post, breach: Breach) -> None:
+        put_in_force(self._live, outcome.flag)
+        if isinstance(outcome, Unchanged):
+            return  # somebody else was faster
+        seen = breach.seen
+        count(f"auto_rollback.{breach.what}/{post.flag.route}")
+        log(
+            "auto_rollback",
+            level=logging.ERROR,
+            route=post.flag.route,
+            from_version=post.flag.version,
+            version=outcome.flag.version,
+            what=breach.what,
+            why=breach.sentence,
+            affected=seen.affected,
+            answered=seen.answered,
+            exemplars=[one.request_id for one in post.exemplars],
+        )
+
+    async def _tell(self) -> None:
+        """Keep in the database what this process has seen, so that all of them together see more."""
+        while True:
+            await asyncio.sleep(TELL_S)
+            totals = {key: post.watch.total for key, post in self._posts.items()}
+            news = {key: seen for key, seen in totals.items() if self._told.get(key) != seen}
+            try:
+                await self._store.tell(self._process, news)
+            except DatabaseDown:
+                continue
+            except Exception as bug:  # noqa: BLE001 - what was seen is told again with the next change
+                log("watch_bug", level=logging.ERROR, bug=bug)
+                continue
+            self._told = {key: self._told.get(key, Seen()) for key in totals} | news
+
+
+class Overheard:
+    """A sink that lets the sentinel hear what is found, and passes it on."""
+
+    def __init__(self, sink: EvidenceSink, sentinel: Sentinel) -> None:
+        self._sink, self._heard = sink, sentinel.heard
+
+    async def store(self, findings: Sequence[Finding]) -> None:
+        """Tell both; the sentinel also hears what the store loses."""
+        self._heard(findings)
+        await self._sink.store(findings)
