@@ -6,7 +6,7 @@ Whether it goes wrong is decided in `rollout.breach`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from gateway.rollout.stage import Stage
 BY: Final = "auto-rollback"
 WATCHED: Final = (Stage.CANARY, Stage.NEW)
 TALLIES_LIVE: Final = timedelta(days=30)
-_COUNTS: Final = ("answered", "failed", "slow", "compared", "mismatched", "wrong")
+_COUNTS: Final = tuple(each.name for each in fields(Seen))
 
 Key = tuple[str, int]  # a route and the version of its flag
 
@@ -120,7 +120,7 @@ class RollbackStore:
 
     async def _tell(self, process: str, seen: Mapping[Key, Seen]) -> None:
         rows = [
-            {"route": route, "flag_version": version, "process": process, **_counts(seen[route, version])}
+            {"route": route, "flag_version": version, "process": process, **asdict(seen[route, version])}
             for route, version in sorted(seen)
         ]
         telling = upsert(watch_tallies)
@@ -163,10 +163,6 @@ async def _sums(connection: AsyncConnection, routes: Any) -> dict[Key, Seen]:
     wanted = select(table.route, table.flag_version, *sums).where(table.route.in_(list(routes)))
     rows = await connection.execute(wanted.group_by(table.route, table.flag_version))
     return {(row.route, row.flag_version): Seen(*(int(getattr(row, name)) for name in _COUNTS)) for row in rows}
-
-
-def _counts(seen: Seen) -> dict[str, int]:
-    return {name: getattr(seen, name) for name in _COUNTS}
 
 
 def _rollback(row: Row[tuple[object, ...]], seen: Seen) -> Rollback:

@@ -43,6 +43,8 @@ watch_tallies = Table(
     Column("compared", BigInteger, nullable=False),
     Column("mismatched", BigInteger, nullable=False),
     Column("wrong", BigInteger, nullable=False),
+    Column("legacy", BigInteger, nullable=False),
+    Column("legacy_failed", BigInteger, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
 )
 

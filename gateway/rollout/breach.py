@@ -6,9 +6,10 @@ It is told what has happened since the last look, and says when to take the rout
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from enum import StrEnum
 from itertools import accumulate
+from operator import add, sub
 from typing import Final
 
 from gateway.rollout.sequential import Sequential
@@ -16,7 +17,8 @@ from gateway.routing.route import Terms
 
 SLOW: Final = 0.10  # of all requests may take longer than the limit that 5 % of legacy's take, doubled
 LEGACYS_OWN: Final = 2.0  # the new side may fail so many times as often as legacy does
-FEWEST_OF_LEGACY: Final = 20  # requests, before legacy's own errors count as a measure
+FEWEST_OF_LEGACY: Final = 5  # requests lately, before legacy's own errors count as a measure
+REMEMBERED: Final = 0.8  # of what legacy did until the last look: its errors of now excuse, those of yesterday do not
 FEWEST_TIMES: Final = 200  # of legacy, before anything is said about latency
 LATENCY_S: Final = 0.05  # what the limit is above legacy's p95, at the least
 MOST_TOLERATED: Final = 0.5
@@ -35,7 +37,7 @@ class Seen:
     """What happened on the new side: requests it answered or failed, how many it failed, how many were slow.
 
     `compared` and `mismatched` are of the copies; `wrong` are those mismatched whose answer a client had, without those
-    that are among the failed ones.
+    that are among the failed ones. `legacy` and `legacy_failed` are what legacy did of the same route meanwhile.
     """
 
     answered: int = 0
@@ -44,17 +46,16 @@ class Seen:
     compared: int = 0
     mismatched: int = 0
     wrong: int = 0
+    legacy: int = 0
+    legacy_failed: int = 0
 
     def __add__(self, other: Seen) -> Seen:
         """Join two."""
-        return Seen(
-            self.answered + other.answered,
-            self.failed + other.failed,
-            self.slow + other.slow,
-            self.compared + other.compared,
-            self.mismatched + other.mismatched,
-            self.wrong + other.wrong,
-        )
+        return Seen(*map(add, astuple(self), astuple(other)))
+
+    def __sub__(self, other: Seen) -> Seen:
+        """What was seen since the other."""
+        return Seen(*map(sub, astuple(self), astuple(other)))
 
     @property
     def affected(self) -> int:
@@ -62,18 +63,7 @@ class Seen:
         return self.failed + self.wrong
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """How legacy does: what it answered or failed on this route, and the limit in seconds that counts as slow."""
-
-    answered: int = 0
-    failed: int = 0
-    slow_after_s: float | None = None
-
-    def tolerated_errors(self, terms: Terms) -> float:
-        """The share that the new side may fail."""
-        own = self.failed / self.answered if self.answered >= FEWEST_OF_LEGACY else 0.0
-        return min(MOST_TOLERATED, max(terms.errors, LEGACYS_OWN * own))
+_NOTHING: Final = Seen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,30 +80,38 @@ class Watch:
     """One route at one version of its flag; `total` is everything it was told."""
 
     terms: Terms
-    total: Seen = Seen()
+    total: Seen = _NOTHING
+    _lately: tuple[float, float] = (0.0, 0.0)  # what legacy answered and failed
     _errors: Sequential = field(default_factory=Sequential)
     _slow: Sequential = field(default_factory=Sequential)
     _mismatches: Sequential = field(default_factory=Sequential)
 
-    def saw(self, seen: Seen, legacy: Baseline) -> Breach | None:
-        """Take in what has happened since the last look; `legacy` is what was known before that."""
+    def saw(self, seen: Seen, slow_after_s: float | None) -> Breach | None:
+        """Take in what has happened since the last look; `slow_after_s` is what counts as slow, None: nothing does."""
         self.total = total = self.total + seen
-        errors = legacy.tolerated_errors(self.terms)
+        errors = self._tolerated_errors(seen)
         if self._errors.saw(seen.failed, seen.answered, errors):
             sentence = f"the new side failed {total.failed} of {total.answered} requests, {errors:.2%} may fail"
             return Breach(Breached.ERRORS, sentence, total)
         if self._mismatches.saw(seen.mismatched, seen.compared, self.terms.target):
-            sentence = (
-                f"{total.mismatched} of {total.compared} compared requests mismatched, {self.terms.target:.2%} may"
-            )
+            may = f"{self.terms.target:.2%} may"
+            sentence = f"{total.mismatched} of {total.compared} compared requests mismatched, {may}"
             return Breach(Breached.MISMATCHES, sentence, total)
-        if legacy.slow_after_s is not None and self._slow.saw(seen.slow, seen.answered, SLOW):
-            sentence = (
-                f"{total.slow} of {total.answered} requests took the new side more than {legacy.slow_after_s:g} s, "
-                f"{SLOW:.0%} may"
-            )
+        if slow_after_s is not None and self._slow.saw(seen.slow, seen.answered, SLOW):
+            more = f"more than {slow_after_s:g} s, {SLOW:.0%} may"
+            sentence = f"{total.slow} of {total.answered} requests took the new side {more}"
             return Breach(Breached.LATENCY, sentence, total)
         return None
+
+    def _tolerated_errors(self, seen: Seen) -> float:
+        """The share that the new side may fail: more while legacy fails as well, going back would help nobody."""
+        answered, failed = (
+            REMEMBERED * before + now
+            for before, now in zip(self._lately, (seen.legacy, seen.legacy_failed), strict=True)
+        )
+        self._lately = answered, failed
+        own = failed / answered if answered >= FEWEST_OF_LEGACY else 0.0
+        return min(MOST_TOLERATED, max(self.terms.errors, LEGACYS_OWN * own))
 
 
 def slow_after(counts: Sequence[int], bounds_s: Sequence[float]) -> float | None:

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 from gateway.rollout.flag import WHOLE, Change, Flag
@@ -102,7 +103,7 @@ def bad_steps(steps: tuple[Step, ...], flag: Flag) -> str | None:
     if not 0 < len(steps) <= MOST_STEPS:
         return f"a rollout has 1 to {MOST_STEPS} steps, not {len(steps)}"
     places = [flag.canary if flag.stage is Stage.CANARY else 0, *map(_place, steps)]
-    if any(later <= earlier for earlier, later in zip(places, places[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(places)):
         return f"each step must lead further than the one before: {', '.join(map(str, steps))}"
     return None
 

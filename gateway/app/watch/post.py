@@ -10,7 +10,7 @@ from gateway.diff.verdict import Outcome
 from gateway.message import Side
 from gateway.metrics.catalogue import BOUNDS
 from gateway.proxy.ledger import Ledger, Totals
-from gateway.rollout.breach import Baseline, Breach, Seen, Watch, slow_after
+from gateway.rollout.breach import Breach, Seen, Watch, slow_after
 from gateway.rollout.flag import Flag
 from gateway.rollout.stage import Stage
 from gateway.routing.route import Terms
@@ -18,7 +18,6 @@ from gateway.shadow.finding import Finding
 
 EXEMPLARS: Final = 5
 _COMPARED: Final = (Outcome.MATCHED, Outcome.ALLOWED, Outcome.MISMATCHED)
-_STAGES: Final = tuple(Stage)
 _NOTHING: Final = Seen()
 
 
@@ -32,8 +31,7 @@ class Post:
     flag: Flag
     watch: Watch
     _ledger: Ledger
-    _before: Totals
-    _legacy: Baseline
+    _before: tuple[Totals, Totals]
     _found: Seen = _NOTHING
     exemplars: list[Exemplar] = field(default_factory=list)
     left_at: float | None = None
@@ -41,7 +39,7 @@ class Post:
     @classmethod
     def at(cls, flag: Flag, terms: Terms, ledger: Ledger) -> Post:
         """Begin to watch: what happened before counts for nothing."""
-        return cls(flag, Watch(terms), ledger, _on_new(ledger, flag), _legacy(ledger, flag))
+        return cls(flag, Watch(terms), ledger, _totals(ledger, flag))
 
     def heard(self, finding: Finding) -> None:
         """Take a finding about this version of the flag in."""
@@ -57,28 +55,27 @@ class Post:
 
     def look(self) -> Breach | None:
         """Judge what has happened since the last look."""
-        now, before = _on_new(self._ledger, self.flag), self._before
+        (new, legacy), (new_before, legacy_before) = now, before = _totals(self._ledger, self.flag), self._before
         found, self._found, self._before = self._found, _NOTHING, now
         if now == before and found == _NOTHING:
             return None
-        legacy, self._legacy = self._legacy, _legacy(self._ledger, self.flag)
-        slow = _above(now, legacy) - _above(before, legacy)
-        answered = now.answered - before.answered
-        seen = Seen(answered, now.failed - before.failed, min(slow, answered)) + found
-        return self.watch.saw(seen, legacy)
+        limit = slow_after(legacy_before.times, BOUNDS)
+        answered = new.answered - new_before.answered
+        seen = Seen(
+            answered=answered,
+            failed=new.failed - new_before.failed,
+            slow=min(answered, _above(new, limit) - _above(new_before, limit)),
+            legacy=legacy.answered - legacy_before.answered,
+            legacy_failed=legacy.failed - legacy_before.failed,
+        )
+        return self.watch.saw(seen + found, limit)
 
 
-def _on_new(ledger: Ledger, flag: Flag) -> Totals:
-    return ledger.totals(flag.route, Side.NEW, WATCHED)
+def _totals(ledger: Ledger, flag: Flag) -> tuple[Totals, Totals]:
+    """What the new side and legacy did of a route since this process started."""
+    return ledger.totals(flag.route, Side.NEW, WATCHED), ledger.totals(flag.route, Side.LEGACY, Stage)
 
 
-def _legacy(ledger: Ledger, flag: Flag) -> Baseline:
-    totals = ledger.totals(flag.route, Side.LEGACY, _STAGES)
-    return Baseline(totals.answered, totals.failed, slow_after(totals.times, BOUNDS))
-
-
-def _above(totals: Totals, legacy: Baseline) -> int:
+def _above(totals: Totals, limit_s: float | None) -> int:
     """How many requests took longer than the limit."""
-    if legacy.slow_after_s is None:
-        return 0
-    return sum(totals.times[BOUNDS.index(legacy.slow_after_s) + 1 :])
+    return 0 if limit_s is None else sum(totals.times[BOUNDS.index(limit_s) + 1 :])

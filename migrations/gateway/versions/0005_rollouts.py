@@ -31,7 +31,10 @@ def upgrade() -> None:
         sa.Column("process", sa.Text, primary_key=True),
         *(
             sa.Column(name, sa.BigInteger, nullable=False)
-            for name in ("answered", "failed", "slow", "compared", "mismatched", "wrong")
+            for name in (
+                *("answered", "failed", "slow", "compared", "mismatched", "wrong"),
+                *("legacy", "legacy_failed"),
+            )
         ),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=_NOW),
         schema="gateway",

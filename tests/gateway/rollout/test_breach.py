@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import random
 
-from gateway.rollout.breach import Baseline, Breach, Breached, Seen, Watch, slow_after
+from gateway.rollout.breach import Breach, Breached, Seen, Watch, slow_after
 from gateway.routing.route import Terms
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
-LEGACY = Baseline(1_000, 0, 0.1)
+LIMIT = 0.1
 
 
-def breach_in(watch: Watch, seen: Seen, looks: int, legacy: Baseline = LEGACY) -> tuple[int, Breach] | None:
+def breach_in(watch: Watch, seen: Seen, looks: int, limit: float | None = LIMIT) -> tuple[int, Breach] | None:
     """Which look found what."""
     for look in range(1, looks + 1):
-        if breach := watch.saw(seen, legacy):
+        if breach := watch.saw(seen, limit):
             return look, breach
     return None
 
@@ -29,8 +29,15 @@ def test_a_side_that_fails_everything_is_a_breach_at_the_first_look() -> None:
 
 def test_errors_that_legacy_has_too_are_no_breach() -> None:
     """When both lose their database, going back would help nobody."""
-    assert breach_in(Watch(Terms()), Seen(answered=10, failed=3), 50, Baseline(1_000, 300)) is None
+    assert breach_in(Watch(Terms()), Seen(answered=10, failed=3, legacy=10, legacy_failed=3), 50) is None
     assert breach_in(Watch(Terms()), Seen(answered=10, failed=3), 50) is not None
+
+
+def test_what_legacy_failed_yesterday_excuses_nothing_today() -> None:
+    """Its errors count while they last, and a short while after."""
+    watch = Watch(Terms())
+    assert breach_in(watch, Seen(answered=10, failed=5, legacy=10, legacy_failed=5), 20) is None
+    assert breach_in(watch, Seen(answered=10, failed=5, legacy=10), 40) is not None
 
 
 def test_mismatches_beyond_the_target_are_a_breach() -> None:
@@ -46,7 +53,7 @@ def test_a_slow_side_is_a_breach_where_legacy_is_known() -> None:
     found = breach_in(Watch(Terms()), slow, 20)
     assert found is not None
     assert found[1].what is Breached.LATENCY
-    assert breach_in(Watch(Terms()), slow, 20, Baseline(1_000, 0, None)) is None
+    assert breach_in(Watch(Terms()), slow, 20, None) is None
 
 
 def test_ordinary_days_are_quiet() -> None:
@@ -57,7 +64,7 @@ def test_ordinary_days_are_quiet() -> None:
         for _ in range(200):
             failed, slow = (sum(dice.random() < share for _ in range(20)) for share in (0.005, 0.05))
             mismatched = sum(dice.random() < 0.0005 for _ in range(20))
-            assert watch.saw(Seen(20, failed, slow, 20, mismatched, mismatched), LEGACY) is None
+            assert watch.saw(Seen(20, failed, slow, 20, mismatched, mismatched), LIMIT) is None
 
 
 def test_the_limit_is_well_above_legacys_p95() -> None:
