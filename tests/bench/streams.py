@@ -1,7 +1,8 @@
 """An upstream that takes and gives bodies of any size: `python -m tests.bench.streams PORT MARK ANSWER`.
 
 Every request's body is read to its end before the answer goes out, which tells how long it was; `/gigabyte` answers
-1 GB, and of what is sent to `/stalled` nothing is read beyond its beginning. nginx would answer an upload at once.
+1 GB, `/events` one event of a stream that never ends, and of what is sent to `/stalled` nothing is read beyond its
+beginning. nginx would answer an upload at once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import uvloop
 
 GIGABYTE: Final = 1 << 30
 _PIECE: Final = bytes(1 << 18)
+_EVENTS: Final = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\nd\r\ndata: hello\n\n\r\n"
+)
 
 
 class Stream(asyncio.Protocol):
@@ -73,6 +77,8 @@ class Stream(asyncio.Protocol):
             self._left = GIGABYTE
             self._transport.write(self._head(GIGABYTE))
             self._give()
+        elif self._target == b"/events":
+            self._transport.write(_EVENTS)
         else:
             self._transport.write(self._head(len(self._answer)) + self._answer)
 

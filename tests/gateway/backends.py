@@ -38,6 +38,8 @@ class Backend:
                     self.under_way -= 1
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the gateway has closed an idle connection, or has given up
+        except asyncio.CancelledError:
+            pass  # the test is over
         finally:
             writer.close()
 

@@ -31,49 +31,46 @@ START_S: Final = 60.0
 
 def trial(front: Front, *, restarts: int = RESTARTS) -> Iterator[Verdict]:
     """All of it on one front."""
-    yield asyncio.run(_killed(front))
-    for workers in (1, 2):
-        yield asyncio.run(_ended(front, workers))
-        yield asyncio.run(_restarted(front, workers, restarts))
-
-
-async def _killed(front: Front) -> Verdict:
     with _gateway(front, workers=2) as (gateway, _):
-        async with _loaded(gateway) as asked:
-            victim = max(_workers(gateway), key=lambda pid: len(_connections(pid, gateway)))
-            held = len(_connections(victim, gateway))
-            os.kill(victim, signal.SIGKILL)
-            await _eventually(lambda: len(_workers(gateway) - {victim}) == 2)
-            await _more(asked, 1_000)
+        yield asyncio.run(_killed(gateway))
+    for workers in (1, 2):
+        with _gateway(front, workers) as (gateway, both):
+            yield asyncio.run(_restarted(gateway, f"workers {workers}", restarts))
+            yield asyncio.run(_ended(gateway, f"workers {workers}", both))
+
+
+async def _killed(gateway: Running) -> Verdict:
+    async with _loaded(gateway) as asked:
+        victim = max(_workers(gateway), key=lambda pid: len(_connections(pid, gateway)))
+        held = len(_connections(victim, gateway))
+        os.kill(victim, signal.SIGKILL)
+        await _eventually(lambda: len(_workers(gateway) - {victim}) == 2)
+        await _more(asked, 1_000)
     refused = [failure for failure in asked.failed if not failure.startswith("answer: ")]
     cut = len(asked.failed) - len(refused) + asked.lost
     seen = f"{asked.answered:,} answered, {len(refused)} failed, {cut} cut on the {held} connections it held"
     return Verdict("kill -9 of one of two workers", "no other request fails", seen, not refused and cut <= held)
 
 
-async def _ended(front: Front, workers: int) -> Verdict:
-    with _gateway(front, workers) as (gateway, both):
-        asking = [asyncio.create_task(_ask(gateway, b"/slow/1500")) for _ in range(IN_FLIGHT)]
-        await _eventually(lambda: both.legacy.under_way == IN_FLIGHT)
-        gateway.process.send_signal(signal.SIGTERM)
-        answers = await asyncio.gather(*asking, return_exceptions=True)
+async def _restarted(gateway: Running, workers: str, restarts: int) -> Verdict:
+    async with _loaded(gateway) as asked:
+        for number in range(1, restarts + 1):
+            _process(gateway).send_signal(signal.SIGUSR2)
+            await _eventually(lambda wanted=number: _renewals(gateway) == wanted)
+            await _more(asked, 500)
+    seen = f"{asked.answered:,} answered, {len(asked.failed)} failed, {asked.lost} lost {asked.failed[:3] or ''}"
+    what = f"{restarts} restarts by SIGUSR2 under load, {workers}"
+    return Verdict(what, "no request fails", seen.rstrip(), not asked.failed and not asked.lost)
+
+
+async def _ended(gateway: Running, workers: str, both: Sides) -> Verdict:
+    asking = [asyncio.create_task(_ask(gateway, b"/slow/1500")) for _ in range(IN_FLIGHT)]
+    await _eventually(lambda: both.legacy.under_way == IN_FLIGHT)
+    _process(gateway).send_signal(signal.SIGTERM)
+    answers = await asyncio.gather(*asking, return_exceptions=True)
     whole = answers.count(b"legacy")
-    what = f"SIGTERM with {IN_FLIGHT} requests in flight, workers {workers}"
+    what = f"SIGTERM with {IN_FLIGHT} requests in flight, {workers}"
     return Verdict(what, "each is answered", f"{whole} answered", whole == IN_FLIGHT)
-
-
-async def _restarted(front: Front, workers: int, restarts: int) -> Verdict:
-    with _gateway(front, workers) as (gateway, _):
-        async with _loaded(gateway) as asked:
-            for number in range(1, restarts + 1):
-                _process(gateway).send_signal(signal.SIGUSR2)
-                await _eventually(lambda wanted=number: _renewals(gateway) == wanted)
-                await _more(asked, 500)
-    seen = (
-        f"{asked.answered:,} answered, {len(asked.failed)} failed, {asked.lost} lost {asked.failed[:3] or ''}".rstrip()
-    )
-    what = f"{restarts} restarts by SIGUSR2 under load, workers {workers}"
-    return Verdict(what, "no request fails", seen, not asked.failed and not asked.lost)
 
 
 @contextmanager
