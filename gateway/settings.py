@@ -301,6 +301,31 @@ class Settings(BaseSettings):
     shadow_headers_new: HeaderLines = Field(
         default=(), description="The same for copies for the new side; `${VARIABLE}` stands for its value."
     )
+    new_version: str | None = Field(
+        default=None,
+        max_length=200,
+        description="What tells one new side from the next to the evidence; if unset, the code of one that runs here.",
+    )
+    redaction_key: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
+        default=None,
+        description="Key of what is hidden in evidence, 32 bytes or more; the database keeps one if unset.",
+    )
+    evidence_days: int = Field(default=30, ge=1, le=3_650, description="Days that evidence is kept.")
+    evidence_route_bytes: int = Field(
+        default=16_777_216, ge=65_536, description="Bytes of evidence that a route may have; the oldest goes first."
+    )
+    evidence_bytes: int = Field(
+        default=268_435_456, ge=1_048_576, description="Bytes of evidence in all; the oldest goes first."
+    )
+    auto_rollback: bool = Field(
+        default=True, description="Whether a route that goes wrong in canary or new is taken back by itself."
+    )
+    rollback_webhook: WebhookUrl | None = Field(
+        default=None, description="URL that is told of each rollback that nobody asked for, by a POST of JSON."
+    )
+    rollback_webhook_key: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
+        default=None, description="Key that signs what the webhook is sent, 32 bytes or more."
+    )
     access_log: float = Field(
         default=0.0, ge=0, le=1, description="Share of requests, from 0 to 1, that make a line in the access log."
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import closing, suppress
+from functools import partial
 
 import uvloop
 
 from gateway.app.handover import received
 from gateway.app.listeners import listeners
 from gateway.app.lock import StateLock
-from gateway.app.opening import CannotStart, contracts_of, new_app_of
+from gateway.app.opening import CannotStart, contracts_of, new_app_of, versioned
 from gateway.app.process import Opening, Process
 from gateway.app.reload import Reread
 from gateway.app.signals import while_starting
@@ -25,6 +26,7 @@ def run(settings: Settings, reread: Reread) -> int:
 
     `reread` reads the settings again, from the same options, variables and files.
     """
+    settings = versioned(settings)
     at_terminal = while_starting(settings.state)
     handover = received(os.environ)
     contracts = contracts_of(settings)
@@ -36,13 +38,27 @@ def run(settings: Settings, reread: Reread) -> int:
         configure_logging()
         try:
             process = Process(
-                Opening(settings, contracts, new_app, listening, lock, handover, at_terminal=at_terminal, reread=reread)
+                Opening(
+                    settings,
+                    contracts,
+                    new_app,
+                    listening,
+                    lock,
+                    handover,
+                    at_terminal=at_terminal,
+                    reread=partial(_reread, reread),
+                )
             )
         except ValueError as error:
             raise CannotStart([f"--database-url: {error}"]) from error
         with suppress(asyncio.CancelledError):  # a signal to stop came before everything was started
             uvloop.run(process.run())
     return 0
+
+
+def _reread(reread: Reread) -> Settings | list[str]:
+    settings = reread()
+    return settings if isinstance(settings, list) else versioned(settings)
 
 
 __all__ = ["CannotStart", "StartupFailed", "run"]

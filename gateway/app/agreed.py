@@ -12,7 +12,9 @@ from gateway.contract.watch import changes
 from gateway.diff.rules import Rules
 from gateway.rollout.plan import Live
 from gateway.routing.table import RouteTable
+from gateway.shadow.record import Recorder
 from gateway.shadow.revision import revision_of
+from gateway.shadow.secrets import Mask
 from gateway.telemetry import log
 
 
@@ -35,6 +37,15 @@ class Agreed:
     def rules(self, route: str) -> Rules:
         """What a route's sides may differ in."""
         return Rules() if self.contracts is None else self.contracts.rules(route)
+
+    def secret_names(self, route: str) -> frozenset[str]:
+        """The names of values that a route wants hidden in evidence."""
+        contract = None if self.contracts is None else self.contracts.by_key.get(route)
+        return frozenset() if contract is None else contract.route.redact
+
+    def recorder(self, mask: Mask) -> Recorder:
+        """What makes findings of exchanges with the new side there is now."""
+        return Recorder(mask, new_version=self.new_version, names_of=self.secret_names)
 
     def revision(self, route: str) -> str:
         """The revision of a route: its evidence counts while this stays the same."""

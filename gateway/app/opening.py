@@ -9,6 +9,7 @@ from gateway.proxy.server import bind
 from gateway.settings import Settings, is_origin, split_address
 from gateway.upstream.inprocess import App
 from gateway.upstream.load import NotLoadable, load_app
+from gateway.upstream.version import version_of
 
 
 class CannotStart(Exception):  # noqa: N818 - it says what happened
@@ -38,6 +39,19 @@ def new_app_of(new: str | None) -> App | None:
         return load_app(new)
     except NotLoadable as error:
         raise CannotStart([f"--new {error}"]) from error
+
+
+def versioned(settings: Settings) -> Settings:
+    """The settings with the version of a new side that runs in this process, where they do not say one."""
+    if settings.new_version is not None or settings.new is None or is_origin(settings.new):
+        return settings
+    return settings.model_copy(update={"new_version": version_of(settings.new)})
+
+
+def key_of(settings: Settings) -> bytes | None:
+    """The key of what evidence hides, None for the installation's own."""
+    key = settings.redaction_key
+    return None if key is None else key.get_secret_value().encode()
 
 
 def bound(address: str, option: str) -> socket.socket:

@@ -21,6 +21,7 @@ from gateway.rollout.plan import Live
 from gateway.settings import Settings, header_line
 from gateway.shadow.finding import EvidenceSink
 from gateway.shadow.mirror import Bounds, Mirror
+from gateway.shadow.record import Recorder
 from gateway.shadow.way import Way
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import InProcess
@@ -38,6 +39,7 @@ class Needs:
     live: Live
     evidence: EvidenceSink
     rules: Callable[[str], Rules]
+    recorder: Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,4 +155,4 @@ def _mirror(settings: Settings, needs: Needs, ways: Mapping[Side, Way]) -> Mirro
         timeout_s=settings.shadow_timeout_s,
         cap=settings.capture_bytes,
     )
-    return Mirror(ways, needs.rules, needs.evidence, bounds)
+    return Mirror(ways, needs.rules, needs.evidence, bounds, needs.recorder)

@@ -16,12 +16,14 @@ from gateway.app.fleet.supervised import Around, Supervised, supervised
 from gateway.app.handover import Handover, succeed
 from gateway.app.listeners import Listeners
 from gateway.app.lock import StateLock
+from gateway.app.opening import key_of
 from gateway.app.plane import Needs
 from gateway.app.reload import Reload, Reread
 from gateway.app.service import Entrance, data_service
 from gateway.app.signals import PANIC, RELOAD, RENEW, STOP, has_terminal, obeying
 from gateway.app.systemd import notify
 from gateway.contract.load import Contracts
+from gateway.db.evidence_keep import Bounds
 from gateway.db.lifecycle import Database
 from gateway.db.panic import PanicWatch
 from gateway.metrics.snapshot import Snapshot
@@ -55,7 +57,15 @@ class Process:
         self._opening, self._settings = opening, settings
         self._live = Live(Plan(RouteTable(() if contracts is None else contracts.routes), {}, Source.DEFAULT))
         self._agreed = Agreed(settings.contracts_folder, contracts, self._live)
-        self._database = Database(settings.database_url, settings.state, self._live, self._tell_first_token)
+        self._agreed.new_version = settings.new_version or ""
+        self._database = Database(
+            settings.database_url,
+            settings.state,
+            self._live,
+            self._tell_first_token,
+            bounds=Bounds(settings.evidence_days, settings.evidence_route_bytes, settings.evidence_bytes),
+            key=key_of(settings),
+        )
         self._renewal: asyncio.Task[None] | None = None
         self._not_renewed: list[str] = []
         self._serving = False
@@ -98,7 +108,8 @@ class Process:
         entrance = Entrance(listener.sock, listener.kept)
         if settings.workers > 1:
             return supervised(settings, Around(self._live, self._agreed, self._database.url), entrance)
-        needs = Needs(self._live, self._database.evidence, self._agreed.rules)
+        recorder = self._agreed.recorder(self._database.evidence.mask)
+        needs = Needs(self._live, self._database.evidence, self._agreed.rules, recorder)
         return data_service(settings, needs, entrance, self._opening.new_app)
 
     async def _serve(self) -> None:
@@ -165,6 +176,8 @@ class Process:
             self._not_renewed = [counted("settings", wanted)]
         else:
             renewed = await workers.renew(wanted)
+            if renewed:
+                self._agreed.new_version = wanted.new_version or ""
             self._not_renewed = [] if renewed else ["workers: one did not start, see renewal_failed in the log"]
 
     async def _hand_over(self) -> None:

@@ -19,6 +19,7 @@ import psycopg
 from gateway.contract.files import MAX_ENTRIES
 from gateway.db.cluster import Cluster
 from gateway.db.embedded import EmbeddedPostgres
+from gateway.diff.verdict import Outcome
 from tests.bench import callers, needs
 from tests.bench.asking import line
 from tests.bench.fronts import Front
@@ -64,9 +65,11 @@ class Gateway:
 
     def verdicts(self, route: str) -> dict[str, int]:
         """What was found by comparing, as it is stored."""
-        query = "SELECT outcome, sum(count)::bigint FROM gateway.verdict_counts WHERE route = %s GROUP BY outcome"
+        sums = ", ".join(f"coalesce(sum({outcome}), 0)" for outcome in Outcome)
+        query = f"SELECT {sums} FROM gateway.verdict_minutes WHERE route = %s"
         with psycopg.connect(EmbeddedPostgres(self.state / "postgres").url) as connection:
-            return {str(outcome): int(count) for outcome, count in connection.execute(query, [route])}
+            (row,) = connection.execute(query.encode(), [route]).fetchall()
+            return {str(outcome): int(count) for outcome, count in zip(Outcome, row, strict=True) if count}
 
 
 @dataclass(frozen=True, slots=True)

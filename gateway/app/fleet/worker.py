@@ -20,7 +20,7 @@ from gateway.admin.schemas import live_json
 from gateway.app.agreed import Agreed
 from gateway.app.fleet.channel import Channel, Said, first_frame, packed
 from gateway.app.fleet.hello import Hello, heard, unpacked_settings
-from gateway.app.opening import CannotStart, new_app_of
+from gateway.app.opening import CannotStart, key_of, new_app_of
 from gateway.app.plane import Needs
 from gateway.app.service import DataService, Entrance, data_service
 from gateway.app.signals import PANIC, RELOAD, RENEW, STOP, obeying, while_starting
@@ -42,7 +42,8 @@ class Worker:
         self._hello, self._app = hello, app
         self._live = Live(Plan(RouteTable(() if contracts is None else contracts.routes), {}, Source.DEFAULT))
         self._agreed = Agreed(None, contracts, self._live)
-        self._database = Followed(hello.database, hello.settings.state, self._live)
+        self._agreed.new_version = hello.settings.new_version or ""
+        self._database = Followed(hello.database, hello.settings.state, self._live, key_of(hello.settings))
         self._main: asyncio.Task[Any] | None
         self._service: DataService | None = None
 
@@ -58,7 +59,8 @@ class Worker:
                 parts.callback(panic.close)
                 parts.push_async_callback(self._database.stop)
                 await self._database.start()
-                needs = Needs(self._live, self._database.evidence, self._agreed.rules)
+                recorder = self._agreed.recorder(self._database.evidence.mask)
+                needs = Needs(self._live, self._database.evidence, self._agreed.rules, recorder)
                 try:
                     serving = data_service(
                         self._hello.settings, needs, Entrance(data, kept=True, rivals=True), self._app
