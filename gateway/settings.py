@@ -112,6 +112,21 @@ def _long(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _webhook(url: SecretStr) -> SecretStr:
+    """Accept an http or https URL; its path is often a secret, so nothing of it is repeated."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        port = parts.port
+        url.get_secret_value().encode("ascii")
+    except ValueError:
+        raise ValueError("this is not a URL in ASCII") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError("this is not a URL like https://hooks.example/strangler")
+    if parts.username or parts.fragment or re.search(r"[\x00-\x20\x7f]", url.get_secret_value()):
+        raise ValueError("the URL must have no user, no fragment and no spaces")
+    return url
+
+
 def _lines(value: object) -> object:
     return tuple(line for line in value.splitlines() if line.strip()) if isinstance(value, str) else value
 
@@ -320,7 +335,7 @@ class Settings(BaseSettings):
     auto_rollback: bool = Field(
         default=True, description="Whether a route that goes wrong in canary or new is taken back by itself."
     )
-    rollback_webhook: WebhookUrl | None = Field(
+    rollback_webhook: Annotated[SecretStr, AfterValidator(_webhook)] | None = Field(
         default=None, description="URL that is told of each rollback that nobody asked for, by a POST of JSON."
     )
     rollback_webhook_key: Annotated[SecretStr, AfterValidator(_long)] | None = Field(

@@ -15,9 +15,12 @@ from gateway.admin.endpoints import RouteEndpoints, TokenEndpoints
 from gateway.admin.guard import Guard
 from gateway.admin.metrics import Figures, metrics_endpoint
 from gateway.admin.promotion import GateEndpoint
+from gateway.admin.rollouts import RolloutEndpoints
 from gateway.admin.schemas import Json
 from gateway.admin.service import AdminService
 from gateway.db.engine import DatabaseDown
+from gateway.db.rollbacks import RollbackStore
+from gateway.db.rollouts import RolloutStore
 from gateway.db.tokens import Role, TokenStore
 from gateway.rollout.plan import Live
 
@@ -26,6 +29,8 @@ def build_admin(
     *,
     service: AdminService,
     tokens: TokenStore,
+    rollouts: RolloutStore,
+    rollbacks: RollbackStore,
     live: Live,
     figures: Figures,
     more: Callable[[], Json] = dict,
@@ -39,6 +44,7 @@ def build_admin(
     after the API's and look after their own sessions.
     """
     routes, secrets = RouteEndpoints(service, live, more), TokenEndpoints(tokens)
+    plans = RolloutEndpoints(service, rollouts, rollbacks)
 
     def at(path: str, method: str, role: Role, endpoint: Endpoint) -> Route:
         return Route(path, needs(role, tokens, endpoint), methods=[method])
@@ -53,6 +59,11 @@ def build_admin(
             at("/api/routes/{key}/flag", "PUT", Role.OPERATOR, routes.flip),
             at("/api/routes/{key}/rollback", "POST", Role.OPERATOR, routes.rollback),
             at("/api/routes/{key}/history", "GET", Role.VIEWER, routes.history),
+            at("/api/routes/{key}/rollbacks", "GET", Role.VIEWER, plans.rollbacks),
+            at("/api/routes/{key}/rollout", "GET", Role.VIEWER, plans.show),
+            at("/api/routes/{key}/rollout", "POST", Role.OPERATOR, plans.begin),
+            at("/api/routes/{key}/rollout", "DELETE", Role.OPERATOR, plans.cancel),
+            at("/api/routes/{key}/rollout/resume", "POST", Role.OPERATOR, plans.resume),
             at("/api/routes/{key}/gate", "GET", Role.VIEWER, GateEndpoint(service).gate),
             at("/api/routes/{key}/mismatches", "GET", Role.VIEWER, routes.mismatches),
             at("/api/tokens", "GET", Role.ADMIN, secrets.list),

@@ -27,11 +27,13 @@ def _plain(text: str) -> str:
 Reason = Annotated[str, Field(max_length=2_000), AfterValidator(_plain)]
 
 
-class _Body(BaseModel):
+class WireBody(BaseModel):
+    """A body: nothing unknown in it, nothing read for something else."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class FlagBody(_Body):
+class FlagBody(WireBody):
     """A wanted change of a flag; shares are counted in 1/10,000, and a share left out stays as it is."""
 
     stage: Stage
@@ -44,13 +46,13 @@ class FlagBody(_Body):
         return Change(self.stage, self.canary, self.sample, self.reason, self.force)
 
 
-class RollbackBody(_Body):
+class RollbackBody(WireBody):
     """Why a route goes back; nobody has to say."""
 
     reason: Reason = ""
 
 
-class TokenBody(_Body):
+class TokenBody(WireBody):
     """A token to be made."""
 
     name: str

@@ -8,6 +8,7 @@ from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
+from gateway.db.rollbacks import RollbackStore
 from gateway.diff.rules import Rules
 from gateway.message import Side
 from gateway.proxy.app import Gateway, Limits
@@ -40,6 +41,7 @@ class Needs:
     evidence: EvidenceSink
     rules: Callable[[str], Rules]
     recorder: Recorder
+    rollbacks: RollbackStore | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.app.administration import admin_server, greet, tell_first_token
+from gateway.app.administration import admin_server, admin_service, greet, keeper, tell_first_token
 from gateway.app.agreed import Agreed, counted
 from gateway.app.clients import Clients
 from gateway.app.fleet.supervised import Around, Supervised, supervised
@@ -94,14 +94,10 @@ class Process:
         parts.push_async_callback(_end, asyncio.create_task(self._agreed.follow()))
         self._clients = await parts.enter_async_context(self._clients_of(settings))
         self._reload = Reload(self._agreed, self._opening.reread, self._clients.reload)
-        self._admin = admin_server(
-            settings,
-            live,
-            self._database,
-            figures=self._snapshot,
-            more=self._more,
-            revision=self._agreed.revision,
-        )
+        service = admin_service(settings, live, self._database, self._agreed.revision)
+        keeping = keeper(settings, live, self._database, service)
+        parts.push_async_callback(_end, asyncio.create_task(keeping.run()))
+        self._admin = admin_server(settings, service, live, self._database, figures=self._snapshot, more=self._more)
 
     def _clients_of(self, settings: Settings) -> AbstractAsyncContextManager[Clients]:
         listener = self._opening.listeners.data
@@ -109,7 +105,7 @@ class Process:
         if settings.workers > 1:
             return supervised(settings, Around(self._live, self._agreed, self._database.url), entrance)
         recorder = self._agreed.recorder(self._database.evidence.mask)
-        needs = Needs(self._live, self._database.evidence, self._agreed.rules, recorder)
+        needs = Needs(self._live, self._database.evidence, self._agreed.rules, recorder, self._database.rollbacks)
         return data_service(settings, needs, entrance, self._opening.new_app)
 
     async def _serve(self) -> None:

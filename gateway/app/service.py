@@ -7,12 +7,14 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.app.machine import raise_descriptor_limit, settle_memory
 from gateway.app.opening import CannotStart
 from gateway.app.plane import DataPlane, Needs, data_plane
+from gateway.app.watch.sentinel import Overheard, Sentinel
 from gateway.metrics.snapshot import Snapshot
 from gateway.proxy.doorkeeper import DoorLimits
 from gateway.proxy.ledger import Ledger
@@ -63,7 +65,7 @@ class DataService:
     ) -> None:
         self._settings = settings
         self._needs, self._writer, self._tracing, self._new = needs, writer, tracing, new
-        self._ledger = Ledger() if writer is None else Ledger(share=settings.access_log, write=writer.write)
+        self.ledger = Ledger() if writer is None else Ledger(share=settings.access_log, write=writer.write)
         self._plane = self._made(settings)
         self._retired: set[asyncio.Task[None]] = set()
         self._sock = entrance.sock
@@ -120,7 +122,7 @@ class DataService:
 
     async def snapshot(self) -> Snapshot:
         """The figures of this process."""
-        self._ledger.connections = len(self._server.server_state.connections)
+        self.ledger.connections = len(self._server.server_state.connections)
         return self._plane.figures.snapshot()
 
     def more(self) -> dict[str, Any]:
@@ -134,7 +136,7 @@ class DataService:
         await asyncio.gather(*self._retired, self._plane.aclose(), return_exceptions=True)
 
     def _made(self, settings: Settings) -> DataPlane:
-        return data_plane(settings, self._needs, ledger=self._ledger, tracing=self._tracing, new=self._new)
+        return data_plane(settings, self._needs, ledger=self.ledger, tracing=self._tracing, new=self._new)
 
 
 def _door_limits(settings: Settings) -> DoorLimits:
@@ -178,9 +180,28 @@ async def data_service(
             state = await parts.enter_async_context(lifespan(app))
             new = InProcess(app, state=state, idle_timeout_s=settings.idle_timeout_s)
             parts.push_async_callback(new.aclose)
+        sentinel = _sentinel(settings, needs)
+        if sentinel is not None:
+            needs = replace(needs, evidence=Overheard(needs.evidence, sentinel))
         service = DataService(settings, needs, entrance, writer=writer, tracing=tracing, new=new)
         parts.push_async_callback(service.aclose)
+        if sentinel is not None:
+            watching = asyncio.create_task(sentinel.watch(service.ledger))
+            parts.push_async_callback(_cancelled, watching)
         yield service
+
+
+def _sentinel(settings: Settings, needs: Needs) -> Sentinel | None:
+    """Who watches the routes of this process, if anybody does."""
+    if needs.rollbacks is None or not settings.auto_rollback:
+        return None
+    name, webhook = f"{socket.gethostname()}/{os.getpid()}/{token_hex(3)}", settings.rollback_webhook is not None
+    return Sentinel(needs.live, needs.rollbacks, name, webhook=webhook)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _writer(settings: Settings) -> LineWriter | None:

@@ -21,6 +21,8 @@ from gateway.contract.schema import SCHEMAS
 from gateway.db.engine import make_engine
 from gateway.db.evidence import EvidenceStore
 from gateway.db.flags import FlagStore
+from gateway.db.rollbacks import RollbackStore
+from gateway.db.rollouts import RolloutStore
 from gateway.db.tokens import TokenStore
 from gateway.diff.headers import COMPARED
 from gateway.diff.readers import Reading
@@ -116,7 +118,14 @@ def _admin_routes() -> Iterator[tuple[str, str, str]]:
     engine = make_engine("postgresql:///x?host=/nowhere")  # nothing connects before it is asked
     live = Live(Plan(RouteTable(()), {}, Source.DEFAULT))
     service = AdminService(FlagStore(engine), live, EvidenceStore(engine), has_new=False)
-    app = build_admin(service=service, tokens=TokenStore(engine), live=live, figures=_no_figures)
+    app = build_admin(
+        service=service,
+        tokens=TokenStore(engine),
+        rollouts=RolloutStore(engine),
+        rollbacks=RollbackStore(engine),
+        live=live,
+        figures=_no_figures,
+    )
     for route in app.routes:
         assert isinstance(route, Route)
         role = inspect.getclosurevars(inspect.unwrap(route.endpoint)).nonlocals.get("role")

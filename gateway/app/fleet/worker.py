@@ -60,7 +60,8 @@ class Worker:
                 parts.push_async_callback(self._database.stop)
                 await self._database.start()
                 recorder = self._agreed.recorder(self._database.evidence.mask)
-                needs = Needs(self._live, self._database.evidence, self._agreed.rules, recorder)
+                stores = self._database
+                needs = Needs(self._live, stores.evidence, self._agreed.rules, recorder, stores.rollbacks)
                 try:
                     serving = data_service(
                         self._hello.settings, needs, Entrance(data, kept=True, rivals=True), self._app

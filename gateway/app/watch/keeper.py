@@ -50,8 +50,11 @@ class Stores:
 class Keeper:
     """One in each process that has an admin plane; the one with the lease is on duty. `judge` asks the gate."""
 
-    def __init__(self, live: Live, stores: Stores, judge: Judge, webhook: Webhook | None, name: str) -> None:
+    def __init__(
+        self, live: Live, stores: Stores, judge: Judge, webhook: Webhook | None, name: str, *, watches: bool
+    ) -> None:
         self._live, self._stores, self._judge, self._webhook, self._name = live, stores, judge, webhook, name
+        self._watches_all = watches
         self._watches: dict[Key, Watch] = {}
         self._calling: asyncio.Task[None] | None = None
         self._forgot_at: float | None = None
@@ -87,7 +90,8 @@ class Keeper:
         flags = await self._stores.flags.load()
         for rollout in await self._stores.rollouts.running():
             await self._go_on(rollout, flags.get(rollout.route) or Flag(rollout.route))
-        await self._watch_all(flags)
+        if self._watches_all:
+            await self._watch_all(flags)
         if self._webhook is not None and (self._calling is None or self._calling.done()):
             self._calling = asyncio.create_task(self._call(self._webhook))
         now = asyncio.get_running_loop().time()

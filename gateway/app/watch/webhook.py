@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import urlsplit
 
+from gateway.admin.rollouts import rollback_json
 from gateway.db.rollbacks import Rollback
 from gateway.message import Header, OutboundRequest, Side
 from gateway.upstream.http import HttpTransport
@@ -35,7 +36,8 @@ class Webhook:
 
     async def call(self, rollback: Rollback) -> bool:
         """Tell of a rollback; whether it was taken (2xx)."""
-        body = json.dumps(told(rollback)).encode()
+        said = {"event": "auto_rollback", "route": rollback.route, **rollback_json(rollback)}
+        body = json.dumps(said).encode()
         headers: tuple[Header, ...] = (
             (b"host", self._host),
             (b"content-type", b"application/json"),
@@ -54,23 +56,3 @@ class Webhook:
         finally:
             await transport.aclose()
         return answer.status is not None and 200 <= answer.status < 300
-
-
-def told(rollback: Rollback) -> dict[str, object]:
-    """What is sent; the admin API shows the same of each rollback."""
-    seen = rollback.seen
-    return {
-        "event": "auto_rollback",
-        "id": rollback.id,
-        "route": rollback.route,
-        "at": rollback.at.isoformat(),
-        "from_version": rollback.flag_version,
-        "what": rollback.what,
-        "why": rollback.sentence,
-        "affected": seen.affected,
-        "answered": seen.answered,
-        "failed": seen.failed,
-        "compared": seen.compared,
-        "mismatched": seen.mismatched,
-        "exemplars": [{"request_id": one.request_id, "where": one.place} for one in rollback.exemplars],
-    }

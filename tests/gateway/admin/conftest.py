@@ -15,6 +15,8 @@ from gateway.admin.service import AdminService
 from gateway.db.engine import make_engine
 from gateway.db.evidence import EvidenceStore
 from gateway.db.flags import FlagStore
+from gateway.db.rollbacks import RollbackStore
+from gateway.db.rollouts import RolloutStore
 from gateway.db.tokens import Role, TokenStore
 from gateway.metrics.snapshot import Snapshot, merge
 from gateway.rollout.plan import Live, Source
@@ -62,7 +64,15 @@ async def plane(engine: AsyncEngine, live: Live) -> Plane:
     async def figures() -> Snapshot:
         return merge(snapshots)
 
-    app = build_admin(service=service, tokens=tokens, live=live, figures=figures, allowed_hosts=["admin.example"])
+    app = build_admin(
+        service=service,
+        tokens=tokens,
+        rollouts=RolloutStore(engine),
+        rollbacks=RollbackStore(engine),
+        live=live,
+        figures=figures,
+        allowed_hosts=["admin.example"],
+    )
     plane = Plane(app, live, tokens, evidence, service, snapshots)
     for role in Role:
         plane.secrets[role.word] = await tokens.create(role.word, role)
