@@ -20,13 +20,13 @@ from gateway.proxy.outbound import Addressing, build
 from gateway.proxy.peer import Trust
 from gateway.proxy.receive import Client, Receive, Scope, Send, has_our_door, only_asgi, read, refusal
 from gateway.proxy.respond import Sent, write
-from gateway.proxy.routed import PANICKED, UNROUTED, Routed
 from gateway.proxy.tap import Capture
 from gateway.proxy.websocket import decline, join
-from gateway.rollout.decide import PANIC, decide
+from gateway.rollout.decide import PANIC, SETTLED, decide
 from gateway.rollout.override import REASON as OVERRIDE
 from gateway.rollout.override import Ignored, Override, Overrides, overridden
 from gateway.rollout.plan import Live
+from gateway.rollout.routed import PANICKED, UNROUTED, Routed
 from gateway.routing.route import Route
 from gateway.shadow.mirror import Mirror
 from gateway.telemetry import count, log, request_id
@@ -114,11 +114,14 @@ class Gateway:
         route = plan.table.find(request.method, request.path)  # 2
         if route is None:
             return PANICKED if plan.panicked else UNROUTED
-        flag = plan.flag(route.key)
-        if plan.panicked:
-            return Routed(route, flag, PANIC, route.key, flag.stage)
-        decision = decide(route, flag, request, has_new=Side.NEW in self.transports)  # 3
-        routed = Routed(route, flag, decision, route.key, flag.stage)
+        if (routed := plan.settled.get(route.key)) is None:
+            flag = plan.flag(route.key)
+            if plan.panicked:
+                return Routed(route, flag, PANIC, route.key, flag.stage)
+            decision = decide(route, flag, request, has_new=Side.NEW in self.transports)  # 3
+            routed = Routed(route, flag, decision, route.key, flag.stage)
+            if flag.stage in SETTLED:
+                plan.settled[route.key] = routed
         return self._tested(routed, route, request) if arrival.head.facts & TESTED else routed
 
     def _tested(self, routed: Routed, route: Route, request: Request) -> Routed:

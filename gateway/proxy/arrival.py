@@ -59,10 +59,11 @@ class Head:
 
     A client sends the same ones again and again on a connection, so a door keeps the last and reads only other ones:
     `raw` is what the parser gave, in its spelling. `lines` are those that travel, as bytes; no use where `facts` has
-    NAMES. `refused` is for who judges it, once.
+    NAMES. `refused` is for who judges it, once. `block` is the head's bytes behind the request line, where the door
+    knows them and the head is all there is of the request.
     """
 
-    __slots__ = ("facts", "fields", "has_body", "host", "lines", "raw", "refused", "told")
+    __slots__ = ("block", "facts", "fields", "has_body", "host", "lines", "raw", "refused", "told")
 
     def __init__(self, raw: list[Header]) -> None:
         self.raw = raw
@@ -77,6 +78,7 @@ class Head:
                 self._note(kind, header[1])
         self.lines = b"".join(lines)
         self.refused: Refused | None = None
+        self.block = b""
         self.told: bytes | None = None  # the edge's own: `lines` and what it adds for this peer
 
     def _note(self, kind: int, value: bytes) -> None:
@@ -101,6 +103,9 @@ class Refused(NamedTuple):
     """A judgement: None lets the head in."""
 
     why: Failure | None
+
+
+ADMITTED: Final = Refused(None)
 
 
 class Arrival(NamedTuple):

@@ -40,7 +40,7 @@ class Copied(Relaying):
             return
         if not self._has_head:
             self._has_head = True
-            head_only = self._errand.arrival.request.method == "HEAD"
+            head_only = self._errand.request.method == "HEAD"
             self._capture.head(answer.status, tuple(answer.headers), 0 if head_only else answer.length)
         for chunk in answer.chunks:  # whatever is here is taken before more comes
             self._capture.answered.add(chunk)

@@ -14,8 +14,8 @@ from gateway.failure import Failure
 from gateway.message import Observation, OutboundRequest, Side
 from gateway.proxy.arrival import Arrival
 from gateway.proxy.outbound import Addressing, build, copy_of
-from gateway.proxy.routed import Routed
 from gateway.proxy.tap import Capture
+from gateway.rollout.routed import Routed
 from gateway.shadow.drop import Drop
 from gateway.shadow.job import Job, Watch
 from gateway.shadow.mirror import Mirror

@@ -10,6 +10,7 @@ It leans on uvicorn's class and adds what an ASGI app cannot do:
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, Final, Protocol, cast
 
 import httptools
@@ -19,7 +20,7 @@ from uvicorn.server import ServerState
 
 from gateway.failure import Failure
 from gateway.message import Request, once
-from gateway.proxy.arrival import CODING, Arrival, Head
+from gateway.proxy.arrival import ADMITTED, CODING, EXPECT, HOST, LENGTH, Arrival, Head
 from gateway.proxy.cycle import cycle_of
 from gateway.proxy.doorkeeper import NEVER, Doorkeeper
 from gateway.proxy.framing import BodyAlone, ChunkGuard
@@ -28,6 +29,9 @@ from gateway.proxy.receive import path_of, request_id_of, split_target
 from gateway.proxy.respond import failure_bytes
 from gateway.telemetry import count, log
 
+LEARNED: Final = 8 * 1024  # bytes of a head that a connection remembers
+# The lines that most requests begin with. CONNECT, and whatever a body may come with, is left to the parser.
+REQUEST_LINE: Final = re.compile(rb"(GET|HEAD|OPTIONS|DELETE) ((/[!$-;=@-Z_a-z~]*+)(?:\?[!$-;=?-Z_a-z~]*+)?) HTTP/1\.1")
 PIPELINED: Final = 8  # requests that may wait behind one before reading pauses; a paused reader sees nobody leave
 
 
@@ -122,12 +126,12 @@ class Door(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse first, start the request that was found after."""
-        if self._shut:
+        if self._shut or (self._running is None and self._is_like_the_last(data)):
             return
         idle_by, self.leave_by = self.leave_by, NEVER
         self._feeding = True
         self._large = len(data) + (self._head_bytes if self._in_head else 0) > self._limits.head_bytes
-        newest, chunks = self._newest, self._chunks
+        newest, chunks, was_in_head = self._newest, self._chunks, self._in_head
         in_body = newest is not None and newest.more_body
         try:
             if chunks.lets_in(data, in_head=self._in_head, in_body=in_body):
@@ -143,7 +147,45 @@ class Door(HttpToolsProtocol):
             self.leave_by = idle_by
         held, self._held = self._held, None
         if held is not None:
+            if self._newest is held and chunks.heads == 1 and not (was_in_head or in_body or self._in_head):
+                self._learn(data, held)
             self._start(held)
+
+    def _is_like_the_last(self, data: bytes) -> bool:
+        """Whether this was a request with the fields of the one before, byte for byte, and has been begun.
+
+        The parser has judged those bytes; what is left is the request line, and one that is not plain is the parser's.
+        """
+        head, newest = self._head, self._newest
+        if head is None or not head.block or not data.endswith(head.block) or self._in_head or self._leaving:
+            return False
+        line = REQUEST_LINE.fullmatch(data, 0, len(data) - len(head.block))
+        if line is None or (newest is not None and newest.more_body):
+            return False
+        method, target, path = line.groups()
+        if len(target) > self._limits.target_bytes or len(data) > self._limits.head_bytes:
+            return False
+        self.leave_by = NEVER
+        peer = self._peer
+        request = Request(
+            request_id_of(head), _METHODS[method], target, path, head.fields, peer.scheme, peer.client_ip, None
+        )
+        self._newest = exchange = self.plain_exchange(Arrival(request, peer, None, "1.1", head), line[0])
+        self._start(exchange)
+        return True
+
+    def _learn(self, data: bytes, exchange: Exchange) -> None:
+        """Remember the bytes of a head that is all there is of a request: the next one is often the same."""
+        head = self._head
+        if head is None or head.refused != ADMITTED or head.facts & (HOST | LENGTH | CODING | EXPECT) != HOST:
+            return
+        if not exchange.keep_alive or exchange.more_body:
+            return
+        line_ends = data.find(b"\r\n")
+        block = data[line_ends:]
+        whole = block.find(b"\r\n\r\n") == len(block) - 4
+        if whole and len(block) <= LEARNED and REQUEST_LINE.fullmatch(data, 0, line_ends) is not None:
+            head.block = block
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -213,7 +255,7 @@ class Door(HttpToolsProtocol):
                 self._newest = None
                 return  # `_upgrade` goes on with it
         version = self.parser.get_http_version()
-        arrival = self._arrival(version)
+        arrival = self.arrival(version)
         if arrival.head.facts & CODING and not self._chunks.begin_body():
             self._refuse(Failure.BAD_REQUEST)
         exchange = self.exchange(arrival)
@@ -245,18 +287,21 @@ class Door(HttpToolsProtocol):
 
     # requests
 
-    def _arrival(self, version: str) -> Arrival:
-        """The request whose head has just come."""
+    def arrival(self, version: str) -> Arrival:
+        """The request whose head the parser has just read."""
         head, url = self._head, self.url
         if head is None or head.raw != self.headers:
             head = self._head = Head(self.headers)
             if self._peer.trusted:
                 self._peer = identify(self._peer.address, self.scheme or "http", head.fields, self._trust)
         authority, target = (None, url) if url[:1] == b"/" else split_target(url)
+        return self._arrival(self.parser.get_method(), target, authority, version, head)
+
+    def _arrival(self, method: bytes, target: bytes, authority: bytes | None, version: str, head: Head) -> Arrival:
         peer = self._peer
         request = Request(
             request_id_of(head),
-            _METHODS[self.parser.get_method()],
+            _METHODS[method],
             target,
             path_of(target),
             head.fields,
@@ -269,6 +314,12 @@ class Door(HttpToolsProtocol):
     def exchange(self, arrival: Arrival) -> Exchange:
         """What will answer a request; the edge has a shorter way for most."""
         return cycle_of(arrival, self, gone=self._gone)
+
+    def plain_exchange(self, arrival: Arrival, line: bytes) -> Exchange:
+        """The same for a request that is like the last one and has this line: nothing is left to refuse."""
+        cycle = cycle_of(arrival, self, gone=self._gone)
+        cycle.end_body()
+        return cycle
 
     def _start(self, exchange: Exchange) -> None:
         self._running = exchange
@@ -294,7 +345,8 @@ class Door(HttpToolsProtocol):
             self.flow.resume_reading()
             self._start(cast(Exchange, exchange))
         else:
-            self.flow.resume_reading()
+            if self.flow.read_paused:
+                self.flow.resume_reading()
             if not self._in_head:
                 stays_s = self._limits.leaving_s if self._leaving else self._limits.keep_alive_s
                 self.leave_by = self._keeper.now + stays_s

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.message import Side
 from gateway.proxy.app import Gateway
 from gateway.proxy.arrival import CODING, EXPECT, Arrival
 from gateway.proxy.copied import Copied
@@ -16,8 +17,8 @@ from gateway.proxy.door import Door, Exchange
 from gateway.proxy.outbound import head_for
 from gateway.proxy.receive import refusal
 from gateway.proxy.relaying import Errand, Relaying
-from gateway.proxy.routed import Routed
 from gateway.proxy.splice import splice
+from gateway.rollout.routed import Routed
 from gateway.upstream.http import HttpTransport
 
 
@@ -50,13 +51,22 @@ class Edge(Door):
 
     def exchange(self, arrival: Arrival) -> Exchange:
         """What will answer a request: callbacks where they can, else the app."""
-        errand = None
-        if not self.parser.should_upgrade() and not arrival.head.facts & EXPECT:
+        if not self._upgrades and not arrival.head.facts & EXPECT:
             routed = self._gateway.route(arrival)
-            copied_body = routed.decision.shadow is not None and arrival.request.body is not None
-            errand = None if copied_body else self._errand(arrival, routed)
-        if errand is None:
-            return super().exchange(arrival)
+            if routed.decision.shadow is None or arrival.request.body is None:
+                errand = self._errand(arrival, routed)
+                if errand is not None:
+                    return self._relaying(errand)
+        return super().exchange(arrival)
+
+    def plain_exchange(self, arrival: Arrival, line: bytes) -> Exchange:
+        """The same for a request that is like the last one."""
+        errand = self._errand(arrival, self._gateway.route(arrival), line)
+        return super().plain_exchange(arrival, line) if errand is None else self._relaying(errand)
+
+    def _relaying(self, errand: Errand) -> Relaying:
+        if errand.routed.decision.shadow is None:
+            return Relaying(self, errand)
         capture = self._gateway.capture(errand.routed)
         return Relaying(self, errand) if capture is None else Copied(self, errand, capture)
 
@@ -69,25 +79,30 @@ class Edge(Door):
 
     def websocket(self, early: bytes) -> None:
         """Splice it where a side is spoken to over HTTP; nothing of it is ever copied."""
-        arrival = self._arrival(self.parser.get_http_version())
+        arrival = self.arrival(self.parser.get_http_version())
         errand = self._errand(arrival, self._gateway.route(arrival))
         if errand is None:
             super().websocket(early)
         else:
             splice(self, errand, early)
 
-    def _errand(self, arrival: Arrival, routed: Routed) -> Errand | None:
-        """The request as something to relay; None when the app is to look after it."""
-        gateway = self._gateway
-        side = routed.decision.authoritative
+    def _errand(self, arrival: Arrival, routed: Routed, line: bytes = b"") -> Errand | None:
+        """The request as something to relay; None when the app is to look after it.
+
+        `line` is the request line of one that has nothing left to refuse.
+        """
+        gateway, side = self._gateway, routed.decision.authoritative
+        request, _, _, version, fields = arrival
         transport = gateway.transports.get(side)
         if not isinstance(transport, HttpTransport) or routed.tester or gateway.tracing is not None:
             return None
-        if refusal(arrival, gateway.addressing.pseudonym) is not None or arrival.version == "1.0":
+        if line and fields.told and side is Side.LEGACY and gateway.addressing.hosts[side] is None:
+            head: bytes | None = b"".join((line, b"\r\n", fields.told, request.id.encode(), b"\r\n\r\n"))
+        elif refusal(arrival, gateway.addressing.pseudonym) is not None or version == "1.0":
             return None
-        head = head_for(arrival, side, routed.route, gateway.addressing)
+        else:
+            head = head_for(arrival, side, routed.route, gateway.addressing)
         if head is None:
             return None
-        return Errand(
-            gateway, arrival, routed, transport, head, arrival.head.facts & CODING != 0, gateway.timeout_s(routed.route)
-        )
+        chunked, timeout_s = fields.facts & CODING != 0, gateway.timeout_s(routed.route)
+        return Errand(gateway, arrival, request, version, routed, transport, head, chunked, timeout_s)

@@ -15,9 +15,9 @@ from gateway.failure import Failure
 from gateway.message import ClientGone, OutboundRequest, Request, Response, Side
 from gateway.proxy.access_log import Line
 from gateway.proxy.ledger import Ledger
-from gateway.proxy.routed import Routed
 from gateway.proxy.timing import server_timing
 from gateway.proxy.trace_context import trace_id_of
+from gateway.rollout.routed import Routed
 from gateway.shadow.job import Watch
 
 if TYPE_CHECKING:  # it imports OpenTelemetry, which need not be there

@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from gateway.failure import Failure
+from gateway.message import Request
 from gateway.proxy import wire
 from gateway.proxy.app import Gateway
 from gateway.proxy.arrival import Arrival
 from gateway.proxy.cycle import reset
 from gateway.proxy.entry import line_of
-from gateway.proxy.respond import failure_bytes, headers_for_client
-from gateway.proxy.routed import Routed
+from gateway.proxy.respond import failure_bytes, head_for_client
 from gateway.proxy.wire import Framing
+from gateway.relay.answer import AnswerReader
 from gateway.relay.connection import NEVER, Connection
 from gateway.relay.trouble import Trouble
+from gateway.rollout.routed import Routed
 from gateway.telemetry import count, log, request_id
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.wire import SAFE_METHODS
@@ -33,11 +36,17 @@ if TYPE_CHECKING:
 EARLY: Final = 256 * 1024  # bytes of a request's body held while a connection is made
 
 
-class Errand(NamedTuple):
-    """What is to be relayed and to whom; `head` is what the side is sent, `timeout_s` bounds its answer's head."""
+@dataclass(slots=True)
+class Errand:
+    """What is to be relayed and to whom; `head` is what the side is sent, `timeout_s` bounds its answer's head.
+
+    Never changed; it is not frozen because that would make it three times as slow to make.
+    """
 
     gateway: Gateway
     arrival: Arrival
+    request: Request
+    version: str
     routed: Routed
     transport: HttpTransport
     head: bytes
@@ -49,7 +58,7 @@ class Relaying:
     """Made by the edge when a request's head is here; `start` when all that came with it is."""
 
     __slots__ = (
-        "_begun", "_connection", "_early", "_early_bytes", "_edge", "_errand", "_first_byte_ms", "_framing",
+        "_begun", "_connection", "_early", "_early_bytes", "_edge", "_errand", "_first_byte_s", "_framing",
         "_pending", "_pool", "_reused", "_sent", "_told", "_transport", "keep_alive", "more_body",
         "response_complete", "response_started",
     )  # fmt: skip
@@ -63,11 +72,11 @@ class Relaying:
         self._pending: asyncio.Task[None] | None = None  # waits for a connection
         self._early: list[bytes] = []
         self._early_bytes = self._sent = self._told = 0
-        self._first_byte_ms = 0.0
+        self._first_byte_s = 0.0
         self._framing = Framing.BODILESS
         self._reused = False
         self.keep_alive = True
-        self.more_body = errand.arrival.request.body is not None
+        self.more_body = errand.request.body is not None
         self.response_started = self.response_complete = False
 
     def start(self) -> None:
@@ -81,7 +90,7 @@ class Relaying:
             self._pending.add_done_callback(self._edge.tasks.discard)
 
     async def _wait_for_connection(self) -> None:
-        request_id.set(self._errand.arrival.request.id)
+        request_id.set(self._errand.request.id)
         connection = await self._pool.take()
         self._pending = None
         if isinstance(connection, Connection):
@@ -96,7 +105,7 @@ class Relaying:
         data = errand.head
         if self._early:
             data, self._early = b"".join([data, *self._early]), []
-        connection.begin(self, data, head_only=errand.arrival.request.method == "HEAD")
+        connection.begin(self, data, head_only=errand.request.method == "HEAD")
         now = self._edge.loop.time()
         if not self.more_body:
             connection.sent_whole = True
@@ -190,6 +199,9 @@ class Relaying:
         if connection is None or self.response_complete:
             return
         answer = connection.answer
+        if answer.complete and not self.response_started and not answer.interim and answer.held < EARLY:
+            self._answer_at_once(connection)
+            return
         if answer.interim and not self.response_started:
             self._pass_on_interim(answer.interim)
         if answer.status and not self.response_started:
@@ -210,32 +222,42 @@ class Relaying:
 
     def _pass_on_interim(self, interim: list[tuple[int, bytes, list[tuple[bytes, bytes]]]]) -> None:
         """1xx answers other than 100 go to the client as they are (RFC 9110 section 15.2)."""
-        if self._errand.arrival.version == "1.1":
+        if self._errand.version == "1.1":
             for status, reason, headers in interim:
                 self._transport.write(wire.head(status, reason, headers, Framing.BODILESS, keep=True))
         interim.clear()
 
+    def _answer_at_once(self, connection: Connection) -> None:
+        """The whole answer is here: write it in one piece."""
+        answer = connection.answer
+        head, body = self._head_of(answer), answer.body()
+        self._sent = len(body)
+        if self._framing is Framing.CHUNKED:
+            body = (wire.chunk(body) if body else b"") + wire.last_chunk(answer.trailers)
+        self._transport.write(head + body)
+        self._end()
+
     def _begin_answer(self, connection: Connection) -> None:
-        answer, errand = connection.answer, self._errand
-        request, version = errand.arrival.request, errand.arrival.version
+        answer = connection.answer
+        self._transport.write(self._head_of(answer))
+        if answer.chunks:
+            self._write_body(answer.take())
+
+    def _head_of(self, answer: AnswerReader) -> bytes:
+        """The bytes of the head, whose answer begins with it."""
+        errand = self._errand
+        request, version = errand.request, errand.version
         side = errand.routed.decision.authoritative if errand.gateway.names_side else None
-        headers = headers_for_client(answer.headers, request.id, side)
         framing = wire.framing_of(request.method, answer.status, sized=answer.length >= 0, version=version)
         self._framing = framing
         if framing is Framing.UNTIL_CLOSE:
             self.keep_alive = False
         self.response_started = True
-        self._told = answer.status
-        self._first_byte_ms = (perf_counter() - self._begun) * 1000
-        head = wire.head(answer.status, answer.reason, headers, framing, keep=self.keep_alive)
-        if answer.chunks and framing is Framing.SIZED and len(answer.chunks) == 1 and answer.held < EARLY:
-            body = answer.take()[0]
-            self._sent += len(body)
-            self._transport.write(head + body)
-            return
-        self._transport.write(head)
-        if answer.chunks:
-            self._write_body(answer.take())
+        self._told = status = answer.status
+        self._first_byte_s = perf_counter() - self._begun
+        return head_for_client(
+            status, answer.reason, answer.headers, framing, request_id=request.id, side=side, keep=self.keep_alive
+        )
 
     def _write_body(self, chunks: Iterable[bytes]) -> None:
         write, chunked = self._transport.write, self._framing is Framing.CHUNKED
@@ -246,8 +268,14 @@ class Relaying:
     def _finish(self, connection: Connection) -> None:
         if self._framing is Framing.CHUNKED:
             self._transport.write(wire.last_chunk(connection.answer.trailers))
+        self._end()
+
+    def _end(self) -> None:
+        """The client has its whole answer."""
         self.response_complete = True
-        self._give_back()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.give_back(connection)
         self._write_down(self._told, None)
         self._edge.answered()
 
@@ -266,7 +294,7 @@ class Relaying:
 
     def _fail(self, trouble: Trouble) -> None:
         """Tell the client in the gateway's words."""
-        failure, request = self._errand.transport.failure(trouble), self._errand.arrival.request
+        failure, request = self._errand.transport.failure(trouble), self._errand.request
         if failure.status < 500 or self.more_body:
             self.keep_alive = False
         self.response_started = self.response_complete = True
@@ -298,7 +326,7 @@ class Relaying:
             route=routed.key,
             side=routed.decision.authoritative,
             reason=routed.decision.reason,
-            request_id=self._errand.arrival.request.id,
+            request_id=self._errand.request.id,
         )
 
     def _give_back(self) -> None:
@@ -308,14 +336,15 @@ class Relaying:
 
     def _repeatable(self) -> bool:
         """Whether asking again changes nothing (RFC 9110 section 9.2.1); a body would be gone by now."""
-        request = self._errand.arrival.request
+        request = self._errand.request
         return request.body is None and request.method in SAFE_METHODS
 
     def _write_down(self, status: int, failure: Failure | None) -> None:
         """Take down how it ended."""
         errand, total_s = self._errand, perf_counter() - self._begun
         ledger, routed = errand.gateway.ledger, errand.routed
-        ledger.ended(routed.key, routed.stage, routed.decision.authoritative, status, total_s)
+        _, _, decision, key, stage, _ = routed
+        ledger.ended(key, stage, decision.authoritative, status, total_s)
         if ledger.wants_line():
-            first_byte_ms, sent = self._first_byte_ms, self._sent
-            ledger.line(line_of(errand.arrival.request, routed, status, failure, sent, first_byte_ms, total_s))
+            first_byte_ms, sent = self._first_byte_s * 1000, self._sent
+            ledger.line(line_of(errand.request, routed, status, failure, sent, first_byte_ms, total_s))

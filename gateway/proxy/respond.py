@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
@@ -73,7 +74,7 @@ def _end(body: bytes, answer: Response) -> dict[str, Any]:
     return end
 
 
-def headers_for_client(headers: tuple[Header, ...] | list[Header], request_id: str, side: Side | None) -> list[Header]:
+def headers_for_client(headers: Sequence[Header], request_id: str, side: Side | None) -> list[Header]:
     """A side's headers without hop-by-hop ones and our own, then the request's id (unless told) and who answered."""
     kinds, kept, has_id = _KINDS, [], False
     named: frozenset[bytes] = frozenset()
@@ -95,6 +96,40 @@ def headers_for_client(headers: tuple[Header, ...] | list[Header], request_id: s
     return kept
 
 
+def head_for_client(
+    status: int,
+    reason: bytes,
+    headers: Sequence[Header],
+    framing: Framing,
+    *,
+    request_id: str,
+    side: Side | None,
+    keep: bool,
+) -> bytes:
+    """The bytes of an answer's head: `wire.head` of `headers_for_client`, at a glance where the headers came before."""
+    known = _LINES
+    lines = [known[header] for header in headers]
+    if _LOOK in lines:
+        return wire.head(status, reason, headers_for_client(headers, request_id, side), framing, keep=keep)
+    lines += (b"x-request-id: ", request_id.encode(), _SIDE_LINES[side], wire.ENDINGS[framing, keep])
+    return wire.STARTS[status, reason] + b"".join(lines)
+
+
+class _Lines(dict[Header, bytes]):
+    """Headers as the lines that a client is sent; empty where it stays behind, `_LOOK` where more hangs on it."""
+
+    def __missing__(self, header: Header) -> bytes:
+        kind = _KINDS[header[0]]
+        if kind == _REQUEST_ID or (kind == _CONNECTION and named_by(header[1])):
+            return _LOOK
+        line = b"" if kind else b"%b: %b\r\n" % header
+        if len(line) <= _LONGEST:
+            if len(self) >= _MOST:
+                self.clear()
+            self[header] = line
+        return line
+
+
 def _kind_of(name: bytes) -> int:
     if name == b"connection":
         return _CONNECTION
@@ -104,6 +139,14 @@ def _kind_of(name: bytes) -> int:
 
 
 _KINDS: Final = Kinds(_kind_of)
+_MOST: Final = 2_000  # headers; an origin invents them (dates, tags) faster than they are worth remembering
+_LONGEST: Final = 1_024  # bytes of a line that is remembered
+_LOOK: Final = b"\0"
+_LINES: Final = _Lines()
+_SIDE_LINES: Final[dict[Side | None, bytes]] = {
+    None: b"\r\n",
+    **{side: b"\r\nx-strangler-side: %b\r\n" % side.encode() for side in Side},
+}
 
 
 async def _write_failure(send: Send, failure: Failure, request: Request, *, begun: float) -> Sent:

@@ -49,7 +49,7 @@ def splice(edge: Edge, errand: Errand, early: bytes) -> None:
 
 async def _open(client: ClientEnd, errand: Errand) -> None:
     """Ask the side, and tell the client what it says."""
-    request_id.set(errand.arrival.request.id)
+    request_id.set(errand.request.id)
     begun, status, failure = perf_counter(), Failure.CLIENT_GONE.status, None
     origin: OriginEnd | Trouble | None = None
     try:
@@ -68,7 +68,7 @@ async def _open(client: ClientEnd, errand: Errand) -> None:
             origin.transport.abort()
         failure = Failure.GATEWAY_BUG
         status = failure.status
-        client.end_with(failure_bytes(failure, errand.arrival.request.id))
+        client.end_with(failure_bytes(failure, errand.request.id))
     finally:
         client.opening = None
         _write_down(errand, status, failure, perf_counter() - begun)
@@ -76,7 +76,7 @@ async def _open(client: ClientEnd, errand: Errand) -> None:
 
 def _answer(client: ClientEnd, errand: Errand, origin: OriginEnd | Trouble) -> tuple[int, Failure | None]:
     """Tell the client what became of its handshake: the status it hears, and why that is ours if it is."""
-    request, decision = errand.arrival.request, errand.routed.decision
+    request, decision = errand.request, errand.routed.decision
     side = decision.authoritative if errand.gateway.names_side else None
     if isinstance(origin, Trouble):
         failure = errand.transport.failure(origin)
@@ -107,7 +107,7 @@ def accepted_headers(headers: list[Header], request_id: str, side: Side | None) 
 
 def _asking(errand: Errand) -> bytes:
     """The request as any other, and the two headers of its connection that make it a handshake."""
-    headers = errand.arrival.request.headers
+    headers = errand.request.headers
     upgrade = next(value for name, value in headers if name == b"upgrade" and value.lower() == PROTOCOL)
     return errand.head[:-2] + b"upgrade: %b\r\nconnection: Upgrade\r\n\r\n" % upgrade
 
@@ -122,7 +122,7 @@ def _log(errand: Errand, event: str, trouble: Trouble) -> None:
         route=routed.key,
         side=routed.decision.authoritative,
         reason=routed.decision.reason,
-        request_id=errand.arrival.request.id,
+        request_id=errand.request.id,
     )
 
 
@@ -142,4 +142,4 @@ def _write_down(errand: Errand, status: int, failure: Failure | None, took_s: fl
     ledger, routed = errand.gateway.ledger, errand.routed
     ledger.ended(routed.key, routed.stage, routed.decision.authoritative, status, took_s)
     if ledger.wants_line():
-        ledger.line(line_of(errand.arrival.request, routed, status, failure, 0, took_s * 1000, took_s))
+        ledger.line(line_of(errand.request, routed, status, failure, 0, took_s * 1000, took_s))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from enum import Enum, auto
+from enum import IntEnum, auto
 from http import HTTPStatus
 from typing import Final
 
@@ -16,7 +16,10 @@ _NO_TRAILERS: Final = frozenset(
 )
 
 
-class Framing(Enum):
+_BODILESS: Final = frozenset({204, 304})
+
+
+class Framing(IntEnum):
     """How a client knows where a body ends (RFC 9112 section 6.3)."""
 
     BODILESS = auto()
@@ -27,22 +30,42 @@ class Framing(Enum):
 
 def framing_of(method: str, status: int, *, sized: bool, version: str) -> Framing:
     """The framing of an answer; `sized` when it says its length. A client of HTTP/1.0 knows no chunks."""
-    if method == "HEAD" or status in (204, 304) or status < 200:
+    if method == "HEAD" or status in _BODILESS or status < 200:
         return Framing.BODILESS
     if sized:
         return Framing.SIZED
     return Framing.CHUNKED if version == "1.1" else Framing.UNTIL_CLOSE
 
 
+class _Starts(dict[tuple[int, bytes | None], bytes]):
+    """Status lines by status and phrase; None stands for the usual phrase."""
+
+    def __missing__(self, wanted: tuple[int, bytes | None]) -> bytes:
+        status, reason = wanted
+        line = b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b"") if reason is None else reason)
+        if len(self) < _MOST_STARTS and len(line) < _LONGEST_START:
+            self[wanted] = line
+        return line
+
+
+_MOST_STARTS: Final = 1_000
+_LONGEST_START: Final = 200
+STARTS: Final = _Starts()
+
+
+def _ending(framing: Framing, *, keep: bool) -> bytes:
+    last = b"\r\n" if keep and framing is not Framing.UNTIL_CLOSE else b"connection: close\r\n\r\n"
+    return b"transfer-encoding: chunked\r\n" + last if framing is Framing.CHUNKED else last
+
+
+# The last lines of a head, by framing and by whether the connection goes on after it.
+ENDINGS: Final = {(framing, keep): _ending(framing, keep=keep) for framing in Framing for keep in (True, False)}
+
+
 def head(status: int, reason: bytes | None, headers: Iterable[Header], framing: Framing, *, keep: bool) -> bytes:
     """The bytes of a head. `reason` None stands for the usual phrase; `keep` is whether the connection goes on."""
-    phrase = _PHRASES.get(status, b"") if reason is None else reason
-    parts = [b"%b: %b\r\n" % header for header in headers]
-    parts.insert(0, b"HTTP/1.1 %d %b\r\n" % (status, phrase))
-    if framing is Framing.CHUNKED:
-        parts.append(b"transfer-encoding: chunked\r\n")
-    parts.append(b"\r\n" if keep and framing is not Framing.UNTIL_CLOSE else b"connection: close\r\n\r\n")
-    return b"".join(parts)
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    return STARTS[status, reason] + b"".join(lines) + ENDINGS[framing, keep]
 
 
 def chunk(data: bytes) -> bytes:

@@ -15,15 +15,15 @@ from typing import Final
 
 import httptools
 
+from gateway.relay.plain import Header as Header
+from gateway.relay.plain import read_head
 from gateway.relay.trouble import Trouble
 
-Header = tuple[bytes, bytes]
 Interim = tuple[int, bytes, list[Header]]  # status, reason phrase, headers of a 1xx answer
 
 HEAD_LIMIT: Final = 128 * 1024  # bytes of an answer's head, all 1xx included; httptools itself has no limit
 REST_LIMIT: Final = 128 * 1024  # bytes in a row that are no body: chunk extensions, trailers; the parser buffers them
 RAW_FROM: Final = 128 * 1024  # a sized body above this passes the parser by, chunk by chunk, without a copy
-
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -37,17 +37,18 @@ class AnswerReader:
     """
 
     __slots__ = (
-        "_framed", "_head_bytes", "_head_only", "_length", "_parser", "_raw_left", "_rest_bytes", "chunks",
+        "_framed", "_head_bytes", "_head_only", "_length", "_parsed", "_parser", "_raw_left", "_rest_bytes", "chunks",
         "complete", "continued", "headers", "held", "interim", "keep", "reason", "status", "trailers", "trouble",
     )  # fmt: skip
 
     def __init__(self, *, head_only: bool = False) -> None:
         self._parser = httptools.HttpResponseParser(self)
+        self._parsed = False  # whether the parser has had to do with the answer
         self._begin(head_only)
 
     def begin(self, *, head_only: bool) -> None:
         """Forget the last answer; a connection that is to be kept has left the parser between two messages."""
-        if self._head_only or self._length > RAW_FROM or not self.keep:
+        if self._parsed and (self._head_only or self._length > RAW_FROM or not self.keep):
             self._parser = httptools.HttpResponseParser(self)  # it thinks that a body is still to come
         self._begin(head_only)
 
@@ -55,7 +56,7 @@ class AnswerReader:
         self._head_only = head_only
         self._head_bytes = self._raw_left = self._rest_bytes = 0
         self._length = -1
-        self._framed = False
+        self._framed = self._parsed = False
         self.status = 0
         self.reason = b""
         self.headers: list[Header] = []
@@ -82,13 +83,21 @@ class AnswerReader:
         chunks, self.chunks, self.held = self.chunks, deque(), 0
         return chunks
 
+    def body(self) -> bytes:
+        """The same in one piece."""
+        chunks = self.chunks
+        if len(chunks) == 1:
+            self.held = 0
+            return chunks.pop()
+        return b"".join(self.take())
+
     def feed(self, data: bytes) -> None:
         """Read bytes in the order they came."""
         if self.complete or self.trouble is not None:
             self.keep = False
         elif self._raw_left:
             self._take_raw(data)
-        else:
+        elif self._head_bytes or not self._take_plain(data):
             self._parse(data)
 
     def eof(self) -> None:
@@ -101,18 +110,41 @@ class AnswerReader:
         elif self.trouble is None:
             self.trouble = Trouble.RESET
 
+    def _take_plain(self, data: bytes) -> bool:
+        """Read the beginning of an answer without the parser; False, and nothing is read, when it is needed."""
+        found = read_head(data, HEAD_LIMIT)
+        if found is None:
+            return False
+        (status, reason), headers, length, body_at = found
+        rest = len(data) - body_at
+        empty = status in (204, 304)
+        bodiless = empty or self._head_only
+        if rest > (0 if bodiless else length) or (length < 0 and not empty):
+            return False
+        self.status, self.reason, self.headers = status, reason, headers
+        self._framed, self._length, self._head_bytes = True, length, body_at
+        if rest:
+            self.chunks.append(data[body_at:])
+            self.held = rest
+        if bodiless or rest == length:
+            self.complete = self.keep = True
+        else:
+            self._raw_left = length - rest
+        return True
+
     def _take_raw(self, data: bytes) -> None:
-        if len(data) > self._raw_left:
-            self.trouble = Trouble.BAD_ANSWER
-            return
+        over = len(data) - self._raw_left
+        if over > 0:
+            data = data[:-over]
         self.chunks.append(data)
         self.held += len(data)
         self._raw_left -= len(data)
         if self._raw_left == 0:
             self.complete = True
-            self.keep = self._parser.should_keep_alive()
+            self.keep = over <= 0 and (not self._parsed or self._parser.should_keep_alive())
 
     def _parse(self, data: bytes) -> None:
+        self._parsed = True
         if self.status:
             self._rest_bytes += len(data)  # on_body takes it back
         else:

@@ -85,7 +85,8 @@ class Connection(asyncio.Protocol):
         self.asked = False
         self._listener = NOBODY
         self.answer_by = self.taken_by = self.body_by = NEVER
-        self.resume()
+        if self._paused:
+            self.resume()
 
     def overdue(self, now: float) -> Trouble | None:
         """Who has kept the others waiting too long, if anybody has."""

@@ -83,7 +83,10 @@ class Pool:
         if (address := self._home[connection]).special:
             keep = self._reconsider(connection, address) and keep
         connection.rest()
-        if keep:
+        if keep and not self._line:
+            self._busy.discard(connection)
+            self._idle[connection] = self._loop.time() + IDLE_S
+        elif keep:
             self._pass_on(connection)
         else:
             self._busy.discard(connection)

@@ -25,6 +25,7 @@ class Decision:
 
 PANIC = Decision(Side.LEGACY, None, "panic")  # of every request, retired routes' too, while `Plan.panicked`
 NO_ROUTE = Decision(Side.LEGACY, None, "no_route")
+SETTLED = frozenset({Stage.LEGACY, Stage.RETIRED})  # stages on which no request differs from another
 _ON_LEGACY = Decision(Side.LEGACY, None, "stage_legacy")
 _RETIRED = Decision(Side.NEW, None, "stage_retired")
 _NO_NEW_SIDE = Decision(Side.LEGACY, None, "no_new_side")

@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from gateway.rollout.flag import Flag
+from gateway.rollout.routed import Routed
 from gateway.routing.table import RouteTable
 
 
@@ -24,13 +25,14 @@ class Plan:
     """Routes and their flags at one moment; a route without a stored flag has the default one (legacy).
 
     `panicked` says that this plan sends everything to legacy whatever is known: its flags are empty then,
-    and every decision is `PANIC`.
+    and every decision is `PANIC`. `settled` is for whoever decides: what does not depend on the request, by route.
     """
 
     table: RouteTable
     flags: Mapping[str, Flag]
     source: Source
     panicked: bool = False
+    settled: dict[str, Routed] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def flag(self, route: str) -> Flag:
         """The flag of a route."""

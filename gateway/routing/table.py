@@ -70,22 +70,23 @@ class RouteTable:
         if path[:1] != b"/":
             return None
         parts = path.lower().split(b"/")
-        if len(parts) > 2 and parts[-1] == b"" and path != b"//":
+        if not parts[-1] and len(parts) > 2 and path != b"//":
             parts.pop()
-        route = _find(self._root, method, parts, 1)
+        del parts[0]
+        route = _find(self._root, method, parts, 0)
         return None if route is not None and b"%" in path and not _decodes(route, path) else route
 
 
 def _find(node: _Node, method: str, parts: list[bytes], at: int) -> Route | None:
     """Go down from a node by the parts from `at` on; a literal wins, unless only the parameter leads to a route."""
-    for index in range(at, len(parts)):
-        part = parts[index]
+    for part in parts[at:] if at else parts:
+        at += 1
         literal, parameter = node.literals.get(part), node.parameter
         if literal is not None:
             if parameter is None:
                 node = literal
                 continue
-            found = _find(literal, method, parts, index + 1)
+            found = _find(literal, method, parts, at)
             if found is not None:
                 return found
         if parameter is None or not part:

@@ -1,0 +1,118 @@
+"""A request whose fields are those of the one before on its connection means what it would mean on a new one."""
+
+import asyncio
+import re
+
+import pytest
+
+from gateway.proxy.doorkeeper import DoorLimits
+from tests.gateway.proxy.harness import OK, Received, always, gateway, upstream
+
+FIELDS = b"Host: shop.test\r\nAccept: */*\r\nX-Request-Id: one\r\n\r\n"
+PLAIN = b"GET /api/plain HTTP/1.1\r\n"
+LINES = [
+    b"GET /api/other?a=1&b=/%2f HTTP/1.1\r\n",
+    b"HEAD /api/items/7 HTTP/1.1\r\n",
+    b"DELETE /api/items/7 HTTP/1.1\r\n",
+    b"OPTIONS * HTTP/1.1\r\n",
+    b"POST /api/items HTTP/1.1\r\n",
+    b"PATCH /api/items HTTP/1.1\r\n",
+    b"GET //evil.test/ HTTP/1.1\r\n",
+    b"GET /a/../b/./c/%2e%2e HTTP/1.1\r\n",
+    b"GET /a#b HTTP/1.1\r\n",
+    b"GET /a?b#c HTTP/1.1\r\n",
+    b'GET /"<>\\^`{|} HTTP/1.1\r\n',
+    b"GET /a b HTTP/1.1\r\n",
+    b"GET  /a HTTP/1.1\r\n",
+    b"GET /a\tb HTTP/1.1\r\n",
+    b"GET /\x80\xff HTTP/1.1\r\n",
+    b"GET /a HTTP/1.1 \r\n",
+    b"GET /a HTTP/1.0\r\n",
+    b"GET /a HTTP/1.1\n",
+    b"GET /a HTTP/1.1\r\nX-More: 1\r\n",
+    b"GET /a HTTP/1.1\r\nHost: other.test\r\n",
+    b"GET /a HTTP/1.1\r\nContent-Length: 5\r\n",
+    b"GET /a HTTP/1.1\r\nConnection: close\r\n",
+    b"\r\nGET /a HTTP/1.1\r\n",
+    b"GET http://shop.test/a HTTP/1.1\r\n",
+    b"GET http://other.test/a HTTP/1.1\r\n",
+    b"CONNECT shop.test:80 HTTP/1.1\r\n",
+    b"get /a HTTP/1.1\r\n",
+    b"GET a HTTP/1.1\r\n",
+    b"GET  HTTP/1.1\r\n",
+    b"GET /a HTTP/2.0\r\n",
+    b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n",
+]
+
+
+async def exchange(port: int, *requests: bytes) -> bytes:
+    """The answer to the last of some requests on one connection, without what differs each time."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for request in requests[:-1]:
+            writer.write(request)
+            await reader.readuntil(b"\r\n\r\nok")
+        writer.write(requests[-1])
+        try:
+            async with asyncio.timeout(0.1):
+                answer = await reader.read(65_536)
+        except TimeoutError:
+            answer = b"(nothing)"
+        return re.sub(rb'(?i)(date|x-request-id): [^\r]*|"request_id": "[^"]*"', rb"\1", answer)
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.decode("latin-1")[:40])
+async def test_the_second_of_two_is_read_like_a_first_one(line: bytes) -> None:
+    """Whatever its line is: legacy receives the same, and the client is told the same."""
+
+    def seen(received: list[Received]) -> list[tuple[bytes, list[tuple[bytes, bytes]]]]:
+        return [(request.line, request.headers) for request in received]
+
+    async with upstream(always(OK)) as legacy, gateway(legacy.url) as served:
+        alone = await exchange(served.port, line + FIELDS)
+        first = seen(legacy.received)
+        legacy.received.clear()
+        after = await exchange(served.port, PLAIN + FIELDS, PLAIN + FIELDS, line + FIELDS)
+        assert after == alone
+        assert seen(legacy.received)[2:] == first
+
+
+async def test_a_longer_head_than_allowed_is_refused_also_when_its_fields_came_before() -> None:
+    """The limits count the request line."""
+    limits = DoorLimits(head_bytes=len(PLAIN + FIELDS) + 10)
+    async with upstream(always(OK)) as legacy, gateway(legacy.url, limits=limits) as served:
+        answer = await exchange(served.port, PLAIN + FIELDS, b"GET /" + b"a" * 60 + b" HTTP/1.1\r\n" + FIELDS)
+        assert b" 431 " in answer.partition(b"\r\n")[0]
+        assert len(legacy.received) == 1
+
+
+async def test_two_at_once_after_one_are_two() -> None:
+    """A segment that ends with known fields may hold more than one request."""
+    async with upstream(always(OK)) as legacy, gateway(legacy.url) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(PLAIN + FIELDS)
+        await reader.readuntil(b"\r\n\r\nok")
+        writer.write(PLAIN + FIELDS + b"GET /second HTTP/1.1\r\n" + FIELDS)
+        for _ in range(2):
+            await reader.readuntil(b"\r\n\r\nok")
+        writer.close()
+        assert [request.target for request in legacy.received] == [b"/api/plain", b"/api/plain", b"/second"]
+
+
+async def test_a_body_that_looks_like_a_known_request_is_a_body() -> None:
+    """What a request is made of depends on where it stands."""
+    known = b"GET /api/hidden HTTP/1.1\r\n" + FIELDS
+    async with upstream(always(OK)) as legacy, gateway(legacy.url) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        for _ in range(2):
+            writer.write(PLAIN + FIELDS)
+            await reader.readuntil(b"\r\n\r\nok")
+        writer.write(b"POST /api/items HTTP/1.1\r\nHost: shop.test\r\nContent-Length: %d\r\n\r\n" % len(known))
+        await asyncio.sleep(0.05)
+        writer.write(known)
+        await reader.readuntil(b"\r\n\r\nok")
+        writer.close()
+        assert [request.target for request in legacy.received] == [b"/api/plain", b"/api/plain", b"/api/items"]
+        assert legacy.received[-1].body == known
