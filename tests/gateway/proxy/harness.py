@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 import uvicorn
@@ -152,6 +153,7 @@ class Served:
     live: Live
     kept: Kept
     gateway: Gateway
+    leave_alone: set[Side]  # as if the breakers of these were open, for copies
 
     def flag(self, flag: Flag) -> None:
         self.live.replace({**self.live.plan.flags, flag.route: flag}, Source.DATABASE)
@@ -211,7 +213,11 @@ async def gateway(
     kept = Kept()
     known = rules or {}
     bounds = Bounds(queue=queue, concurrency=4, timeout_s=2.0, cap=capture_bytes, held_bytes=held_bytes)
-    ways = {side: Way(side, transport, replaced.get(side, ())) for side, transport in transports.items()}
+    left_alone: set[Side] = set()
+    ways = {
+        side: Way(side, transport, replaced.get(side, ()), partial(left_alone.__contains__, side))
+        for side, transport in transports.items()
+    }
     mirror = Mirror(ways, lambda key: known.get(key, Rules()), kept, bounds)
     mirror.start()
     app = Gateway(
@@ -229,7 +235,7 @@ async def gateway(
     await until(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Served(port, live, kept, app)
+        yield Served(port, live, kept, app, left_alone)
     finally:
         server.should_exit = True
         await serving

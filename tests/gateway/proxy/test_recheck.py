@@ -1,0 +1,283 @@
+"""After a mismatch legacy is asked again, once, and only where that can tell noise from a difference."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from time import time
+from typing import Any
+
+import pytest
+
+from gateway.diff.verdict import Outcome
+from gateway.message import Side
+from gateway.rollout.flag import Flag
+from gateway.rollout.stage import Stage
+from gateway.telemetry import counters
+from tests.gateway.proxy.harness import Answer, Received, ask, gateway, get, read_body, route, until, upstream
+
+LOTS = route("lots.list", "GET /api/lots/{id}", new="/v2/lots/{id}")
+SHADOW, NEW = Flag("lots.list", stage=Stage.SHADOW), Flag("lots.list", stage=Stage.NEW)
+STAGES = pytest.mark.parametrize("flag", [SHADOW, NEW], ids=["legacy answers", "new answers"])
+
+
+@pytest.fixture(autouse=True)
+def counted() -> Iterator[Mapping[str, int]]:
+    """The counters, from zero."""
+    counters.clear()
+    yield counters
+    counters.clear()
+
+
+def raw(body: Any, *headers: str, status: str = "200 OK") -> bytes:
+    """An answer of JSON."""
+    content = b"" if body is None else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status}", "content-type: application/json", *headers]
+    if not status.startswith("304"):
+        lines.append(f"content-length: {len(content)}")
+    return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+def answers(make: Callable[[Received], bytes]) -> Answer:
+    """Answer each request with what is made for it."""
+
+    async def answer(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_body(request, reader)
+        writer.write(make(request))
+
+    return answer
+
+
+def in_turn(*bodies: Any) -> Answer:
+    """Answer with one after the other."""
+    following = itertools.chain(bodies, itertools.repeat(bodies[-1]))
+    return answers(lambda request: raw(next(following)))
+
+
+@STAGES
+async def test_legacy_is_not_asked_again_when_both_agree(flag: Flag) -> None:
+    """Two requests for a request that matches, one for each side."""
+    async with (
+        upstream(in_turn({"a": 1})) as legacy,
+        upstream(in_turn({"a": 1})) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[flag], new=new.url) as served,
+    ):
+        await ask(served.port, get("/api/lots/7"))
+        (finding,) = await served.found(1)
+    assert finding.verdict.outcome is Outcome.MATCHED
+    assert (len(legacy.received), len(new.received)) == (1, 1)
+
+
+@STAGES
+async def test_what_legacy_disagrees_with_itself_about_is_noise(flag: Flag, counted: Mapping[str, int]) -> None:
+    """A field that is another each time excuses itself; the second question is the first one, marked."""
+    async with (
+        upstream(in_turn({"a": 1, "n": 1}, {"a": 1, "n": 2})) as legacy,
+        upstream(in_turn({"a": 1, "n": 77})) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[flag], new=new.url) as served,
+    ):
+        await ask(served.port, get("/api/lots/7?x=%20", "X-User: ann", "Cookie: a=b", "Authorization: Bearer t"))
+        (finding,) = await served.found(1)
+    assert finding.verdict.outcome is Outcome.NOISE
+    assert [one.where for one in finding.verdict.noise] == ["body/n"]
+    assert finding.verdict.mismatches == ()
+    first, again = legacy.received
+    assert again.values(b"x-strangler-shadow") == [b"1"]
+    assert again.target == first.target == b"/api/lots/7?x=%20"
+    for name in (b"x-user", b"cookie", b"authorization", b"host", b"x-request-id"):
+        assert again.values(name) == first.values(name)
+    assert len(new.received) == 1
+    assert counted["shadow_recheck.noise"] == 1
+
+
+@STAGES
+async def test_the_rest_stays_a_mismatch(flag: Flag, counted: Mapping[str, int]) -> None:
+    """Noise in one field hides nothing in another."""
+    async with (
+        upstream(in_turn({"a": 1, "n": 1}, {"a": 1, "n": 2})) as legacy,
+        upstream(in_turn({"a": 2, "n": 77})) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[flag], new=new.url) as served,
+    ):
+        await ask(served.port, get("/api/lots/7"))
+        (finding,) = await served.found(1)
+    assert finding.verdict.outcome is Outcome.MISMATCHED
+    assert [(one.where, one.control, one.candidate) for one in finding.verdict.mismatches] == [("body/a", "1", "2")]
+    assert [one.where for one in finding.verdict.noise] == ["body/n"]
+    assert len(legacy.received) == 2
+    assert counted["shadow_recheck.confirmed"] == 1
+
+
+async def test_an_answer_that_somebody_has_changed_in_between_is_noise() -> None:
+    """New was asked after the change, legacy before it and again after it."""
+    async with (
+        upstream(in_turn({"stock": 5}, {"stock": 4})) as legacy,
+        upstream(in_turn({"stock": 4})) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[SHADOW], new=new.url) as served,
+    ):
+        await ask(served.port, get("/api/lots/7"))
+        (finding,) = await served.found(1)
+    assert finding.verdict.outcome is Outcome.NOISE
+
+
+async def test_a_clock_that_ticks_between_new_and_legacy_is_noise() -> None:
+    """In stage new legacy is asked last: the recheck waits for whole seconds to change."""
+    async with (
+        upstream(answers(lambda request: raw({"now": int(time())}))) as legacy,
+        upstream(answers(lambda request: raw({"now": int(time()) - 1}))) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[NEW], new=new.url) as served,
+    ):
+        await ask(served.port, get("/api/lots/7"))
+        (finding,) = await served.found(1)
+    assert finding.verdict.outcome is Outcome.NOISE
+
+
+async def test_an_unsafe_method_is_not_asked_again() -> None:
+    """A POST that only reads is compared, and legacy gets it once."""
+    search = route("lots.search", "POST /api/search")
+    flag = Flag("lots.search", stage=Stage.SHADOW)
+    async with (
+        upstream(in_turn({"n": 1}, {"n": 2})) as legacy,
+        upstream(in_turn({"n": 3})) as new,
+        gateway(legacy.url, routes=[search], flags=[flag], new=new.url) as served,
+    ):
+        await ask(served.port, b"POST /api/search HTTP/1.1\nContent-Length: 2", b"{}")
+        (finding,) = await served.found(1)
+    assert finding.verdict.outcome is Outcome.MISMATCHED
+    assert len(legacy.received) == 1
+    assert new.received[0].body == b"{}"
+
+
+@STAGES
+async def test_nobody_is_asked_again_after_a_failure(flag: Flag) -> None:
+    """A side that gives no answer has nothing that could be noise: while it is down legacy has no more to do."""
+
+    async def reset(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    async with (
+        upstream(in_turn({"a": 1})) as legacy,
+        upstream(reset) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[flag], new=new.url) as served,
+    ):
+        reply = await ask(served.port, get("/api/lots/7"))
+        (finding,) = await served.found(1)
+    assert reply.status == (200 if flag is SHADOW else 502)
+    assert (finding.verdict.outcome, finding.candidate_status) == (Outcome.MISMATCHED, None)
+    assert finding.control_status == 200
+    assert len(legacy.received) == 1
+
+
+async def test_a_mismatch_stands_when_legacy_cannot_be_asked_again(counted: Mapping[str, int]) -> None:
+    """Legacy fails at the second question: that is no excuse, and the verdict says so."""
+    served_once = False
+
+    async def answer(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal served_once
+        if served_once:
+            writer.transport.abort()
+        writer.write(raw({"a": 1}))
+        served_once = True
+
+    async with (
+        upstream(answer) as legacy,
+        upstream(in_turn({"a": 2})) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[SHADOW], new=new.url) as served,
+    ):
+        await ask(served.port, get("/api/lots/7"))
+        (finding,) = await served.found(1)
+    assert finding.verdict.outcome is Outcome.MISMATCHED
+    assert "could not be asked again" in finding.verdict.reason
+    assert counted["shadow_recheck.failed"] == 1
+
+
+async def test_legacy_is_not_asked_again_while_its_breaker_is_open() -> None:
+    """A legacy that is in trouble is left alone; the mismatch stands."""
+    answering = asyncio.Event()
+
+    async def answer(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answering.wait()
+        writer.write(raw({"a": 2}))
+
+    async with (
+        upstream(in_turn({"a": 1})) as legacy,
+        upstream(answer) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[SHADOW], new=new.url) as served,
+    ):
+        await ask(served.port, get("/api/lots/7"))
+        await until(lambda: len(new.received) == 1)
+        served.leave_alone.add(Side.LEGACY)
+        answering.set()
+        (finding,) = await served.found(1)
+    assert finding.verdict.outcome is Outcome.MISMATCHED
+    assert "could not be asked again" in finding.verdict.reason
+    assert len(legacy.received) == 1
+
+
+def with_tags(tag: str, body: Any, *, tagged: bool = True) -> Answer:
+    """A side that knows its own entity tag, or none."""
+
+    def make(request: Received) -> bytes:
+        if tagged and request.values(b"if-none-match") == [tag.encode()]:
+            return raw(None, f"etag: {tag}", status="304 Not Modified")
+        return raw(body, f"etag: {tag}")
+
+    return answers(make)
+
+
+@pytest.mark.parametrize("value", [1, 2])
+@STAGES
+async def test_behind_a_304_the_whole_answers_are_compared(flag: Flag, value: int) -> None:
+    """The client's validator is legacy's: new sends the whole, legacy is asked for its own, and they are compared."""
+    async with (
+        upstream(with_tags('"legacy"', {"a": 1})) as legacy,
+        upstream(with_tags('"new"', {"a": value})) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[flag], new=new.url) as served,
+    ):
+        reply = await ask(served.port, get("/api/lots/7", 'If-None-Match: "legacy"'))
+        (finding,) = await served.found(1)
+    assert reply.status == (304 if flag is SHADOW else 200)
+    assert (finding.control_status, finding.candidate_status) == (200, 200)
+    assert [one.where for one in finding.verdict.mismatches] == ([] if value == 1 else ["body/a"])
+    assert finding.verdict.outcome is (Outcome.MATCHED if value == 1 else Outcome.MISMATCHED)
+    assert len(legacy.received) == (2 if value == 1 else 3)  # a mismatch is asked about again, as any
+    assert all(not request.values(b"if-none-match") for request in legacy.received[1:])
+
+
+async def test_two_304_match_without_another_question() -> None:
+    """A validator that both sides know says that the client's copy is right by both."""
+    async with (
+        upstream(with_tags('"same"', {"a": 1})) as legacy,
+        upstream(with_tags('"same"', {"a": 1})) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[SHADOW], new=new.url) as served,
+    ):
+        await ask(served.port, get("/api/lots/7", 'If-None-Match: "same"'))
+        (finding,) = await served.found(1)
+    assert finding.verdict.outcome is Outcome.MATCHED
+    assert (len(legacy.received), len(new.received)) == (1, 1)
+
+
+async def test_behind_a_304_of_the_new_side_nothing_can_be_compared() -> None:
+    """In stage new the client's validator is the new side's: it sends nothing, and is not asked again."""
+    async with (
+        upstream(with_tags('"legacy"', {"a": 1})) as legacy,
+        upstream(with_tags('"new"', {"a": 2})) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[NEW], new=new.url) as served,
+    ):
+        await ask(served.port, get("/api/lots/7", 'If-None-Match: "new"'))
+        (finding,) = await served.found(1)
+    assert finding.verdict.outcome is Outcome.NOT_COMPARABLE
+    assert "validators" in finding.verdict.reason
+    assert (len(legacy.received), len(new.received)) == (1, 1)
+
+
+async def test_a_new_side_that_calls_current_what_legacy_calls_old_is_wrong() -> None:
+    """Legacy's validator, outdated by legacy's own word: a 304 would leave the client with what is old."""
+    async with (
+        upstream(with_tags('"v2"', {"a": 2})) as legacy,
+        upstream(with_tags('"v1"', {"a": 1})) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[SHADOW], new=new.url) as served,
+    ):
+        await ask(served.port, get("/api/lots/7", 'If-None-Match: "v1"'))
+        (finding,) = await served.found(1)
+    assert finding.verdict.outcome is Outcome.MISMATCHED
+    assert finding.verdict.mismatches[0].where == "status"
