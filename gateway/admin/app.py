@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.admin.answers import database_down, refused_by_router
 from gateway.admin.auth import Endpoint, needs
 from gateway.admin.endpoints import RouteEndpoints, TokenEndpoints
+from gateway.admin.evidence import EvidenceEndpoints
 from gateway.admin.guard import Guard
 from gateway.admin.metrics import Figures, metrics_endpoint
 from gateway.admin.promotion import GateEndpoint
@@ -28,6 +29,7 @@ from gateway.rollout.plan import Live
 def build_admin(
     *,
     service: AdminService,
+    evidence: EvidenceEndpoints,
     tokens: TokenStore,
     rollouts: RolloutStore,
     rollbacks: RollbackStore,
@@ -65,7 +67,9 @@ def build_admin(
             at("/api/routes/{key}/rollout", "DELETE", Role.OPERATOR, plans.cancel),
             at("/api/routes/{key}/rollout/resume", "POST", Role.OPERATOR, plans.resume),
             at("/api/routes/{key}/gate", "GET", Role.VIEWER, GateEndpoint(service).gate),
-            at("/api/routes/{key}/mismatches", "GET", Role.VIEWER, routes.mismatches),
+            at("/api/routes/{key}/mismatches", "GET", Role.VIEWER, evidence.mismatches),
+            at("/api/routes/{key}/rules", "GET", Role.VIEWER, evidence.rules),
+            at("/api/routes/{key}/evidence", "GET", Role.VIEWER, evidence.evidence),
             at("/api/tokens", "GET", Role.ADMIN, secrets.list),
             at("/api/tokens", "POST", Role.ADMIN, secrets.create),
             at("/api/tokens/{name}", "DELETE", Role.ADMIN, secrets.revoke),

@@ -17,7 +17,6 @@ from gateway.admin.schemas import (
     RollbackBody,
     TokenBody,
     change_json,
-    finding_json,
     flag_json,
     live_json,
     route_json,
@@ -78,17 +77,6 @@ class RouteEndpoints:
         return (
             unknown_route() if changes is None else JSONResponse({"changes": [change_json(each) for each in changes]})
         )
-
-    async def mismatches(self, request: Request, _who: Identity) -> Response:
-        wanted = page(request)
-        if isinstance(wanted, Response):
-            return wanted
-        key = request.path_params["key"]
-        found = await self._service.mismatches(key, limit=wanted[0])
-        if found is None:
-            return unknown_route()
-        verdicts = await self._service.verdicts(key)
-        return JSONResponse({"verdicts": verdicts, "mismatches": [finding_json(each) for each in found]})
 
     async def healthz(self, _request: Request) -> Response:
         return JSONResponse({"alive": True})

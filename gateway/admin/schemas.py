@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.admin.service import RouteView
-from gateway.db.evidence_values import StoredFinding
 from gateway.db.flags import FlagChange, Setting
 from gateway.db.tokens import Token
 from gateway.rollout.flag import Change, Flag
@@ -94,29 +93,6 @@ def change_json(change: FlagChange) -> Json:
         "forced": change.forced,
         "before": _setting(change.before),
         "after": _setting(change.after),
-    }
-
-
-def finding_json(found: StoredFinding) -> Json:
-    return {
-        "id": found.id,
-        "request_id": found.request_id,
-        "at": found.at.isoformat(),
-        "method": found.method,
-        "target": found.target,
-        "stage": found.stage,
-        "flag_version": found.flag_version,
-        "authoritative": found.authoritative,
-        "control_status": found.control_status,
-        "candidate_status": found.candidate_status,
-        "control_ms": found.control_ms,
-        "candidate_ms": found.candidate_ms,
-        "outcome": found.outcome,
-        "reason": found.reason,
-        "mismatches": [
-            {"kind": each.kind, "where": each.where, "control": each.control, "candidate": each.candidate}
-            for each in found.mismatches
-        ],
     }
 
 

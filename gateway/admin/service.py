@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.db.accept import put_in_force
 from gateway.db.evidence import EvidenceStore
-from gateway.db.evidence_values import StoredFinding
 from gateway.db.flags import FlagChange, FlagStore, LostRace, Unchanged
-from gateway.diff.verdict import Outcome
 from gateway.rollout.evidence import RouteEvidence
 from gateway.rollout.flag import Change, Flag, Flipped, Refused
 from gateway.rollout.gate import Answer, Held, Judgement, asks_for_evidence, judge
@@ -114,16 +112,6 @@ class AdminService:
         if key not in self._live.known.table.routes:
             return None
         return await self._flags.history(key, limit, before)
-
-    async def verdicts(self, key: str) -> Mapping[Outcome, int]:
-        """How often each outcome was seen of a route; a route nobody compared has none."""
-        return await self._evidence.summary(key)
-
-    async def mismatches(self, key: str, *, limit: int) -> Sequence[StoredFinding] | None:
-        """Where the two sides of a route were seen to differ, newest first."""
-        if key not in self._live.known.table.routes:
-            return None
-        return await self._evidence.mismatches(key, limit)
 
     def _act_on(self, flipped: Flipped) -> None:
         flag = flipped.flag

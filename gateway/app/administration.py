@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from gateway.admin.app import build_admin
 from gateway.admin.bootstrap import ensure_first_token
+from gateway.admin.evidence import EvidenceEndpoints
 from gateway.admin.metrics import Figures
 from gateway.admin.service import AdminService
+from gateway.app.agreed import Agreed
 from gateway.app.watch.keeper import Keeper, Stores
 from gateway.app.watch.webhook import Webhook
 from gateway.db.lifecycle import Database
@@ -51,6 +53,7 @@ def admin_server(
     service: AdminService,
     live: Live,
     database: Database,
+    agreed: Agreed,
     *,
     figures: Figures,
     more: Callable[[], dict[str, Any]],
@@ -58,6 +61,7 @@ def admin_server(
     """The server of the admin plane; `more` is what /readyz says beside the plan."""
     app = build_admin(
         service=service,
+        evidence=EvidenceEndpoints(database.evidence, live, agreed.rules, agreed.revision),
         tokens=database.tokens,
         rollouts=database.rollouts,
         rollbacks=database.rollbacks,

@@ -97,7 +97,9 @@ class Process:
         service = admin_service(settings, live, self._database, self._agreed.revision)
         keeping = keeper(settings, live, self._database, service)
         parts.push_async_callback(_end, asyncio.create_task(keeping.run()))
-        self._admin = admin_server(settings, service, live, self._database, figures=self._snapshot, more=self._more)
+        self._admin = admin_server(
+            settings, service, live, self._database, self._agreed, figures=self._snapshot, more=self._more
+        )
 
     def _clients_of(self, settings: Settings) -> AbstractAsyncContextManager[Clients]:
         listener = self._opening.listeners.data

@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 from starlette.routing import Route
 
 from gateway.admin.app import build_admin
+from gateway.admin.evidence import EvidenceEndpoints
 from gateway.admin.service import AdminService
 from gateway.app.service import RELOADED
 from gateway.contract.load import Contracts, load
@@ -26,6 +27,7 @@ from gateway.db.rollouts import RolloutStore
 from gateway.db.tokens import TokenStore
 from gateway.diff.headers import COMPARED
 from gateway.diff.readers import Reading
+from gateway.diff.rules import Rules
 from gateway.diff.verdict import Kind
 from gateway.failure import Failure
 from gateway.metrics.snapshot import Snapshot
@@ -117,9 +119,11 @@ def test_the_admin_reference_has_every_route_with_its_role() -> None:
 def _admin_routes() -> Iterator[tuple[str, str, str]]:
     engine = make_engine("postgresql:///x?host=/nowhere")  # nothing connects before it is asked
     live = Live(Plan(RouteTable(()), {}, Source.DEFAULT))
-    service = AdminService(FlagStore(engine), live, EvidenceStore(engine), has_new=False)
+    store = EvidenceStore(engine)
+    service = AdminService(FlagStore(engine), live, store, has_new=False)
     app = build_admin(
         service=service,
+        evidence=EvidenceEndpoints(store, live, lambda route: Rules(), lambda route: ""),
         tokens=TokenStore(engine),
         rollouts=RolloutStore(engine),
         rollbacks=RollbackStore(engine),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
 from gateway.admin.app import build_admin
+from gateway.admin.evidence import EvidenceEndpoints
 from gateway.admin.service import AdminService
 from gateway.db.engine import make_engine
 from gateway.db.evidence import EvidenceStore
@@ -18,6 +20,7 @@ from gateway.db.flags import FlagStore
 from gateway.db.rollbacks import RollbackStore
 from gateway.db.rollouts import RolloutStore
 from gateway.db.tokens import Role, TokenStore
+from gateway.diff.rules import Rules
 from gateway.metrics.snapshot import Snapshot, merge
 from gateway.rollout.plan import Live, Source
 from tests.gateway.db.fixtures import database, engine, live, postgres, store
@@ -35,6 +38,7 @@ class Plane:
     evidence: EvidenceStore
     service: AdminService
     snapshots: list[Snapshot]
+    rules: dict[str, Rules]
     secrets: dict[str, str] = field(default_factory=dict)
 
     async def ask(
@@ -60,12 +64,14 @@ async def plane(engine: AsyncEngine, live: Live) -> Plane:
     tokens, evidence = TokenStore(engine), EvidenceStore(engine)
     service = AdminService(FlagStore(engine), live, evidence, has_new=True)
     snapshots: list[Snapshot] = []
+    rules: defaultdict[str, Rules] = defaultdict(Rules)
 
     async def figures() -> Snapshot:
         return merge(snapshots)
 
     app = build_admin(
         service=service,
+        evidence=EvidenceEndpoints(evidence, live, rules.__getitem__, lambda route: "one"),
         tokens=tokens,
         rollouts=RolloutStore(engine),
         rollbacks=RollbackStore(engine),
@@ -73,7 +79,7 @@ async def plane(engine: AsyncEngine, live: Live) -> Plane:
         figures=figures,
         allowed_hosts=["admin.example"],
     )
-    plane = Plane(app, live, tokens, evidence, service, snapshots)
+    plane = Plane(app, live, tokens, evidence, service, snapshots, rules)
     for role in Role:
         plane.secrets[role.word] = await tokens.create(role.word, role)
     return plane

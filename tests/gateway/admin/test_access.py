@@ -17,6 +17,8 @@ ALLOWED = [  # method, path, body, the roles it is for
     ("GET", ROUTE, None, {"viewer", "operator", "admin"}),
     ("GET", f"{ROUTE}/history", None, {"viewer", "operator", "admin"}),
     ("GET", f"{ROUTE}/mismatches", None, {"viewer", "operator", "admin"}),
+    ("GET", f"{ROUTE}/rules", None, {"viewer", "operator", "admin"}),
+    ("GET", f"{ROUTE}/evidence", None, {"viewer", "operator", "admin"}),
     ("PUT", f"{ROUTE}/flag", {"stage": "shadow"}, {"operator", "admin"}),
     ("POST", f"{ROUTE}/rollback", {}, {"operator", "admin"}),
     ("GET", "/api/tokens", None, {"admin"}),

@@ -1,19 +1,14 @@
 """Moving routes through the API: guarded by versions and the table of stages, in force here at once."""
 
 import asyncio
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from gateway.db.flags import FlagStore
-from gateway.diff.verdict import Kind, Mismatch, Outcome, Verdict
-from gateway.message import Side
 from gateway.rollout.flag import Change, Flag
 from gateway.rollout.plan import Source
 from gateway.rollout.stage import Stage
-from gateway.shadow.finding import Finding
 
 from .conftest import Plane
 
@@ -231,34 +226,6 @@ async def test_flip_starts_from_the_flag_in_force(plane: Plane) -> None:
     answer = await plane.ask("PUT", FLAG, json={"stage": "canary", "canary": 600}, headers={"if-match": '"9"'})
     assert answer.json()["flag"]["version"] == 10
     assert plane.live.plan.flag("lots.create").canary == 600
-
-
-async def test_mismatches_show_both_values(plane: Plane) -> None:
-    """A stored finding is shown with its request, both statuses and each difference; a limit is kept."""
-    verdict = Verdict(Outcome.MISMATCHED, (Mismatch(Kind.VALUE, "body/name", '"<b>"', None),))
-    at = datetime(2026, 7, 1, tzinfo=UTC)
-    found = Finding(
-        "lots.create", "r1", at, "GET", "/api/lots?a=1", "shadow", 3, Side.LEGACY, 200, 500, 1.0, 2.0, verdict
-    )
-    await plane.evidence.store([found, replace(found, request_id="r2")])
-    (newest,) = (await plane.ask("GET", f"{ROUTE}/mismatches?limit=1", role="viewer")).json()["mismatches"]
-    assert newest == {
-        "id": 2,
-        "request_id": "r2",
-        "at": "2026-07-01T00:00:00+00:00",
-        "method": "GET",
-        "target": "/api/lots?a=1",
-        "stage": "shadow",
-        "flag_version": 3,
-        "authoritative": "legacy",
-        "control_status": 200,
-        "candidate_status": 500,
-        "control_ms": 1.0,
-        "candidate_ms": 2.0,
-        "outcome": "mismatched",
-        "reason": "",
-        "mismatches": [{"kind": "value", "where": "body/name", "control": '"<b>"', "candidate": None}],
-    }
 
 
 async def test_without_database_flips_are_503_and_change_nothing(plane: Plane, store: FlagStore) -> None:
