@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,8 +19,10 @@ from services.kit.errors import NOT_FOUND
 from services.kit.jwks import KeyRing
 from services.kit.parts import Parts
 from services.kit.reply import refuse
+from services.kit.run import DECLARATION, Running
 from services.kit.settings import Settings, read_settings
 from services.kit.token import Signer, Verifier
+from services.kit.watches import install
 from services.lots.endpoints import router as lots
 from services.qc.endpoints import router as qc
 from services.runs.endpoints import router as runs
@@ -33,12 +36,13 @@ def build() -> FastAPI:
     settings = read_settings(os.environ)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
+        install(asyncio.get_running_loop())
         database = Database(settings.database_url, pool_size=settings.pool_size)
         ring = None if settings.jwks_url is None else KeyRing(settings.jwks_url)
         app.state.parts = _parts(settings, database, ring)
         try:
-            yield
+            yield dict(DECLARATION)
         finally:
             if ring is not None:
                 await ring.aclose()
@@ -51,6 +55,7 @@ def build() -> FastAPI:
     app.add_exception_handler(404, _not_found)
     app.add_exception_handler(405, _not_found)  # Express knows no 405: another method is another route
     app.add_middleware(Preflight)
+    app.add_middleware(Running)  # the outermost
     return app
 
 

@@ -1,4 +1,4 @@
-"""The two pools: one whose connections cannot write, one for units of work that may.
+"""The pools: one whose connections cannot write, one for units of work that may, one for those that are rehearsed.
 
 A read is one statement, which PostgreSQL wraps in a transaction of its own: no BEGIN and no COMMIT to
 wait for. What may be done inside is decided by `unit.py`.
@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from services.kit.json import document_text
+from services.kit.keys import KnownKeys
 
 _CONNECT_TIMEOUT_S = 5
 _POOL_TIMEOUT_S = 10.0
@@ -29,11 +30,15 @@ class Database:
             pool_reset_on_return=None,  # a finished statement leaves nothing open to roll back
         )
         self.writers = _engine(url, pool_size, "")
+        # a rehearsal keeps its connection until legacy has answered, and must not keep a client's write from one
+        self.rehearsals = _engine(url, pool_size, "", isolation_level="REPEATABLE READ")
+        self.keys = KnownKeys()
 
     async def aclose(self) -> None:
         """Close every pooled connection."""
         await self.readers.dispose()
         await self.writers.dispose()
+        await self.rehearsals.dispose()
 
 
 def _engine(url: URL, pool_size: int, options: str, **extra: Any) -> AsyncEngine:

@@ -17,6 +17,8 @@ from typing import Any, Final, cast
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, RSAKey
 
+from services.kit.guard import permitted
+
 PublicKey = RSAKey | ECKey
 Fetch = Callable[[str], bytes]
 
@@ -60,7 +62,8 @@ class KeyRing:
         now = self._clock()
         if self._fetching is None and now - self._asked_at >= COOL_DOWN_S:
             self._asked_at = now
-            self._fetching = asyncio.create_task(self._refresh())
+            with permitted():  # the keys are the app's, whichever request asks for them first
+                self._fetching = asyncio.create_task(self._refresh())
 
     async def _refresh(self) -> None:
         try:

@@ -43,8 +43,9 @@ class Caller:
         body: object = None,
         headers: Mapping[str, str] | None = None,
         commit: bool | None = None,
+        run: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """Run one request to its end. `body` is JSON unless it is bytes; `commit` is what the gateway says."""
+        """Run one request to its end. `body` is JSON unless it is bytes; The gateway says `commit`, or `run`."""
         raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         path, _, query = target.partition("?")
         kind = {} if body is None else {"content-type": "application/json", "content-length": str(len(raw))}
@@ -67,6 +68,8 @@ class Caller:
         }
         if commit is not None:
             scope["extensions"] = {"strangler.run": {"commit": commit}}
+        if run is not None:
+            scope["extensions"] = {"strangler.run": run}
         return await self._run(scope, raw)
 
     async def _run(self, scope: dict[str, Any], raw: bytes) -> Answer:

@@ -1,0 +1,99 @@
+"""What a rehearsal has written, row by row, as the triggers of migration 0002 tell it; bounded.
+
+It knows the messages, not the tables. Several changes of one row become one: what was there first, what is last.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+SQLSTATE: Final = "SG001"
+MAX_ROWS: Final = 64
+MAX_BYTES: Final = 256 * 1024
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row: `old` as it was found, `new` as it was left; both None for an insert that did not come about.
+
+    `attempted` are the values of such an insert, else those of `new` or `old`: they say which row this is about.
+    """
+
+    table: str
+    op: str  # insert, update, delete, attempt
+    old: Values | None
+    new: Values | None
+    attempted: Values
+
+
+class Capture:
+    """Listens to one transaction."""
+
+    def __init__(self) -> None:
+        self._told: list[dict[str, Any]] = []
+        self._bytes = 0
+        self.overflowed = False
+        self.rows: Counter[str] = Counter()  # inserted, updated and deleted, by table
+
+    def hear(self, diagnostic: Any) -> None:
+        """A notice of the connection's."""
+        if diagnostic.sqlstate != SQLSTATE:
+            return
+        text = diagnostic.message_primary or ""
+        self._bytes += len(text)
+        self.overflowed = self.overflowed or self._bytes > MAX_BYTES or len(self._told) >= 2 * MAX_ROWS
+        if self.overflowed:
+            return
+        told = orjson.loads(text)
+        self._told.append(told)
+        if told["op"] != "attempt":
+            self.rows[told["table"]] += 1
+
+    def changes(self, keys: Mapping[str, tuple[str, ...]]) -> list[Change]:
+        """The net changes in the order of their rows' first; `keys` are the primary keys of the tables."""
+        net: dict[tuple[str, str], Change] = {}
+        for told in self._told:
+            change = _change(told)
+            place = (change.table, _identity(change.attempted, keys.get(change.table, ())))
+            merged = _merged(net.get(place), change)
+            if merged is None:
+                net.pop(place, None)
+            else:
+                net[place] = merged
+        return list(net.values())[:MAX_ROWS]
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The tables that were written to, or nearly."""
+        return frozenset(told["table"] for told in self._told)
+
+
+def _change(told: dict[str, Any]) -> Change:
+    old, new = told.get("old"), told.get("new")
+    attempted: Values = old or new or {}
+    if told["op"] == "attempt":
+        return Change(told["table"], "attempt", None, None, attempted)
+    return Change(told["table"], told["op"], old, new, attempted)
+
+
+def _identity(values: Values, key: tuple[str, ...]) -> str:
+    return orjson.dumps([values.get(name) for name in key] if key else values, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _merged(first: Change | None, then: Change) -> Change | None:
+    """Two changes of one row as one; None when nothing is left of them."""
+    if first is None or first.op == "attempt":
+        return then
+    if then.op == "attempt":
+        return first
+    if then.op == "delete":
+        return None if first.op == "insert" else Change(then.table, "delete", first.old, None, first.attempted)
+    op = "update" if first.old is not None else "insert"
+    return Change(then.table, op, first.old, then.new, first.attempted)

@@ -1,0 +1,74 @@
+"""How rows of a table are found again: its primary key and its other unique columns, from PostgreSQL's catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_OF_TABLE = text("""
+    SELECT coalesce(jsonb_agg(DISTINCT columns) FILTER (WHERE is_primary), '[]') AS primary_keys,
+           coalesce(jsonb_agg(DISTINCT columns) FILTER (WHERE NOT is_primary), '[]') AS others,
+           (SELECT coalesce(jsonb_agg(a.attname), '[]') FROM pg_attribute a
+             LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = CAST(:name AS regclass) AND a.attnum > 0 AND NOT a.attisdropped
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%(%')) AS generated
+      FROM (SELECT i.indisprimary AS is_primary,
+                   (SELECT jsonb_agg(a.attname ORDER BY k.place)
+                      FROM unnest(i.indkey) WITH ORDINALITY AS k(number, place)
+                      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number) AS columns
+              FROM pg_index i
+             WHERE i.indrelid = CAST(:name AS regclass) AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
+           ) AS found
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """`generated` are the columns the database fills by itself: ids, sequences, moments."""
+
+    primary: tuple[str, ...]
+    others: tuple[tuple[str, ...], ...]
+    generated: frozenset[str]
+
+
+class KnownKeys:
+    """The keys of tables, asked once for each."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Keys] = {}
+
+    async def of(self, connection: AsyncConnection, tables: frozenset[str]) -> Mapping[str, Keys]:
+        """The keys of these tables, named as SQL names them."""
+        for name in tables - self._known.keys():
+            row = (await connection.execute(_OF_TABLE, {"name": name})).one()
+            primary = tuple(row.primary_keys[0]) if row.primary_keys else ()
+            self._known[name] = Keys(primary, tuple(map(tuple, row.others)), frozenset(row.generated))
+        return self._known
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A row as one snapshot shows it: who made it, who has replaced it since, its values."""
+
+    made_by: str
+    replaced_by: str
+    values: Mapping[str, Any]
+
+
+async def version(
+    connection: AsyncConnection, table: str, columns: tuple[str, ...], values: Mapping[str, Any]
+) -> Version | None:
+    """The row with these values in these columns; None where there is none. Both names come from the catalog."""
+    quoted = [f'"{name.replace(chr(34), chr(34) * 2)}"' for name in columns]
+    where = " AND ".join(f"t.{name} = k.{name}" for name in quoted)
+    query = text(
+        f"SELECT t.xmin::text, t.xmax::text, to_jsonb(t)::text FROM {table} t, "  # noqa: S608 - names of the catalog
+        f"jsonb_populate_record(NULL::{table}, CAST(:row AS jsonb)) k WHERE {where}"
+    )
+    row = (await connection.execute(query, {"row": orjson.dumps(dict(values)).decode()})).fetchone()
+    return None if row is None else Version(row[0], row[1], orjson.loads(row[2]))

@@ -1,0 +1,242 @@
+"""A unit of work that can only be rolled back (ADR 0016): its budget, its proof, and the look at what legacy then did.
+
+The handler's work stands behind a savepoint. That is rolled back, with every lock, when the handler is done; the
+snapshot before it is kept for those who listen, until they have looked or let go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from secrets import token_hex
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.kit.capture import Capture, Change
+from services.kit.guard import permitted, told
+from services.kit.keys import Keys, KnownKeys, Version, version
+from services.kit.run import Run
+from services.kit.watches import own
+
+WAIT_S: Final = 0.1  # for a connection
+LOCK_S: Final = 0.05  # a hot row must not make everyone wait behind a rehearsal
+HELD_S: Final = 15.0  # PostgreSQL ends a rehearsal that nobody looks at any more
+_COUNTS: Final = """(SELECT coalesce(jsonb_object_agg(format('%I.%I', n.nspname, c.relname), changed.rows), '{}')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, LATERAL (SELECT
+    pg_stat_get_xact_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid)
+    + pg_stat_get_xact_tuples_deleted(c.oid) AS rows) AS changed
+    WHERE c.relkind = 'r' AND changed.rows > 0 AND n.nspname NOT IN ('pg_catalog', 'strangler'))"""
+_BEGIN = text(f"""SELECT {_COUNTS} AS counts, set_config('strangler.run', :nonce, true),
+    set_config('lock_timeout', :lock_ms, true), set_config('statement_timeout', :statement_ms, true),
+    set_config('idle_in_transaction_session_timeout', :held_ms, true)""")
+_COUNT = text(f"SELECT {_COUNTS} AS counts")
+_SAVEPOINT = text("SAVEPOINT strangler_run")
+_UNDO = text("ROLLBACK TO SAVEPOINT strangler_run")
+_PROOF = text("SELECT current_setting('strangler.run', true)")
+_GIVEN_UP: Final = {  # by SQLSTATE
+    "55P03": "lock_timeout",
+    "57014": "statement_timeout",
+    "40001": "serialization",
+    "40P01": "deadlock",
+}
+
+Seen = dict[str, Any]
+Look = Callable[[Sequence[tuple[str, str]]], Awaitable[list[Seen]]]
+
+
+@asynccontextmanager
+async def rehearsing(engine: AsyncEngine, known: KnownKeys, run: Run) -> AsyncIterator[AsyncConnection]:
+    """A connection for one handler's work, none of which stays."""
+    async with AsyncExitStack() as held:
+        rehearsal = _Rehearsal(known, run)
+        connection = await held.enter_async_context(_connected(engine, run))
+        with permitted():
+            await rehearsal.begin(connection, held)
+        try:
+            yield connection
+        except Exception as error:
+            with permitted():
+                await rehearsal.end(held, failed=error)
+            raise
+        with permitted():
+            await rehearsal.end(held)
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine, run: Run) -> AsyncIterator[AsyncConnection]:
+    """A connection that is rolled back and given back by the kit, whoever lets go of it."""
+    try:
+        with permitted():
+            async with asyncio.timeout(None if run.budget_s is None else min(WAIT_S, run.budget_s)):
+                connection = await engine.connect()
+    except TimeoutError as error:
+        run.tell({"type": "unit.abandoned", "why": "busy"})
+        raise PoolExhausted("no connection is free for a rehearsal") from error
+    try:
+        yield connection
+    finally:
+        with permitted():
+            await connection.close()
+
+
+class _Rehearsal:
+    """One transaction from its beginning to the rollback of what the handler did."""
+
+    def __init__(self, known: KnownKeys, run: Run) -> None:
+        self._known, self._run = known, run
+        self._nonce, self._capture = token_hex(8), Capture()
+        self._before: Mapping[str, int] = {}
+
+    async def begin(self, connection: AsyncConnection, held: AsyncExitStack) -> None:
+        """Set the budget and the nonce, and put a savepoint in front of the handler."""
+        self._connection = connection
+        driver: Any = (await connection.get_raw_connection()).driver_connection  # psycopg's
+        own(driver)
+        driver.add_notice_handler(self._capture.hear)
+        held.callback(driver.remove_notice_handler, self._capture.hear)
+        budget_s = self._run.budget_s
+        begun = await connection.execute(
+            _BEGIN,
+            {
+                "nonce": self._nonce,
+                "lock_ms": _ms(None if budget_s is None else min(LOCK_S, budget_s)),
+                "statement_ms": _ms(budget_s),
+                "held_ms": _ms(HELD_S),
+            },
+        )
+        self._before = begun.scalar_one()
+        await connection.execute(_SAVEPOINT)
+        self._run.tell({"type": "unit.begun"})
+
+    async def end(self, held: AsyncExitStack, failed: Exception | None = None) -> None:
+        """Undo the handler's work, prove it, and hand over what it was."""
+        given_up = _given_up(failed)
+        if given_up is not None:
+            self._run.tell({"type": "unit.abandoned", "why": given_up})
+        unseen = await self._undo(counted=failed is None)
+        if given_up is not None or not self._run.listens:
+            return
+        keys = await self._known.of(self._connection, self._capture.tables)
+        changes = self._capture.changes({table: one.primary for table, one in keys.items()})
+        afterwards = _Afterwards(self._connection, changes, keys, held.pop_all())
+        self._run.tell(
+            {
+                "type": "unit.rehearsed",
+                "rows": [_row(change, keys) for change in changes],
+                "unseen": unseen,
+                "look": afterwards.look,
+                "release": afterwards.release,
+            }
+        )
+
+    async def _undo(self, *, counted: bool) -> list[str]:
+        """Take the handler's work back; the tables whose changes were not all captured are returned."""
+        counts: Mapping[str, int] = {}
+        try:
+            if counted:
+                counts = (await self._connection.execute(_COUNT)).scalar_one()
+            await self._connection.execute(_UNDO)
+            proof = (await self._connection.execute(_PROOF)).scalar_one()
+        except DBAPIError as error:
+            if not counted:
+                raise  # the connection is gone, and with it the transaction
+            raise told("ends its transaction itself") from error
+        if proof != self._nonce:
+            raise told("ends its transaction itself")
+        captured = self._capture.rows
+        unseen = [name for name in counts if counts[name] - self._before.get(name, 0) > captured[name]]
+        return sorted([*unseen, "too many rows"] if self._capture.overflowed else unseen)
+
+
+class _Afterwards:
+    """What the gateway is given: one look at the rows, once legacy has answered, or none."""
+
+    def __init__(
+        self, connection: AsyncConnection, changes: list[Change], keys: Mapping[str, Keys], held: AsyncExitStack
+    ) -> None:
+        self._connection, self._changes, self._keys, self._held = connection, changes, keys, held
+        self._over = False
+
+    async def look(self, swaps: Sequence[tuple[str, str]]) -> list[Seen]:
+        """For each row: `changes` (0, 1, 2 for more) since the rehearsal saw it, and `row`, its values now.
+
+        `swaps` are pairs of values that stand at the same place of new's and of legacy's answer: legacy's row may have
+        legacy's id.
+        """
+        legacys = dict(swaps)
+        try:
+            with permitted():
+                places = [(change, _places(change, self._keys, legacys)) for change in self._changes]
+                before = [await self._versions(change, places) for change, places in places]
+                await self._connection.rollback()  # the next statement sees what there is now
+                after = [await self._versions(change, places) for change, places in places]
+        finally:
+            await self.release()
+        return [
+            {"changes": max(map(_changes, old, new), default=0), "row": _values(new), "known": bool(new)}
+            for old, new in zip(before, after, strict=True)
+        ]
+
+    async def release(self) -> None:
+        """Let go of the connection; what it has not committed, which is all, is gone."""
+        if not self._over:
+            self._over = True
+            await asyncio.shield(self._held.aclose())
+
+    async def _versions(self, change: Change, places: list[tuple[tuple[str, ...], Mapping[str, Any]]]) -> list[Any]:
+        return [await version(self._connection, change.table, columns, values) for columns, values in places]
+
+
+def _places(
+    change: Change, keys: Mapping[str, Keys], legacys: Mapping[str, str]
+) -> list[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """By which columns and values legacy's row of a change is looked for."""
+    known, values = keys[change.table], change.attempted
+    if change.old is not None:
+        return [(known.primary, values)] if known.primary else []
+    found = [(columns, values) for columns in known.others if _all_there(columns, values)]
+    if known.primary and _all_there(known.primary, values):
+        swapped = {name: legacys.get(str(values[name]), values[name]) for name in known.primary}
+        found.append((known.primary, swapped))
+    return found
+
+
+def _all_there(columns: tuple[str, ...], values: Mapping[str, Any]) -> bool:
+    return all(values.get(name) is not None for name in columns)
+
+
+def _changes(old: Version | None, new: Version | None) -> int:
+    """How often a row was changed between two snapshots, 2 for more than once, as far as its versions tell."""
+    if old is None or new is None:
+        return int(old is not new)
+    if old.made_by == new.made_by:
+        return 0
+    return 1 if old.replaced_by == new.made_by else 2
+
+
+def _values(versions: Sequence[Version | None]) -> Mapping[str, Any] | None:
+    return next((found.values for found in versions if found is not None), None)
+
+
+def _row(change: Change, keys: Mapping[str, Keys]) -> dict[str, Any]:
+    generated = sorted(keys[change.table].generated)
+    return {"table": change.table, "op": change.op, "old": change.old, "new": change.new, "generated": generated}
+
+
+def _given_up(error: BaseException | None) -> str | None:
+    """Why PostgreSQL ended the work, where it was not the handler's doing."""
+    while error is not None:
+        state = getattr(getattr(error, "orig", None), "sqlstate", None)
+        if state in _GIVEN_UP:
+            return _GIVEN_UP[state]
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _ms(seconds: float | None) -> str:
+    return "0" if seconds is None else f"{max(1, round(seconds * 1000))}ms"

@@ -1,0 +1,212 @@
+"""What no rollback takes back is refused while `commit` is false, with the line of the handler that tried it."""
+
+import asyncio
+import socket
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy import create_engine, insert, text
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from services.kit.auth import ANONYMOUS
+from services.kit.parts import parts_of
+from services.kit.tables import lots
+from services.kit.unit import WriteSession, writing
+
+from .asgi import running
+from .rehearsals import Rehearsed, prepared, rehearse, with_handler
+
+# the standard library leaves a socket whose connect was refused by an audit hook to the garbage collector
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+Act = Callable[[Request, WriteSession], Awaitable[None]]
+PORT = 9  # nobody listens there; nothing may even try
+
+
+@pytest.fixture(scope="module")
+def captured(database_url: str) -> str:
+    prepared(database_url)
+    return database_url
+
+
+@pytest.fixture
+def url(captured: str, environment: pytest.MonkeyPatch) -> str:
+    return captured
+
+
+async def tried(act: Act, *, swallow: bool = False) -> Rehearsed:
+    """Rehearse a handler that inserts a row and then does this."""
+
+    async def handler(request: Request) -> Response:
+        async with writing(request, ANONYMOUS) as session:
+            await session.add(insert(lots).returning(lots.c.id), {"lot_code": "G-1"})
+            try:
+                await act(request, session)
+            except Exception:
+                if not swallow:
+                    raise
+        return PlainTextResponse("done")
+
+    async with running(with_handler(handler)) as side:
+        rehearsed = await rehearse(side, "/api/tried")
+        for message in rehearsed.told:
+            if message["type"] == "unit.rehearsed":
+                await message["release"]()
+        return rehearsed
+
+
+def connection_of(session: WriteSession) -> Any:
+    """What a handler is not meant to reach, and can."""
+    return session._connection
+
+
+async def commits_itself(_: Request, session: WriteSession) -> None:
+    await connection_of(session).commit()
+
+
+async def commits_in_sql(_: Request, session: WriteSession) -> None:
+    await connection_of(session).execute(text("/* done */ COMMIT"))
+
+
+async def commits_below_sqlalchemy(_: Request, session: WriteSession) -> None:
+    driver = (await connection_of(session).get_raw_connection()).driver_connection
+    await driver.execute("SELECT 1; COMMIT")
+
+
+async def takes_another_connection(request: Request, _: WriteSession) -> None:
+    async with parts_of(request).database.writers.connect() as other:
+        await other.execute(text("INSERT INTO lots (lot_code) VALUES ('G-2')"))
+
+
+async def uses_an_autocommit_engine(request: Request, _: WriteSession) -> None:
+    url = parts_of(request).database.writers.url
+    with create_engine(url, isolation_level="AUTOCOMMIT").connect() as other:
+        other.execute(text("INSERT INTO lots (lot_code) VALUES ('G-2')"))
+
+
+async def connects_with_psycopg(request: Request, _: WriteSession) -> None:
+    url = parts_of(request).database.writers.url.set(drivername="postgresql")
+    async with await psycopg.AsyncConnection.connect(url.render_as_string(hide_password=False)) as other:
+        await other.execute("INSERT INTO lots (lot_code) VALUES ('G-2')")
+
+
+async def asks_with_httpx(_: Request, __: WriteSession) -> None:
+    async with httpx.AsyncClient(verify=False) as client:
+        await client.post(f"http://127.0.0.1:{PORT}/")
+
+
+async def asks_with_urllib(_: Request, __: WriteSession) -> None:
+    urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", timeout=1)  # noqa: ASYNC210 - handlers do such things
+
+
+async def asks_in_a_thread(_: Request, __: WriteSession) -> None:
+    await asyncio.to_thread(urllib.request.urlopen, f"http://127.0.0.1:{PORT}/", timeout=1)
+
+
+async def asks_in_an_executor(_: Request, __: WriteSession) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(urllib.request.urlopen, f"http://127.0.0.1:{PORT}/", timeout=1).result()
+
+
+async def asks_in_a_thread_of_its_own(_: Request, __: WriteSession) -> None:
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", timeout=1)
+        except RuntimeError as error:
+            caught.append(error)
+
+    caught: list[RuntimeError] = []
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    raise caught[0]
+
+
+async def asks_in_a_task(_: Request, __: WriteSession) -> None:
+    await asyncio.create_task(asks_with_httpx(_, __))
+
+
+async def opens_a_stream(_: Request, __: WriteSession) -> None:
+    await asyncio.open_connection("127.0.0.1", PORT)
+
+
+async def sends_a_datagram(_: Request, __: WriteSession) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(b"gone", ("127.0.0.1", PORT))
+
+
+async def starts_a_process(_: Request, __: WriteSession) -> None:
+    subprocess.run(["true"], check=True)  # noqa: ASYNC221 - handlers do such things
+
+
+FORBIDDEN = [
+    commits_itself,
+    commits_in_sql,
+    commits_below_sqlalchemy,
+    takes_another_connection,
+    uses_an_autocommit_engine,
+    connects_with_psycopg,
+    asks_with_httpx,
+    asks_with_urllib,
+    asks_in_a_thread,
+    asks_in_an_executor,
+    asks_in_a_thread_of_its_own,
+    asks_in_a_task,
+    opens_a_stream,
+    sends_a_datagram,
+    starts_a_process,
+]
+
+
+@pytest.mark.parametrize("swallow", [False, True], ids=["raised", "swallowed"])
+@pytest.mark.parametrize("act", FORBIDDEN)
+async def test_a_forbidden_act_is_refused_and_its_line_is_told(
+    url: str, database: psycopg.Connection, act: Act, swallow: bool
+) -> None:
+    """The gateway hears of it also when the handler swallows the error; no row and no byte has left."""
+    rehearsed = await tried(act, swallow=swallow)
+    told = next(message for message in rehearsed.told if message["type"] == "unit.unsafe")
+    first, last = act.__code__.co_firstlineno, max(line for *_, line in act.__code__.co_lines() if line)
+    file, _, line = told["where"].rpartition(":")
+    assert file == "tests/services/test_guard.py"
+    assert first < int(line) <= last or act is asks_in_a_task
+    assert swallow or rehearsed.answer.status == 500
+    assert database.execute("SELECT count(*) FROM lots WHERE lot_code LIKE 'G-%'").fetchone() == (0,)
+
+
+async def test_a_background_task_is_guarded_too(url: str) -> None:
+    """What runs behind the answer belongs to the same request."""
+
+    def ask() -> None:
+        urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", timeout=1)
+
+    async def handler(request: Request) -> Response:
+        return PlainTextResponse("done", background=BackgroundTask(ask))
+
+    told: list[dict[str, Any]] = []
+    async with running(with_handler(handler)) as side:
+        with pytest.raises(RuntimeError, match="commit is false"):
+            await side.send("POST", "/api/tried", body={}, run={"commit": False, "tell": told.append})
+    assert told[0]["type"] == "unit.unsafe"
+
+
+async def test_a_write_that_is_kept_may_do_what_it_likes(url: str) -> None:
+    """The same acts are nobody's business when the gateway lets the new side answer."""
+
+    async def handler(request: Request) -> Response:
+        async with writing(request, ANONYMOUS), parts_of(request).database.writers.connect() as other:
+            row = (await other.execute(text("SELECT 7"))).scalar_one()
+        return PlainTextResponse(str(row))
+
+    async with running(with_handler(handler)) as side:
+        answer = await side.send("POST", "/api/tried", body={}, run={"commit": True, "tell": lambda _: None})
+    assert (answer.status, answer.body) == (200, b"7")

@@ -1,0 +1,163 @@
+"""A rehearsed write: nothing of it stays, what it wrote is handed over, what legacy did then is looked at."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from services.app import build
+
+from .asgi import Caller, running
+from .rehearsals import Rehearsed, prepared, rehearse
+
+RUN = "ce461d43-126d-4ef4-96d2-e2d396eff7d2"
+
+
+@pytest.fixture(scope="module")
+def captured(database_url: str) -> str:
+    prepared(database_url)
+    return database_url
+
+
+@pytest.fixture
+async def side(captured: str, environment: pytest.MonkeyPatch) -> AsyncIterator[Caller]:
+    async with running(build()) as caller:
+        yield caller
+
+
+def lots(database: psycopg.Connection, code: str) -> int:
+    row = database.execute("SELECT count(*) FROM lots WHERE lot_code = %s", [code]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def look(rehearsed: Rehearsed, *swaps: tuple[str, str]) -> list[dict[str, Any]]:
+    seen: list[dict[str, Any]] = await rehearsed.of("rehearsed")["look"](swaps)
+    return seen
+
+
+async def test_what_a_rehearsal_inserts_is_handed_over_and_gone(side: Caller, database: psycopg.Connection) -> None:
+    """The row is told with every column, as it would have been stored; the table never has it."""
+    rehearsed = await rehearse(side, "/api/lots", {"lot_code": "R-1", "weight_kg": 12.5})
+    assert rehearsed.answer.status == 201
+    assert rehearsed.kinds() == ["begun", "rehearsed"]
+    (row,) = rehearsed.of("rehearsed")["rows"]
+    assert (row["table"], row["op"], row["old"]) == ("public.lots", "insert", None)
+    assert (row["new"]["lot_code"], row["new"]["weight_kg"]) == ("R-1", 12.5)
+    assert set(row["generated"]) >= {"id", "created_at"}
+    assert rehearsed.of("rehearsed")["unseen"] == []
+    assert lots(database, "R-1") == 0
+    await rehearsed.of("rehearsed")["release"]()
+
+
+async def test_the_look_finds_legacys_row_by_its_unique_code(side: Caller, database: psycopg.Connection) -> None:
+    """Legacy's row has another id; the code leads to it, changed once."""
+    rehearsed = await rehearse(side, "/api/lots", {"lot_code": "R-2"})
+    database.execute("INSERT INTO lots (lot_code, weight_kg) VALUES ('R-2', 3)")
+    (seen,) = await look(rehearsed)
+    assert (seen["changes"], seen["row"]["lot_code"], seen["row"]["weight_kg"]) == (1, "R-2", 3)
+
+
+async def test_the_look_finds_legacys_row_by_the_id_of_its_answer(side: Caller, database: psycopg.Connection) -> None:
+    """A decision has no key of its own but the id, which stands at the same place of both answers."""
+    rehearsed = await rehearse(side, "/api/qc-decisions", {"decision": "PASS"})
+    legacys = database.execute("INSERT INTO qc_decisions (decision) VALUES ('FAIL') RETURNING id::text").fetchone()
+    assert legacys is not None
+    (seen,) = await look(rehearsed, (rehearsed.answer.json()["id"], legacys[0]))
+    assert (seen["changes"], seen["row"]["decision"]) == (1, "FAIL")
+
+
+@pytest.mark.parametrize("writers", [0, 1, 2])
+async def test_the_look_counts_changes_of_a_row_that_was_there(
+    side: Caller, database: psycopg.Connection, writers: int
+) -> None:
+    """Nobody, legacy alone, or somebody else too: the versions of the row tell."""
+    rehearsed = await rehearse(side, f"/api/runs/{RUN}", {"status": "COMPLETED"}, method="PATCH")
+    (row,) = rehearsed.of("rehearsed")["rows"]
+    assert (row["op"], row["old"]["status"], row["new"]["status"]) == ("update", "ACTIVE", "COMPLETED")
+    for number in range(writers):
+        database.execute("UPDATE production_runs SET daily_target_kg = %s WHERE id = %s", [number, RUN])
+    (seen,) = await look(rehearsed)
+    assert seen["changes"] == writers
+
+
+async def test_a_refused_insert_is_known_by_its_keys(side: Caller, database: psycopg.Connection) -> None:
+    """The duplicate is refused as legacy would; that its row was deleted meanwhile shows in the look."""
+    database.execute("INSERT INTO lots (lot_code) VALUES ('R-DUPLICATE')")
+    rehearsed = await rehearse(side, "/api/lots", {"lot_code": "R-DUPLICATE"})
+    assert rehearsed.answer.status == 409
+    assert [row["op"] for row in rehearsed.of("rehearsed")["rows"]] == ["attempt"]
+    database.execute("DELETE FROM lots WHERE lot_code = 'R-DUPLICATE'")
+    (seen,) = await look(rehearsed)
+    assert (seen["changes"], seen["row"]) == (1, None)
+
+
+async def test_no_lock_is_left_while_the_gateway_has_not_looked(side: Caller, database: psycopg.Connection) -> None:
+    """Legacy's write on the same row goes through at once, although the snapshot is still held."""
+    rehearsed = await rehearse(side, f"/api/runs/{RUN}", {"status": "CANCELLED"}, method="PATCH")
+    database.execute("SET lock_timeout = '1s'")
+    database.execute("UPDATE production_runs SET daily_target_kg = 9 WHERE id = %s", [RUN])
+    await rehearsed.of("rehearsed")["release"]()
+
+
+async def test_a_row_that_somebody_holds_makes_no_rehearsal_wait(side: Caller, captured: str) -> None:
+    """The lock timeout ends it, and the gateway is told that this is no answer to compare."""
+    with psycopg.connect(captured) as other:
+        other.execute("UPDATE production_runs SET daily_target_kg = 1 WHERE id = %s", [RUN])
+        rehearsed = await rehearse(side, f"/api/runs/{RUN}", {"status": "CANCELLED"}, method="PATCH")
+        other.rollback()
+    assert rehearsed.kinds() == ["begun", "abandoned"]
+    assert rehearsed.of("abandoned")["why"] == "lock_timeout"
+
+
+async def test_rehearsals_without_a_connection_are_given_up(environment: pytest.MonkeyPatch, captured: str) -> None:
+    """They have few connections of their own, and none waits long for one; a real write has its own."""
+    environment.setenv("SERVICES_POOL_SIZE", "1")
+    async with running(build()) as side:
+        first = await rehearse(side, "/api/lots", {"lot_code": "R-POOL"})
+        second = await rehearse(side, "/api/lots", {"lot_code": "R-POOL"})
+        assert second.of("abandoned")["why"] == "busy"
+        assert (await side.send("POST", "/api/lots", body={"lot_code": "R-KEPT"}, commit=True)).status == 201
+        await first.of("rehearsed")["release"]()
+        third = await rehearse(side, "/api/lots", {"lot_code": "R-POOL"})
+        assert third.answer.status == 201
+        await third.of("rehearsed")["release"]()
+
+
+async def test_a_cancelled_rehearsal_leaves_nothing(side: Caller, database: psycopg.Connection, captured: str) -> None:
+    """The gateway that waits no longer cancels it: its transaction is rolled back and its connection free."""
+    with psycopg.connect(captured) as other:
+        other.execute("LOCK TABLE lots IN EXCLUSIVE MODE")
+        task = asyncio.create_task(rehearse(side, "/api/lots", {"lot_code": "R-CANCELLED"}, budget_s=30))
+        await asyncio.sleep(0.02)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert lots(database, "R-CANCELLED") == 0
+    open_ones = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%' AND datname = current_database()"
+    assert database.execute(open_ones).fetchone() == (0,)
+
+
+async def test_a_table_without_capture_is_told(side: Caller, database: psycopg.Connection) -> None:
+    """What the triggers do not see, the transaction's own counts do."""
+    database.execute("ALTER TABLE lots DISABLE TRIGGER zz_strangler_captured")
+    try:
+        rehearsed = await rehearse(side, "/api/lots", {"lot_code": "R-UNSEEN"})
+    finally:
+        database.execute("ALTER TABLE lots ENABLE TRIGGER zz_strangler_captured")
+    assert rehearsed.of("rehearsed")["unseen"] == ["public.lots"]
+    await rehearsed.of("rehearsed")["release"]()
+
+
+async def test_a_unit_that_is_kept_says_when_it_commits(side: Caller, database: psycopg.Connection) -> None:
+    """Before that, legacy may still answer in its place; after it, never."""
+    told: list[dict[str, Any]] = []
+    run = {"commit": True, "tell": told.append}
+    await side.send("POST", "/api/lots", body={"lot_code": "R-COMMITTED"}, run=run)
+    await side.send("POST", "/api/lots", body={"lot_code": "R-COMMITTED"}, run=run)
+    assert [one["type"] for one in told] == [
+        "unit.begun", "unit.committing", "unit.ended", "unit.begun", "unit.rolled_back"
+    ]  # fmt: skip
+    assert lots(database, "R-COMMITTED") == 1
