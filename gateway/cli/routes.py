@@ -126,12 +126,16 @@ def rollback(route: Route, reason: Reason = "", admin_url: AdminUrl = None, toke
 
 
 def history(route: Route, limit: Limit = 50, admin_url: AdminUrl = None, token: Token = None) -> Answer:
-    """Show who moved a route, when and why, the newest first."""
-    from gateway.cli.show import history_table
+    """Show who moved a route, when and why, the newest first.
+
+    For what took itself back, it also tells how many requests were hit.
+    """
+    from gateway.cli.show import history_text
 
     with admin(admin_url, token) as client:
         data = client.get("routes", route, "history", limit=limit).data
-    return Answer(data, history_table(route, data["changes"]))
+        taken_back = client.get("routes", route, "rollbacks", limit=limit).data
+    return Answer({**data, **taken_back}, history_text(route, data["changes"], taken_back["rollbacks"]))
 
 
 def mismatches(route: Route, limit: Limit = 100, admin_url: AdminUrl = None, token: Token = None) -> Answer:

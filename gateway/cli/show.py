@@ -45,8 +45,26 @@ def routes_table(routes: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -
     return Stack(table, *notes)
 
 
-def history_table(route: str, changes: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """The changes of a route."""
+def history_text(
+    route: str, changes: Sequence[Mapping[str, Any]], rollbacks: Sequence[Mapping[str, Any]]
+) -> RenderableType:
+    """The changes of a route, and below them what took itself back."""
+    table = _history_table(route, changes)
+    return Stack(table, *(Text(f"\n{rollback_text(each)}") for each in rollbacks)) if rollbacks else table
+
+
+def rollback_text(rollback: Mapping[str, Any]) -> str:
+    """One rollback that nobody asked for: why, how many requests are known to be affected, which to look at."""
+    lines = [
+        f"taken back by itself at {moment(rollback['at'])} from version {rollback['from_version']}: {rollback['why']}",
+        f"  affected: {rollback['affected']} of {rollback['answered']} requests that the new side answered "
+        f"({rollback['failed']} failed; {rollback['mismatched']} of {rollback['compared']} compared mismatched)",
+        *(f"  look at {each['request_id']} {each['where']}" for each in rollback["exemplars"]),
+    ]
+    return plain("\n".join(lines))
+
+
+def _history_table(route: str, changes: Sequence[Mapping[str, Any]]) -> RenderableType:
     if not changes:
         return f"nobody has moved {route} yet"
     table = _table("when", "what", "who", "why")

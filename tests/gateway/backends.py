@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from tests.gateway.running import Running, eventually
 
@@ -57,10 +58,20 @@ class Backend:
         await writer.drain()
 
 
+Served = TypeVar("Served", bound=Backend)
+
+
 @contextmanager
 def backend(name: str) -> Iterator[Backend]:
+    """Serve a backend that says who it is."""
+    with backend_of(Backend, name) as served:
+        yield served
+
+
+@contextmanager
+def backend_of(kind: type[Served], name: str) -> Iterator[Served]:
     """Serve a backend on a free port, in a loop of its own."""
-    this, loop = Backend(name), asyncio.new_event_loop()
+    this, loop = kind(name), asyncio.new_event_loop()
     over = asyncio.Event()
 
     async def serve() -> None:

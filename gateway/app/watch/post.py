@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway.db.rollbacks import WATCHED, Exemplar
@@ -37,9 +37,15 @@ class Post:
     left_at: float | None = None
 
     @classmethod
-    def at(cls, flag: Flag, terms: Terms, ledger: Ledger) -> Post:
-        """Begin to watch: what happened before counts for nothing."""
-        return cls(flag, Watch(terms), ledger, _totals(ledger, flag))
+    def at(cls, flag: Flag, terms: Terms, ledger: Ledger, seen: tuple[int, int]) -> Post:
+        """Begin to watch, after requests of which earlier posts have `seen` so many answered and failed."""
+        new, legacy = _totals(ledger, flag)
+        return cls(flag, Watch(terms), ledger, (replace(new, answered=seen[0], failed=seen[1]), legacy))
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """What it has seen in the ledger, so that a successor goes on from there."""
+        return self._before[0].answered, self._before[0].failed
 
     def heard(self, finding: Finding) -> None:
         """Take a finding about this version of the flag in."""

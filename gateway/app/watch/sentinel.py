@@ -41,6 +41,7 @@ class Sentinel:
     def __init__(self, live: Live, store: RollbackStore, process: str, *, webhook: bool) -> None:
         self._live, self._store, self._process, self._webhook = live, store, process, webhook
         self._posts: dict[Key, Post] = {}
+        self._seen: dict[str, tuple[int, int]] = {}
         self._told: dict[Key, Seen] = {}
         self._taking: dict[Key, asyncio.Task[None]] = {}
 
@@ -71,7 +72,8 @@ class Sentinel:
         for key, (flag, terms) in wanted.items():
             post = self._posts.get(key)
             if post is None or post.watch.terms != terms:
-                self._posts[key] = Post.at(flag, terms, ledger)
+                self._relieve(flag.route)
+                self._posts[key] = Post.at(flag, terms, ledger, self._seen.get(flag.route, (0, 0)))
         now = asyncio.get_running_loop().time()
         for key, post in list(self._posts.items()):
             breach = post.look()
@@ -100,7 +102,14 @@ class Sentinel:
         if post.left_at is None:
             post.left_at = now
         elif now - post.left_at > LINGER_S and key not in self._taking:
-            del self._posts[key]
+            self._relieve(post.flag.route)
+
+    def _relieve(self, route: str) -> None:
+        """End every post of a route: the next one goes on where they were."""
+        for key, post in list(self._posts.items()):
+            if key[0] == route:
+                self._seen[route] = post.seen
+                del self._posts[key]
 
     async def _take_back(self, post: Post, breach: Breach) -> None:
         """Change the flag everywhere; while the database cannot be asked, here, and everywhere later."""
