@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONDONTWRITEBYTECODE # compiling everything anew would double each start
 
-.PHONY: help env demo demo-reset check format lint types layers test bench fuzz soak lock clean
+.PHONY: help env demo demo-reset check format lint types layers test bench fuzz soak trials lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ fuzz: .venv/.synced ## hostile requests and answers, 100,000 mutations each, abo
 
 soak: .venv/.synced ## flips, resets and restarts under load, five minutes: nothing lost, doubled, crossed, cut (ARGS="--minutes 1 --front asgi")
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+trials: env ## five stalled gigabytes, real browser clients, restarts under load, a crowd: about fifteen minutes
+	@$(BIN)/python -m tests.trials
 
 lock: .tools/bin/uv ## make requirements.lock and the npm locks anew
 	$(UV) pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml \

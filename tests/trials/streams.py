@@ -25,20 +25,23 @@ QUIET_S: Final = 3.0
 GONE_S: Final = 1.0
 _LOOK_S: Final = 0.02
 
+Way = Callable[[Ends, int, float], Iterator[Verdict]]
+
 
 def trial(front: Front, *, size: int = SIZE, quiet_s: float = QUIET_S) -> Iterator[Verdict]:
     """All of it on one front, with fresh gateways, so that nothing grows into room that another case has made."""
     with ends(front) as both:
-        yield from _up(both, size, quiet_s)
+        yield from up(both, size, quiet_s)
     with ends(front) as both:
-        yield from _down(both, size, quiet_s)
+        yield from down(both, size, quiet_s)
     with ends(front) as both:
         for what, leave in LEAVING.items():
             seconds = leave(both)
             yield Verdict(what, f"within {GONE_S:g} s", f"{seconds:.2f} s", seconds <= GONE_S)
 
 
-def _up(both: Ends, size: int, quiet_s: float) -> Iterator[Verdict]:
+def up(both: Ends, size: int, quiet_s: float) -> Iterator[Verdict]:
+    """An upload to an origin that first does not read, and then does."""
     with both.exchange("POST /up", f"content-length: {size}") as (client, origin):
         with _growth(both) as grown:
             taken = push(client, size, quiet_s=quiet_s)
@@ -51,7 +54,8 @@ def _up(both: Ends, size: int, quiet_s: float) -> Iterator[Verdict]:
         yield Verdict("bytes of the upload that arrived", f"{size:,}", f"{arrived:,}", arrived == size)
 
 
-def _down(both: Ends, size: int, quiet_s: float) -> Iterator[Verdict]:
+def down(both: Ends, size: int, quiet_s: float) -> Iterator[Verdict]:
+    """An answer to a client that first does not read, and then does."""
     with both.exchange("GET /down") as (client, origin):
         origin.sendall(f"HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n".encode())
         with _growth(both) as grown:
