@@ -1,54 +1,84 @@
-"""Mismatches for people: the same difference is told once, with its newest values and how often it was seen. Pure."""
+"""Mismatches as the admin plane tells them, made ready for people: one group for each cluster. Pure."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-_INDEX = re.compile(r"(?<=/)\d+(?=/|$)")
+REST = "…"  # the place of the cluster that counts what a route has no room for
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One request of a group: where it differed there, both values, and the request itself."""
+
+    where: str
+    control: str | None
+    candidate: str | None
+    finding: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One kind of difference at one place; list positions count as one place, because lists are long."""
+    """One kind of difference at one place; the examples come newest first. `current`: seen since the last change."""
 
+    id: int
+    outcome: str
     kind: str
     where: str
     seen: int
-    newest: Mapping[str, Any]
-    finding: Mapping[str, Any]
+    first_seen: str
+    last_seen: str
+    current: bool
+    examples: tuple[Example, ...]
+
+    @property
+    def is_rest(self) -> bool:
+        """Whether this is many places, of which nobody knows which."""
+        return self.where == REST
 
 
-def grouped(findings: Iterable[Mapping[str, Any]]) -> list[Group]:
-    """The differences of findings that come newest first, the most frequent first."""
-    groups: dict[tuple[str, str], Group] = {}
-    for finding in findings:
-        places = {(str(one["kind"]), place(str(one["where"]))): one for one in reversed(finding["mismatches"])}
-        for key, mismatch in places.items():
-            known = groups.get(key)
-            if known is None:
-                groups[key] = Group(*key, 1, mismatch, finding)
-            else:
-                groups[key] = Group(*key, known.seen + 1, known.newest, known.finding)
-    return sorted(groups.values(), key=lambda group: -group.seen)
+def groups_of(told: Mapping[str, Any]) -> list[Group]:
+    """The groups, in the order in which they are told."""
+    findings = {int(finding["id"]): finding for finding in told["findings"]}
+    return [
+        Group(
+            id=int(cluster["id"]),
+            outcome=str(cluster["outcome"]),
+            kind=str(cluster["kind"]),
+            where=str(cluster["where"]),
+            seen=int(cluster["count"]),
+            first_seen=str(cluster["first_seen"]),
+            last_seen=str(cluster["last_seen"]),
+            current=bool(cluster["current"]),
+            examples=tuple(_examples(cluster["exemplars"], findings)),
+        )
+        for cluster in told["clusters"]
+    ]
 
 
-def place(where: str) -> str:
-    """The place as a rule would name it: every position in a list is `*`, unless that named the whole body."""
-    starred = _INDEX.sub("*", where)
-    return where if starred.replace("/*", "") == "body" else starred
+def _examples(told: Sequence[Mapping[str, Any]], findings: Mapping[int, Mapping[str, Any]]) -> Iterable[Example]:
+    for one in told:
+        finding = findings.get(int(one["finding"]))
+        if finding is not None:
+            yield Example(str(one["where"]), one["control"], one["candidate"], finding)
 
 
 def rule_for(group: Group, *, owner: str, until: date) -> str:
     """The YAML that would allow this difference; the reason is left for a person to find."""
-    lines = [f"  - where: {_scalar(group.where)}", f"    kind: {group.kind}"]
-    statuses = group.finding["control_status"], group.finding["candidate_status"]
-    if None not in statuses and (statuses[0] != statuses[1] or group.where == "body"):
-        lines.append(f"    when: {{legacy: {statuses[0]}, new: {statuses[1]}}}")
+    where = group.where
+    if where.replace("/*", "") == "body" and group.examples:
+        where = group.examples[0].where  # a rule may not stand for the whole body
+    lines = [f"  - where: {_scalar(where)}", f"    kind: {group.kind}"]
+    if group.examples:
+        finding = group.examples[0].finding
+        statuses = finding["control_status"], finding["candidate_status"]
+        if None not in statuses and (statuses[0] != statuses[1] or where == "body"):
+            lines.append(f"    when: {{legacy: {statuses[0]}, new: {statuses[1]}}}")
     lines += ["    because: WHY THIS IS RIGHT", f"    owner: {_scalar(owner)}", f"    until: {until}"]
     return "\n".join(lines)
 

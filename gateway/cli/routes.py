@@ -41,7 +41,6 @@ def register(group: typer.Typer) -> None:
     """Put the commands into the tree."""
     for name, work in (("routes", routes), ("flip", flip), ("rollback", rollback), ("history", history)):
         command(group, name, examples=_EXAMPLES[name])(work)
-    command(group, "mismatches", examples=_EXAMPLES["mismatches"])(mismatches)
 
 
 _EXAMPLES = {
@@ -62,10 +61,6 @@ _EXAMPLES = {
         """,
     "history": """
         strangler history lots.create
-        """,
-    "mismatches": """
-        strangler mismatches lots.list
-        strangler mismatches lots.list --limit 200 --json
         """,
 }
 
@@ -136,18 +131,6 @@ def history(route: Route, limit: Limit = 50, admin_url: AdminUrl = None, token: 
         data = client.get("routes", route, "history", limit=limit).data
         taken_back = client.get("routes", route, "rollbacks", limit=limit).data
     return Answer({**data, **taken_back}, history_text(route, data["changes"], taken_back["rollbacks"]))
-
-
-def mismatches(route: Route, limit: Limit = 100, admin_url: AdminUrl = None, token: Token = None) -> Answer:
-    """Show where the two sides differ, and how to allow that.
-
-    The same difference is shown once, with its newest values and how often it was seen.
-    """
-    from gateway.cli.show import findings_text
-
-    with admin(admin_url, token) as client:
-        data = client.get("routes", route, "mismatches", limit=limit).data
-    return Answer(data, findings_text(route, data["mismatches"], data["verdicts"]))
 
 
 def _share(text: str | None, option: str) -> int | None:

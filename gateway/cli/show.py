@@ -1,9 +1,9 @@
-"""Flags, histories and findings as people read them in 80 columns."""
+"""Flags and histories as people read them in 80 columns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from rich.console import Group as Stack
@@ -11,13 +11,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.findings import Group, grouped, rule_for
 from gateway.cli.output import plain
 from gateway.cli.share import WHOLE, show_share
-
-_OUTCOMES = ("matched", "allowed", "mismatched", "noise", "not_comparable")
-_RULE_LIVES = timedelta(days=180)  # long enough to settle it, short enough to be asked again
-_VALUE = 500  # characters shown of a value; --json has what was kept
 
 
 def flag_text(flag: Mapping[str, Any]) -> str:
@@ -75,63 +70,9 @@ def _history_table(route: str, changes: Sequence[Mapping[str, Any]]) -> Renderab
     return table
 
 
-def findings_text(route: str, findings: Sequence[Mapping[str, Any]], verdicts: Mapping[str, int]) -> RenderableType:
-    """How much was compared, each difference with both values, then the rules that would allow them."""
-    compared = verdicts_text(route, verdicts)
-    if not findings:
-        return compared
-    groups = grouped(findings)
-    unreadable = [finding for finding in findings if not finding["mismatches"]]
-    parts: list[RenderableType] = [compared, "", *(_group(group) for group in groups)]
-    if unreadable:
-        newest = unreadable[0]
-        parts.append(Text(f"not comparable, {len(unreadable)} times: {plain(newest['reason'])}\n{_request(newest)}\n"))
-    if groups:
-        parts.append(_how_to_allow(route, groups))
-    return Stack(*parts)
-
-
-def verdicts_text(route: str, verdicts: Mapping[str, int]) -> str:
-    """How many answers of a route were compared, and with what outcome."""
-    total = sum(verdicts.values())
-    if not total:
-        return f"nothing of {route} has been compared; in stage shadow its reads are"
-    parts = [f"{verdicts[outcome]} {outcome.replace('_', ' ')}" for outcome in _OUTCOMES if verdicts.get(outcome)]
-    return f"{route}: {total} compared, {', '.join(parts)}"
-
-
 def moment(text: str) -> str:
     """A time as people read it: to the second, in UTC."""
     return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _group(group: Group) -> RenderableType:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
-    table.add_column(no_wrap=True, style="bold")
-    table.add_column(overflow="fold")
-    times = "once" if group.seen == 1 else f"{group.seen} times"
-    heading = Text(f"{plain(group.where)}: {group.kind}, seen {times}")
-    table.add_row("legacy", _value(group.newest["control"]))
-    table.add_row("new", _value(group.newest["candidate"]))
-    table.add_row("request", _request(group.finding))
-    return Stack(heading, table, "")
-
-
-def _request(finding: Mapping[str, Any]) -> str:
-    return plain(f"{finding['method']} {finding['target']} at {moment(finding['at'])} ({finding['request_id']})")
-
-
-def _value(text: str | None) -> str:
-    if text is None:
-        return "(nothing)"
-    return plain(text if len(text) <= _VALUE else f"{text[:_VALUE]}...")
-
-
-def _how_to_allow(route: str, groups: Sequence[Group]) -> RenderableType:
-    until = date.today() + _RULE_LIVES
-    rules = [plain(rule_for(group, owner=route.partition(".")[0], until=until)) for group in groups]
-    heading = f"What is right can be allowed in contracts/{route}/differences.yaml:"
-    return Text("\n".join([heading, "", "allow:", *rules]))
 
 
 def _table(*columns: str) -> Table:

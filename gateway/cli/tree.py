@@ -37,10 +37,10 @@ def root(
 
 def _grow() -> None:
     # importing a module registers its commands; the order here is the order of the help
-    from gateway.cli import contracts, database, override, panic, promoting, rollout, routes, running, tokens
+    from gateway.cli import contracts, database, evidence, override, panic, promoting, rollout, routes, running, tokens
     from gateway.cli.demo import command as demo
 
-    for branch in (demo, running, routes, promoting, rollout, panic, override):
+    for branch in (demo, running, routes, evidence, promoting, rollout, panic, override):
         branch.register(application)
     for name, group in (("contracts", contracts), ("db", database), ("tokens", tokens)):
         application.add_typer(group.group, name=name)

@@ -187,7 +187,7 @@ def test_a_difference_is_found_shown_and_allowed(legacy: Legacy, domain: str, ga
         return answer
 
     def found() -> list[dict[str, object]]:
-        answer: list[dict[str, object]] = own.api("GET", "/api/routes/traceability.get/mismatches").json()["mismatches"]
+        answer: list[dict[str, object]] = own.api("GET", "/api/routes/traceability.get/mismatches").json()["findings"]
         return answer
 
     try:

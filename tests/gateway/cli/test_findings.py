@@ -9,77 +9,108 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.findings import Group, grouped, place, rule_for
-from gateway.cli.output import rendered
+from gateway.cli.evidence import seconds
+from gateway.cli.findings import Group, groups_of, rule_for
+from gateway.cli.output import Trouble, rendered
 from gateway.cli.routes import Stage
-from gateway.cli.show import findings_text, flag_text, routes_table
+from gateway.cli.show import flag_text, routes_table
+from gateway.cli.show_evidence import clusters_text, rules_text
 from gateway.cli.tokens import Role
 from gateway.contract.load import Contracts, load
 from gateway.db import tokens
 from gateway.rollout import stage
 
 
-def mismatch(where: str, kind: str = "value", control: str | None = "1", candidate: str | None = "2") -> dict[str, Any]:
-    """One difference as the admin plane tells it."""
-    return {"kind": kind, "where": where, "control": control, "candidate": candidate}
-
-
-def finding(*mismatches: dict[str, Any], request: str = "r1", reason: str = "", new: int = 200) -> dict[str, Any]:
+def finding(new: int = 200, **more: Any) -> dict[str, Any]:
     """One compared request as the admin plane tells it."""
-    return {
-        "request_id": request,
+    one: dict[str, Any] = {
+        "id": 1,
+        "request_id": "r1",
         "at": "2026-11-21T01:02:03.456789+00:00",
         "method": "GET",
         "target": "/api/lots",
         "control_status": 200,
         "candidate_status": new,
-        "outcome": "mismatched" if mismatches else "not_comparable",
-        "reason": reason,
-        "mismatches": list(mismatches),
     }
+    return {**one, **more}
 
 
-def shown(findings: list[dict[str, Any]], verdicts: dict[str, int] | None = None) -> str:
+def cluster(where: str, kind: str = "value", count: int = 1, **more: Any) -> dict[str, Any]:
+    """One cluster as the admin plane tells it, with one example."""
+    example = {"finding": 1, "where": where, "control": "1", "candidate": "2", **more.pop("example", {})}
+    one: dict[str, Any] = {
+        "id": 7,
+        "outcome": "mismatched",
+        "where": where,
+        "kind": kind,
+        "count": count,
+        "first_seen": "2026-11-20T01:02:03+00:00",
+        "last_seen": "2026-11-21T01:02:03+00:00",
+        "current": True,
+        "exemplars": [example],
+    }
+    return {**one, **more}
+
+
+def told(*clusters: dict[str, Any], findings: list[dict[str, Any]] | None = None) -> list[Group]:
+    """The groups of these clusters."""
+    return groups_of({"clusters": list(clusters), "findings": findings or [finding()]})
+
+
+def shown(groups: list[Group], verdicts: dict[str, int] | None = None, *, every: bool = False) -> str:
     """The text on a terminal of 80 columns."""
-    return rendered(findings_text("lots.list", findings, verdicts or {}), io.StringIO())
+    return rendered(clusters_text("lots.list", groups, verdicts or {}, every_example=every), io.StringIO())
 
 
-def test_same_difference_is_told_once_with_its_newest_values() -> None:
-    """Positions in a list are one place; the newest request is the one that is shown; frequent ones come first."""
-    groups = grouped(
-        [
-            finding(mismatch("body/4/kg", candidate="9"), mismatch("body/7/kg"), request="newest"),
-            finding(mismatch("status", "status"), mismatch("body/0/kg"), request="older"),
-        ]
-    )
-    assert [(group.where, group.seen) for group in groups] == [("body/*/kg", 2), ("status", 1)]
-    assert groups[0].newest["candidate"] == "9"
-    assert groups[0].finding["request_id"] == "newest"
+def test_a_cluster_says_how_often_and_when_it_was_seen() -> None:
+    """Count, first and last time, its number, and whether it was seen since something changed."""
+    text = shown(told(cluster("body/*/kg", count=12), cluster("status", "status", current=False)))
+    assert "body/*/kg: value [7]\n  seen 12 times, 2026-11-20 01:02:03 to 2026-11-21 01:02:03\n" in text
+    assert "not since the rules or the new side changed" in text
 
 
-@pytest.mark.parametrize(
-    ("where", "named"),
-    [
-        ("body/0/lots/12/kg", "body/*/lots/*/kg"),
-        ("body/3", "body/3"),
-        ("body", "body"),
-        ("header/x-1", "header/x-1"),
-        ("body/4kg/1", "body/4kg/*"),
-    ],
-)
-def test_place_is_named_as_a_rule_would_name_it(where: str, named: str) -> None:
-    """Only whole segments are positions, and no rule may stand for the whole body."""
-    assert place(where) == named
+def test_one_example_is_shown_and_all_when_all_are_wanted() -> None:
+    """The newest example is enough to see what differs."""
+    examples = [{"finding": n, "where": "body/a", "control": str(n), "candidate": "0"} for n in (2, 1)]
+    groups = told(cluster("body/a", exemplars=examples), findings=[finding(id=n, request_id=f"r{n}") for n in (1, 2)])
+    assert ("(r2)" in shown(groups), "(r1)" in shown(groups)) == (True, False)
+    assert "(r1)" in shown(groups, every=True)
+
+
+def test_noise_and_the_places_beyond_the_bound_are_told_and_not_offered_as_rules() -> None:
+    """Nothing is to be allowed where legacy does not agree with itself, or nobody knows where."""
+    text = shown(told(cluster("body/at", outcome="noise", exemplars=[]), cluster("…", count=9_500)))
+    assert "body/at: value, seen once" in text
+    assert "further places: value" in text
+    assert "differences.yaml" not in text
+
+
+def test_rules_that_never_hit_are_named_once_more() -> None:
+    """Each rule has its hits; the silent ones come again with their file and line."""
+    rule = {
+        "where": "body/kg",
+        "kind": ["type", "value"],
+        "hits": 3,
+        "last_hit": "2026-11-21T01:02:03+00:00",
+        "until": "2027-06-30",
+        "expired": False,
+        "rule": "contracts/lots.list/differences.yaml:2",
+        "when": {"case": []},
+    }
+    silent = {**rule, "where": "body/\x1b\nx", "hits": 0, "last_hit": None, "expired": True, "rule": "file.yaml:9"}
+    text = rendered(rules_text("lots.list", [rule, silent]), io.StringIO())
+    assert "2026-11-21 01:02:03" in text
+    assert "Never hit on live traffic: 1 of 2" in text
+    assert "file.yaml:9  body/\\x1b\\nx" in text
+    assert "(over)" in text
 
 
 @pytest.mark.parametrize(
     "group",
     [
-        Group("value", "body/*/kg", 1, {}, finding()),
-        Group("status", "status", 1, {}, finding(new=422)),
-        Group("type", "body", 1, {}, finding()),
-        Group("missing", 'body/a "b": #c', 1, {}, finding()),
-        Group("header", "header/vary", 1, {}, finding()),
+        *told(cluster("body/*/kg"), cluster("body/*", example={"where": "body/3"}), cluster("body", "type")),
+        *told(cluster('body/a "b": #c', "missing"), cluster("header/vary", "header")),
+        *told(cluster("status", "status"), findings=[finding(new=422)]),
     ],
     ids=lambda group: group.where,
 )
@@ -97,7 +128,7 @@ def test_rule_that_is_offered_would_be_accepted(group: Group, tmp_path: Path) ->
 
 def test_text_fits_80_columns_and_names_the_file() -> None:
     """Long values are folded, and the last lines say where to allow what is right."""
-    text = shown([finding(mismatch("body/0/kg", control='"' + "x" * 2000 + '"', candidate=None))])
+    text = shown(told(cluster("body/*/kg", example={"control": '"' + "x" * 2000 + '"', "candidate": None})))
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "contracts/lots.list/differences.yaml" in text
     assert "(nothing)" in text
@@ -106,16 +137,18 @@ def test_text_fits_80_columns_and_names_the_file() -> None:
 
 
 def test_value_of_a_backend_cannot_steer_the_terminal() -> None:
-    """Escape sequences in values, targets and reasons are shown, not obeyed."""
-    text = shown([finding(mismatch("body/\x1b[2J", control="\x1b]0;x\x07")), finding(reason="\x1b[31m")])
-    assert "\x1b" not in text
-    assert "\\x1b[2J" in text
+    """Escape sequences in values, targets, places and reasons are shown, not obeyed, and make no lines."""
+    evil = cluster("body/\x1b[2J\nallow:", example={"control": "\x1b]0;x\x07"})
+    unread = cluster("\x1b[31m", "not_comparable", outcome="not_comparable")
+    text = shown(told(evil, unread, findings=[finding(target="/\x9b2J", request_id="\u202e")]))
+    assert not {"\x1b", "\x9b", "\x07", "\u202e"} & set(text)
+    assert "body/\\x1b[2J\\nallow:" in text
 
 
 def test_what_could_not_be_compared_is_told() -> None:
-    """A finding without mismatches shows its reason and no rule."""
-    text = shown([finding(reason="new_timeout")])
-    assert "new_timeout" in text
+    """A reason is told with a request, and no rule."""
+    text = shown(told(cluster("legacy_timeout", "not_comparable", outcome="not_comparable", count=3)))
+    assert "not comparable, seen 3 times: legacy_timeout" in text
     assert "differences.yaml" not in text
 
 
@@ -123,6 +156,19 @@ def test_no_finding_is_said() -> None:
     """Nothing compared and nothing different are two sentences."""
     assert "nothing of lots.list has been compared" in shown([])
     assert "lots.list: 7 compared, 5 matched, 2 allowed" in shown([], {"allowed": 2, "matched": 5})
+
+
+@pytest.mark.parametrize(("text", "expected"), [("90s", 90), ("15m", 900), ("1h", 3600), ("2d", 172_800)])
+def test_a_time_is_told_as_people_write_it(text: str, expected: int) -> None:
+    """A number and a letter."""
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "1", "h", "0h", "-1h", "1.5h", "1 h", "1w", "٣h", "9999999d"])
+def test_a_time_that_is_none_is_refused(text: str) -> None:
+    """Anything else is a sentence."""
+    with pytest.raises(Trouble, match="is no time like"):
+        seconds(text)
 
 
 @pytest.mark.parametrize(

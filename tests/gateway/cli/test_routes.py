@@ -125,7 +125,7 @@ def test_wrong_usage_is_a_2(told: Strangler, words: tuple[str, ...], says: str) 
 def test_mismatches_show_both_values_and_how_to_allow_them(told: Strangler) -> None:
     """A real difference of the two sides is found by the played frontend and told with both values."""
     assert told("flip", "traceability.get", "shadow").code == 0
-    assert until(lambda: told("mismatches", "traceability.get", "--json").json["mismatches"], 60)
+    assert until(lambda: told("mismatches", "traceability.get", "--json").json["clusters"], 60)
     ran = told("mismatches", "traceability.get")
     told("rollback", "traceability.get")
     assert ran.code == 0
