@@ -17,8 +17,11 @@ from gateway.rollout.statistics import more_hits, quantile, samples_for, slower,
 from gateway.routing.route import Terms
 
 ALPHA: Final = 0.01  # how often chance alone may make an equally good new side look worse, for each test
+ALPHA_MS: Final = 0.001  # the same for times: slow answers come in bunches, and are no proof as if each came alone
 SLACK: Final = 0.1  # of legacy's own time, where that is more than the route's slack_ms
 TAIL: Final = 0.95
+TAIL_SLACKS: Final = 4  # times slack_ms at the tail, where a pause of the machine shows first
+TAIL_SLACK: Final = 0.5
 FEWEST_TIMES: Final = 100  # of each side, before anything is said about latency
 UNREADABLE: Final = 0.05  # of all comparisons: more of them could hide what mismatches
 SHOWN: Final = 10  # strata in a reason's figures
@@ -125,9 +128,9 @@ def _mismatches(evidence: RouteEvidence, samples: int, needed: int, target: floa
         return Reason("mismatch_rate", Answer.PASS, sentence, figures)
     more = f"{needed} more clean {'sample is' if needed == 1 else 'samples are'} needed for {_percent(target)}"
     # more samples cannot help where the rate itself is over the target: then somebody has to look
-    over = evidence.mismatched > samples * target
-    answer = Answer.FAIL if over else Answer.INCONCLUSIVE
-    return Reason("mismatch_rate", answer, f"{seen}, which is no proof yet: {more}", figures)
+    if evidence.mismatched > samples * target:
+        return Reason("mismatch_rate", Answer.FAIL, f"{seen}, {_percent(target)} may; {more}", figures)
+    return Reason("mismatch_rate", Answer.INCONCLUSIVE, f"{seen}, which is no proof yet: {more}", figures)
 
 
 def _classes(evidence: RouteEvidence) -> Reason:
@@ -151,9 +154,9 @@ def _errors(evidence: RouteEvidence) -> Reason:
     made, new, legacy = _made(evidence), evidence.candidate_errors, evidence.control_errors
     chance = more_hits(min(new, made), made, min(legacy, made), made)
     figures = {"new": new, "legacy": legacy, "requests": made, "p": chance, "alpha": ALPHA}
-    seen = f"the new side failed {_times_word(new)} in {made} requests, legacy {_times_word(legacy)}"
+    seen = f"{new} of {made} requests failed on the new side, {legacy} on legacy"
     if chance < ALPHA:
-        return Reason("errors", Answer.FAIL, f"{seen}: that is no chance (p = {chance:.2g})", figures)
+        return Reason("errors", Answer.FAIL, f"{seen}: that is more than chance (p = {chance:.2g})", figures)
     return Reason("errors", Answer.PASS, seen, figures)
 
 
@@ -162,9 +165,9 @@ def _times(evidence: RouteEvidence, slack_ms: float) -> Reason:
         return few
     allowed = stretched(evidence.control_ms, by_ms=slack_ms, by_share=SLACK)
     chance = slower(evidence.candidate_ms, allowed)
-    figures = {"p": chance, "alpha": ALPHA, "slack_ms": slack_ms, **_medians(evidence)}
+    figures = {"p": chance, "alpha": ALPHA_MS, "slack_ms": slack_ms, **_medians(evidence)}
     slack = f"legacy's times and {slack_ms:g} ms (or a tenth) more"
-    if chance < ALPHA:
+    if chance < ALPHA_MS:
         return Reason("latency", Answer.FAIL, f"the new side's times rank above {slack} (p = {chance:.2g})", figures)
     return Reason("latency", Answer.PASS, f"the new side's times do not rank above {slack}", figures)
 
@@ -173,15 +176,15 @@ def _tail(evidence: RouteEvidence, slack_ms: float) -> Reason:
     """Compare how many times lie above legacy's p95: a rank test of that quantile, exact where an average is not."""
     if few := _too_few_times("p95", evidence):
         return few
-    control = stretched(evidence.control_ms, by_ms=slack_ms, by_share=SLACK)
+    control = stretched(evidence.control_ms, by_ms=slack_ms * TAIL_SLACKS, by_share=TAIL_SLACK)
     limit = quantile(control, TAIL)
     above = sum(evidence.candidate_ms.counts[limit + 1 :])
     theirs = sum(control.counts[limit + 1 :])
     chance = more_hits(above, evidence.candidate_ms.total, theirs, control.total)
     limit_ms = BOUNDS_MS[min(limit, len(BOUNDS_MS) - 1)]
-    figures = {"limit_ms": limit_ms, "above": above, "p": chance, "alpha": ALPHA, "slack_ms": slack_ms}
+    figures = {"limit_ms": limit_ms, "above": above, "p": chance, "alpha": ALPHA_MS, "slack_ms": slack_ms * TAIL_SLACKS}
     seen = f"{above} of {evidence.candidate_ms.total} answers of the new side took more than {limit_ms:g} ms"
-    if chance < ALPHA:
+    if chance < ALPHA_MS:
         return Reason("p95", Answer.FAIL, f"{seen}, legacy's p95 with the slack (p = {chance:.2g})", figures)
     return Reason("p95", Answer.PASS, f"{seen}, legacy's p95 with the slack", figures)
 

@@ -17,14 +17,12 @@ from tests.gateway.test_way_back import ROUTE, WATCHED, Lots, Stage, heavier, si
 
 __all__ = ["sides", "strangler"]
 
-TARGET = "gate: {target: 3%}\n"
-
 
 @pytest.fixture
 def stage(sides: tuple[Lots, Lots, Path], tmp_path: Path) -> Iterator[Stage]:
     """A gateway whose route has 120 clean samples in shadow, enough for its target."""
     legacy, new, contracts = sides
-    (contracts / "lots.get" / "route.yaml").write_text(ROUTE + TARGET)
+    (contracts / "lots.get" / "route.yaml").write_text(ROUTE.replace("slack", "target: 3%, slack"))
     stage = Stage(legacy, new, contracts, started(legacy, new, contracts, tmp_path / "state"))
     stage.gateway.flip("lots.get", "shadow")
     stage.ask(120)
