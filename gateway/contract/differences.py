@@ -6,9 +6,9 @@ import re
 from datetime import date
 
 from gateway.contract.fields import Fields
-from gateway.diff.pattern import Pattern
+from gateway.diff.pattern import MAX_SEGMENTS, Pattern
 from gateway.diff.readers import Reading
-from gateway.diff.rules import Rule, Rules, Scope, kinds_for
+from gateway.diff.rules import Keyed, Rule, Rules, Scope, kinds_for
 from gateway.diff.verdict import Kind
 
 MAX_RULES = 200
@@ -21,13 +21,50 @@ def rules_of(fields: Fields, *, today: date | None) -> Rules:
     if len(rows) > MAX_RULES:
         fields.wrong(f"more than {MAX_RULES} rules", "allow")
         rows = ()
-    rules = tuple(rule for row in rows if (rule := _rule(row, today)) is not None)
+    rules: list[Rule] = []
+    arrays: list[Keyed] = []
+    for row in rows:
+        rule = _rule(row, today)
+        if rule is not None:
+            rules.append(rule)
+            arrays += _keyed(row, rule.where)
+    for row in _arrays(fields):
+        arrays += _keyed(row, _where(row))
     headers = fields.texts("headers") or ()
     for name in headers:
         if not _HEADER.fullmatch(name):
             fields.wrong(f"{name!r} is no header name", "headers")
     fields.finish()
-    return Rules(rules, frozenset(name.lower() for name in headers))
+    return Rules(tuple(rules), frozenset(name.lower() for name in headers), tuple(arrays))
+
+
+def _arrays(fields: Fields) -> tuple[Fields, ...]:
+    """`arrays:`, which says how elements are paired and allows nothing."""
+    rows = fields.rows("arrays")
+    if len(rows) > MAX_RULES:
+        fields.wrong(f"more than {MAX_RULES} arrays", "arrays")
+        return ()
+    for row in rows:
+        row.has("where")
+        if not row.has("by"):
+            row.wrong("by is missing: by what the elements belong together, like by: id")
+        row.finish()
+    return rows
+
+
+def _keyed(row: Fields, where: Pattern | None) -> tuple[Keyed, ...]:
+    """How the elements of an array are paired, where a row says so."""
+    by = row.texts("by")
+    if not by or where is None:
+        return ()
+    if where.segments[0] != "body":
+        row.wrong("by is about an array of the body", "where")
+        return ()
+    places = tuple(tuple(part.replace("~1", "/").replace("~0", "~") for part in text.split("/")) for text in by)
+    if any("" in place or len(place) > MAX_SEGMENTS for place in places):
+        row.wrong("by must name a key of each element, like id or node/id", "by")
+        return ()
+    return (Keyed(where, places),)
 
 
 def _rule(row: Fields, today: date | None) -> Rule | None:
@@ -37,6 +74,8 @@ def _rule(row: Fields, today: date | None) -> Rule | None:
     because, owner = row.text("because", required=True), row.text("owner", required=True)
     until = _until(row, today)
     scope = _scope(row)
+    if row.has("by") and reading != Reading.UNORDERED:
+        row.wrong("by goes with as: unordered here; under arrays: it says how elements are paired, order aside", "by")
     row.finish()
     if not (where and because and owner and until) or kinds is None or (reading is None and row.has("as")):
         return None

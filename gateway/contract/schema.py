@@ -77,6 +77,7 @@ _RULE = _table(
             _table({"legacy": _STATUS, "new": _STATUS, "case": _TEXTS}),
             "only for these statuses, or only in these cases",
         ),
+        "by": _said(_TEXTS, "with as: unordered: the keys by which elements belong together, like id"),
         "because": _said(_TEXT, "why the difference is all right"),
         "owner": _said(_TEXT, "who answers for it"),
         "until": _said({"type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}$"}, "its last day"),
@@ -87,10 +88,20 @@ _RULE = _table(
     "until",
 )
 
+_KEYED = _table(
+    {
+        "where": _said({"type": "string", "pattern": "^body(/.+)?$"}, "an array of the body"),
+        "by": _said(_TEXTS, "its elements belong together when these keys of theirs are equal, like id or node/id"),
+    },
+    "where",
+    "by",
+)
+
 _DIFFERENCES = _table(
     {
         "allow": {"type": ["array", "null"], "items": _RULE, "maxItems": 200},
         "headers": _said(_TEXTS, "further headers to compare"),
+        "arrays": {"type": ["array", "null"], "items": _KEYED, "maxItems": 200},
     }
 )
 

@@ -1,29 +1,28 @@
-"""What a body is, by its content type: a JSON document, text, bytes, or nothing; and how two of them differ."""
+"""What a body is, by its content type: a document with places in it, text, bytes, or nothing; how two differ."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
+from typing import Final
 
 from gateway.diff.coding import decode
 from gateway.diff.document import Document, read_document
-from gateway.diff.headers import is_json, media_type
+from gateway.diff.media import Form, MediaType, is_utf8, media_type, text_of
 from gateway.diff.rules import Difference
+from gateway.diff.structured import digest, read_events, read_form, read_lines, read_parts
 from gateway.diff.value import ABSENT, Found, Unreadable
 from gateway.diff.verdict import Kind
 from gateway.diff.walk import Walk
 from gateway.message import Observation
 
-_PLACE = ("body",)
-_UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
-_LATIN = frozenset({"iso-8859-1", "latin1", "latin-1", "windows-1252"})
-_TEXTS = frozenset({"application/javascript", "application/x-www-form-urlencoded", "application/xml"})
+_PLACE: Final = ("body",)
+_BODILESS: Final = frozenset({204, 205, 304})  # a client takes no body from these, whatever a handler gave (RFC 9110)
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A body that is text but not JSON."""
+    """A body that is text and has no places in it."""
 
     text: str
 
@@ -55,34 +54,53 @@ def same_bytes(control: Observation, candidate: Observation) -> bool:
 
 def read_body(observation: Observation) -> Body | Unreadable:
     """The body of an answer, or why it cannot be read."""
+    if observation.status in _BODILESS:
+        return Empty()
     if observation.truncated:
         return Unreadable(f"the body was cut after {len(observation.body)} bytes")
-    if not observation.body:
-        return Empty()
     content = decode(observation.body, _coding(observation))
     if isinstance(content, Unreadable):
         return content
+    if not content:
+        return Empty()
     named = observation.header(b"content-type")
-    if named is None:
-        return _guessed(content)
-    kind, charset = media_type(named.decode("latin-1"))
-    text = _text(content, charset)
-    if is_json(kind):
-        if text is None:
-            return Unreadable(f"the body is not in the charset it names ({charset[:40]})")
-        return read_document(text.encode("utf-8", "surrogatepass"))
-    is_text = kind.startswith("text/") or kind.endswith("+xml") or kind in _TEXTS
-    return Text(text) if is_text and text is not None else Blob(content)
+    media = MediaType("text/plain") if named is None else media_type(named.decode("latin-1"))
+    return _read(content, media)
 
 
-def _guessed(content: bytes) -> Body:
-    """A body without a content type: JSON only if it looks like and is a JSON object or array."""
-    if content.lstrip()[:1] in (b"{", b"["):
-        read = read_document(content)
+def _read(content: bytes, media: MediaType) -> Body | Unreadable:
+    match media.form:
+        case Form.BYTES:
+            return Blob(content)
+        case Form.FIELDS:
+            return read_form(content)
+        case Form.PARTS:
+            return read_parts(content, media.boundary) or Blob(content)
+        case Form.JSON | Form.LINES:
+            utf8 = content if is_utf8(media.charset) else _as_utf8(content, media.charset)
+            if utf8 is None:
+                return Unreadable(f"the body is not in the charset it names ({media.charset[:40]})")
+            return read_document(utf8) if media.form is Form.JSON else read_lines(utf8)
+        case _:
+            return _text(content, media)
+
+
+def _text(content: bytes, media: MediaType) -> Body | Unreadable:
+    text = text_of(content, media.charset)
+    if text is None:
+        return Blob(content)
+    if media.form is Form.EVENTS:
+        return read_events(text)
+    if text.lstrip()[:1] in ("{", "["):  # many a server calls its JSON text, or nothing at all
+        read = read_document(text.encode("utf-8", "surrogatepass"))
         if not isinstance(read, Unreadable):
             return read
-    text = _text(content, "")
-    return Blob(content) if text is None else Text(text)
+    return Text(text)
+
+
+def _as_utf8(content: bytes, charset: str) -> bytes | None:
+    text = text_of(content, charset)
+    return None if text is None else text.encode("utf-8", "surrogatepass")
 
 
 def _coding(observation: Observation) -> str:
@@ -90,23 +108,17 @@ def _coding(observation: Observation) -> str:
     return b",".join(lines).decode("latin-1").strip().lower()
 
 
-def _text(content: bytes, charset: str) -> str | None:
-    try:
-        if charset in _UTF8:
-            return content.decode("utf-8-sig")
-        return content.decode("cp1252" if charset == "windows-1252" else "latin-1") if charset in _LATIN else None
-    except UnicodeDecodeError:
-        return None
-
-
 def body_differences(control: Body, candidate: Body, walk: Walk, *, alike: bool) -> Iterator[Difference]:
-    """Where two bodies differ; as a whole unless both are JSON and `alike`: both successes or both errors.
+    """Where two bodies differ; as a whole unless both are documents and `alike`: both successes or both errors.
 
     A lot beside an error message is one difference, not one for every field that is missing.
     """
-    if alike and isinstance(control, Document) and isinstance(candidate, Document):
+    if isinstance(control, Document) and isinstance(candidate, Document):
         if control.text != candidate.text:
-            yield from walk.differences(control.value, candidate.value)
+            if alike:
+                yield from walk.differences(control.value, candidate.value)
+            else:
+                yield Difference(Kind.VALUE, _PLACE, control.value, candidate.value)
         return
     kind = _kind(control, candidate)
     if kind is not None:
@@ -114,19 +126,20 @@ def body_differences(control: Body, candidate: Body, walk: Walk, *, alike: bool)
 
 
 def _kind(control: Body, candidate: Body) -> Kind | None:
-    if isinstance(control, Empty) or isinstance(candidate, Empty):
-        if type(control) is type(candidate):
+    match control, candidate:
+        case Empty(), Empty():
             return None
-        return Kind.EXTRA if isinstance(control, Empty) else Kind.MISSING
-    if type(control) is not type(candidate):
-        return Kind.TYPE
-    if isinstance(control, Document) and isinstance(candidate, Document):
-        return None if control.text == candidate.text else Kind.VALUE
-    if control == candidate:
-        return None
-    if isinstance(control, Blob) and isinstance(candidate, Blob) and len(control.content) != len(candidate.content):
-        return Kind.SIZE
-    return Kind.VALUE
+        case Empty(), _:
+            return Kind.EXTRA
+        case _, Empty():
+            return Kind.MISSING
+        case Text(text=one), Text(text=other):
+            return None if one == other else Kind.VALUE
+        case Blob(content=mine), Blob(content=theirs):
+            if mine == theirs:
+                return None
+            return Kind.SIZE if len(mine) != len(theirs) else Kind.VALUE
+    return Kind.TYPE
 
 
 def _found(body: Body) -> Found:
@@ -136,7 +149,6 @@ def _found(body: Body) -> Found:
         case Text():
             return body.text
         case Blob():
-            digest = blake2b(body.content, digest_size=8).hexdigest()
-            return f"{len(body.content)} bytes, blake2b {digest}"
+            return digest(body.content)
         case Empty():
             return ABSENT

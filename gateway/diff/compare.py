@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date
-from functools import partial
 from itertools import chain
+from typing import Final
 
 from gateway.diff.body import body_differences, read_body, same_bytes
+from gateway.diff.guides import ByRules
 from gateway.diff.headers import header_differences
 from gateway.diff.judging import Judging
-from gateway.diff.pattern import Place
 from gateway.diff.rules import Circumstances, Difference, Rules
 from gateway.diff.value import Unreadable, brief
 from gateway.diff.verdict import Kind, Mismatch, Outcome, Verdict
-from gateway.diff.walk import MAX_DEPTH, Walk
+from gateway.diff.walk import MAX_DEPTH, Guide, Walk
 from gateway.failure import Failure
 from gateway.message import Observation
 
-MAX_DIFFERENCES = 10_000  # of two bodies that are judged; more than that is another document
+_NOT_MODIFIED: Final = 304
+MAX_DIFFERENCES: Final = 10_000  # of two bodies that are judged; more than that is another document
 
 # failures of the new side itself; any other (the client went away, a loop) says nothing about it
 _CANDIDATES_OWN = frozenset(failure for failure in Failure if failure.code.startswith("new_"))
@@ -40,8 +41,11 @@ def compare(
         return Verdict(Outcome.NOT_COMPARABLE, reason=control.failure.code)
     if candidate.failure is not None:
         return _failed(control, candidate.failure)
+    conditional = _unmodified(control, candidate)
+    if conditional:
+        return Verdict(Outcome.NOT_COMPARABLE, reason=conditional)
     judging = Judging(rules, Circumstances(control.status, candidate.status, today, case))
-    unreadable = take_differences(control, candidate, rules, judging.take, partial(rules.unordered, at=judging.at))
+    unreadable = take_differences(control, candidate, rules, judging.take, ByRules(rules, judging.at))
     return judging.verdict(unreadable)
 
 
@@ -52,12 +56,23 @@ def _failed(control: Observation, failure: Failure) -> Verdict:
     return Verdict(Outcome.MISMATCHED, (mismatch,), reason=failure.code)
 
 
+def _unmodified(control: Observation, candidate: Observation) -> str:
+    """Why an answer without content says nothing beside one with it; empty when it is not so.
+
+    A conditional request names a version that one side gave the client; the other never heard of it.
+    """
+    for one, other in ((control, candidate), (candidate, control)):
+        if one.status == _NOT_MODIFIED and other.status is not None and 200 <= other.status < 300:
+            return f"{one.side}: the request is conditional, and the answer that nothing has changed"
+    return ""
+
+
 def take_differences(
     control: Observation,
     candidate: Observation,
     rules: Rules,
     take: Callable[[Difference], None],
-    unordered: Callable[[Place], bool],
+    guide: Guide,
 ) -> str:
     """Give every difference of two answers to `take`; the answer is why some were not looked for, else empty."""
     headers = header_differences(control.headers, candidate.headers, more=rules.headers)
@@ -70,7 +85,7 @@ def take_differences(
         return f"{control.side}: {mine.reason}"
     if isinstance(theirs, Unreadable):
         return f"{candidate.side}: {theirs.reason}"
-    walk = Walk(unordered)
+    walk = Walk(guide)
     alike = _is_error(control) == _is_error(candidate)
     for count, difference in enumerate(body_differences(mine, theirs, walk, alike=alike)):
         if count == MAX_DIFFERENCES:

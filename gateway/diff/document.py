@@ -51,10 +51,9 @@ def read_json(body: bytes) -> Value | Unreadable:
 
 def read_document(body: bytes) -> Document | Unreadable:
     """As `read_json`, with the text of the value."""
-    if len(body) > MAX_BODY:
-        return Unreadable(f"the body is larger than {MAX_BODY} bytes")
-    if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
-        return Unreadable(f"the body has more than {MAX_VALUES} values")
+    trouble = too_large(body)
+    if trouble is not None:
+        return trouble
     body = body.removeprefix(b"\xef\xbb\xbf")
     try:
         document = Document.of(_FAST.decode(body))
@@ -63,6 +62,15 @@ def read_document(body: bytes) -> Document | Unreadable:
     except (msgspec.DecodeError, ValueError, RecursionError):
         pass  # the other reader takes a little more, and knows the reason of what it refuses
     return _read_slowly(body)
+
+
+def too_large(body: bytes) -> Unreadable | None:
+    """Why JSON of this size is not read at all, found without building anything."""
+    if len(body) > MAX_BODY:
+        return Unreadable(f"the body is larger than {MAX_BODY} bytes")
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
+        return Unreadable(f"the body has more than {MAX_VALUES} values")
+    return None
 
 
 def _keeps_every_key(body: bytes, document: Document) -> bool:

@@ -8,57 +8,71 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from urllib.parse import urlsplit
+from functools import lru_cache
+from typing import Final
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
+from gateway.diff.cookies import cookies, moment_of, same_cookies, shown
+from gateway.diff.media import media_type, parameters
 from gateway.diff.rules import Difference
 from gateway.diff.value import ABSENT
 from gateway.diff.verdict import Kind
 from gateway.message import Headers
 
-MAX_LINES = 200  # of one name; an HTTP head has fewer
+MAX_LINES: Final = 200  # of one name; an HTTP head has fewer
+
+_Lines = dict[str, list[str]]
 
 
 def header_differences(control: Headers, candidate: Headers, *, more: frozenset[str]) -> Iterator[Difference]:
     """The headers that differ, by name: the compared ones and `more` (lower case)."""
-    mine, theirs = _by_name(control), _by_name(candidate)
-    for name in sorted(_READERS.keys() | more):
-        read = _READERS.get(name, _text)
+    mine, theirs = _by_name(control, more), _by_name(candidate, more)
+    for name in sorted(mine.keys() | theirs.keys()):
         one, other = mine.get(name), theirs.get(name)
-        said_one = None if one is None else read(one)
-        said_other = None if other is None else read(other)
-        if said_one != said_other:
-            show = _shown_cookies if name == "set-cookie" else _text
-            yield Difference(
-                Kind.HEADER,
-                ("header", name),
-                ABSENT if one is None else show(one),
-                ABSENT if other is None else show(other),
-            )
+        if one == other or (name == _DATE and name not in more):
+            continue
+        if name == "set-cookie":
+            yield from _cookie_difference(mine, theirs)
+        else:
+            read = _READERS.get(name, _text)
+            # a list with nothing in it says what no header says
+            if (read(one) if one else None) != (read(other) if other else None):
+                yield _difference(name, None if one is None else _text(one), None if other is None else _text(other))
 
 
-def _by_name(headers: Headers) -> dict[str, list[str]]:
-    lines: dict[str, list[str]] = {}
+def _by_name(headers: Headers, more: frozenset[str]) -> _Lines:
+    lines: _Lines = {}
     for name, value in headers:
-        found = lines.setdefault(name.decode("latin-1").lower(), [])
-        if len(found) < MAX_LINES:
-            found.append(value.decode("latin-1").strip())
+        known = _known(name)
+        if known in _READERS or known in more or known == _DATE:
+            found = lines.setdefault(known, [])
+            if len(found) < MAX_LINES:
+                found.append(value.decode("latin-1").strip())
     return lines
 
 
-def media_type(value: str) -> tuple[str, str]:
-    """Media type and charset in lower case. JSON without a charset is UTF-8 (RFC 8259 section 8.1)."""
-    kind, *parameters = (part.strip() for part in value.split(";"))
-    kind = kind.lower()
-    for parameter in parameters:
-        name, _, charset = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return kind, charset.strip().strip('"').lower()
-    return kind, "utf-8" if is_json(kind) else ""
+@lru_cache(512)
+def _known(name: bytes) -> str:
+    return name.decode("latin-1").lower()
 
 
-def is_json(kind: str) -> bool:
-    """Whether a media type is JSON (RFC 6839 section 3.1 for the suffix)."""
-    return kind == "application/json" or kind.endswith("+json")
+def _difference(name: str, control: str | None, candidate: str | None) -> Difference:
+    return Difference(
+        Kind.HEADER,
+        ("header", name),
+        ABSENT if control is None else control,
+        ABSENT if candidate is None else candidate,
+    )
+
+
+def _cookie_difference(mine: _Lines, theirs: _Lines) -> Iterator[Difference]:
+    """By name and attributes; an answer without a Date was made when the other was, a minute or so apart."""
+    dates = [moment_of(next(iter(side.get(_DATE, ())), None)) for side in (mine, theirs)]
+    one = cookies(mine.get("set-cookie", []), dates[0] or dates[1])
+    other = cookies(theirs.get("set-cookie", []), dates[1] or dates[0])
+    if not same_cookies(one, other):
+        texts = [", ".join(map(shown, side)) if side else None for side in (one, other)]
+        yield _difference("set-cookie", *texts)
 
 
 def _text(lines: list[str]) -> str:
@@ -66,27 +80,60 @@ def _text(lines: list[str]) -> str:
 
 
 def _media(lines: list[str]) -> object:
-    return media_type(lines[0])
+    media = media_type(lines[0])
+    return media.kind, media.charset
 
 
 def _path(lines: list[str]) -> object:
-    """Path and query: the two sides answer under names of their own."""
+    """Path, query and fragment: the two sides answer under names of their own."""
     try:
         parts = urlsplit(lines[0])
     except ValueError:
         return lines[0]
-    return parts.path, parts.query
+    return _escaped(parts.path or "/"), _escaped(parts.query), _escaped(parts.fragment)
+
+
+def _escaped(text: str) -> str:
+    """With each escape in one spelling; what would part a URL stays escaped (RFC 3986 section 6.2.2)."""
+    return re.sub("(?:%[0-9A-Fa-f]{2})+", lambda found: quote(unquote_to_bytes(found[0]), safe=""), text)
 
 
 def _tokens(lines: list[str]) -> object:
-    """A list whose order and case mean nothing; an empty one says what no header says."""
-    return frozenset(part.strip().lower() for part in _text(lines).split(",") if part.strip())
+    """A list whose order and case mean nothing."""
+    return frozenset(part.strip().lower() for part in _text(lines).split(",") if part.strip()) or None
+
+
+def _directives(lines: list[str]) -> object:
+    """Directives with values, whose order, case and spaces mean nothing."""
+    parts = (part.partition("=") for part in re.split("[,;]", _text(lines)))
+    return frozenset((name.strip().lower(), value.strip().lower()) for name, _, value in parts if name.strip()) or None
+
+
+def _vary(lines: list[str]) -> object:
+    """As a list, without what goes with the content coding, which is not compared either."""
+    names = frozenset(part.strip().lower() for part in _text(lines).split(",")) - {"", "accept-encoding"}
+    return names or None
+
+
+def _disposition(lines: list[str]) -> object:
+    """The disposition and its parameters, quoted or not."""
+    kind = lines[0].partition(";")[0].strip().lower()
+    return kind, frozenset((name.lower(), value.strip().strip('"')) for name, value in parameters(lines[0]))
+
+
+def _policy(lines: list[str]) -> object:
+    """Directives in any order, each but for its nonces."""
+    text = re.sub("'nonce-[^']*'", "'nonce'", _text(lines))
+    return frozenset(" ".join(part.split()) for part in re.split("[;,]", text) if part.strip()) or None
 
 
 def _links(lines: list[str]) -> object:
     """Each link by path and parameters (RFC 8288)."""
     found = re.findall(r"<([^<>]*)>([^<]*)", _text(lines))
-    return frozenset((_path([target]), rest.strip(" ,;").replace(" ", "")) for target, rest in found)
+    return frozenset(
+        (_path([target]), frozenset(re.split(r"[\s;,]+", rest.replace('"', "").lower())) - {""})
+        for target, rest in found
+    )
 
 
 def _schemes(lines: list[str]) -> object:
@@ -99,39 +146,11 @@ def _there(lines: list[str]) -> object:
     return True
 
 
-_VOLATILE = frozenset({"expires", "max-age"})  # their presence counts; when a cookie ends does not
-_GONE = re.compile(r"0|-\d+|.*\b(1970|1969)\b.*", re.ASCII)
+_DATE: Final = "date"  # read for what cookies say of their end, never compared
 
-
-def _cookie(line: str) -> tuple[str, frozenset[tuple[str, str]]]:
-    """A cookie's name and attributes (RFC 6265 section 4.1), and whether it is being deleted; no value."""
-    first, *attributes = line.split(";")
-    said: set[tuple[str, str]] = set()
-    for attribute in attributes:
-        name, _, value = attribute.partition("=")
-        name, value = name.strip().lower(), value.strip()
-        if name in _VOLATILE:
-            said.add(("ends", "at once" if _GONE.fullmatch(value) else "later"))
-        elif name:
-            said.add((name, value.lower() if name in ("samesite", "domain") else value))
-    return first.partition("=")[0].strip(), frozenset(said)
-
-
-def _cookies(lines: list[str]) -> object:
-    return frozenset(_cookie(line) for line in lines)
-
-
-def _shown_cookies(lines: list[str]) -> str:
-    """What a report may show of cookies: a value may open somebody's session."""
-    shown = [
-        (name, sorted(f"{key}={value}" if value else key for key, value in said)) for name, said in map(_cookie, lines)
-    ]
-    return ", ".join("; ".join([name, *attributes]) for name, attributes in shown)
-
-
-_Reader = Callable[[list[str]], object]
-
-_READERS: Mapping[str, _Reader] = {
+_READERS: Final[Mapping[str, Callable[[list[str]], object]]] = {
+    "accept-patch": _tokens,
+    "accept-post": _tokens,
     "accept-ranges": _tokens,
     "access-control-allow-credentials": _text,
     "access-control-allow-headers": _tokens,
@@ -140,21 +159,39 @@ _READERS: Mapping[str, _Reader] = {
     "access-control-expose-headers": _tokens,
     "access-control-max-age": _text,
     "allow": _tokens,
-    "cache-control": _tokens,
-    "content-disposition": _text,
+    "cache-control": _directives,
+    "clear-site-data": _tokens,
+    "content-disposition": _disposition,
     "content-language": _tokens,
+    "content-location": _path,
     "content-range": _text,
-    "content-security-policy": _text,
+    "content-security-policy": _policy,
     "content-type": _media,
+    "cross-origin-embedder-policy": _tokens,
+    "cross-origin-opener-policy": _tokens,
+    "cross-origin-resource-policy": _tokens,
     "link": _links,
     "location": _path,
+    "permissions-policy": _tokens,
+    "preference-applied": _tokens,
+    "referrer-policy": _tokens,
     "retry-after": _there,
-    "set-cookie": _cookies,
-    "strict-transport-security": _tokens,
-    "vary": _tokens,
+    "set-cookie": _text,
+    "strict-transport-security": _directives,
+    "tus-resumable": _text,
+    "upload-length": _text,
+    "upload-offset": _text,
+    "vary": _vary,
     "www-authenticate": _schemes,
     "x-content-type-options": _tokens,
     "x-frame-options": _tokens,
+    "x-next-page": _text,
+    "x-page": _text,
+    "x-per-page": _text,
+    "x-prev-page": _text,
+    "x-total": _text,
+    "x-total-count": _text,
+    "x-total-pages": _text,
 }
 
 COMPARED = frozenset(_READERS)

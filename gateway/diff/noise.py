@@ -6,11 +6,10 @@ Pure. It excuses a difference only where legacy shows one of the same kind, and 
 from __future__ import annotations
 
 from datetime import date
-from functools import partial
 
 from gateway.diff.compare import compare, take_differences
+from gateway.diff.guides import ByRules, Orderless
 from gateway.diff.judging import Judging
-from gateway.diff.pattern import Place
 from gateway.diff.rules import Circumstances, Difference, Rules
 from gateway.diff.unrest import Unrest
 from gateway.diff.verdict import Kind, Outcome, Verdict
@@ -47,11 +46,7 @@ def judge_again(
         judging.take(Difference(Kind.STATUS, ("status",), control.status, candidate.status))
         control = again
     # order means nothing here, so that a list that legacy shuffles is one place and not one for every row
-    elif take_differences(control, again, rules, unrest.take, lambda place: True):
+    elif take_differences(control, again, rules, unrest.take, Orderless(rules)):
         return verdict
-    unordered = partial(_unordered, rules=rules, at=judging.at, unrest=unrest)
-    return judging.verdict(take_differences(control, candidate, rules, judging.take, unordered))
-
-
-def _unordered(place: Place, *, rules: Rules, at: Circumstances, unrest: Unrest) -> bool:
-    return unrest.shuffles(place) or rules.unordered(place, at)
+    guide = ByRules(rules, judging.at, unrest.shuffles)
+    return judging.verdict(take_differences(control, candidate, rules, judging.take, guide))

@@ -1,4 +1,4 @@
-"""Where a difference is, and the patterns that name such places: `status`, `header/NAME`, `body/PATH`.
+"""Where a difference is, and the patterns that name such places: `status`, `header/NAME`, `body/PATH`, `rows/TABLE/COLUMN`.
 
 In a pattern `*` stands for one level and `**` for any number of levels, none included. As in a JSON
 pointer (RFC 6901), `~1` is a slash inside a key and `~0` a tilde.
@@ -32,14 +32,16 @@ class Pattern:
         first, rest = segments[0], segments[1:]
         if len(segments) > MAX_SEGMENTS:
             raise ValueError(f"a place has at most {MAX_SEGMENTS} levels")
-        if first not in ("status", "header", "body") or (first == "status" and rest):
-            raise ValueError(f"{text!r} is none of status, header/NAME, body/PATH")
+        if first not in ("status", "header", "body", "rows") or (first == "status" and rest):
+            raise ValueError(f"{text!r} is none of status, header/NAME, body/PATH, rows/TABLE/COLUMN")
         if "" in rest:
             raise ValueError(f"{text!r} has an empty level")
         if first == "header" and (len(rest) != 1 or "*" in rest[0]):
             raise ValueError(f"{text!r} must name one header, like header/vary")
         if first == "header":
             segments = (first, rest[0].lower())
+        if first == "rows" and not 1 <= len(rest) <= 2:
+            raise ValueError(f"{text!r} must name a table or one of its columns, like rows/lots/updated_at")
         if first == "body" and rest and all(segment in ("*", "**") for segment in rest):
             raise ValueError(f"{text!r} is broader than one subtree; name at least one key")
         return cls(text, segments)

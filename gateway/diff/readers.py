@@ -30,6 +30,7 @@ class Reading(StrEnum):
     JWT = "jwt"
     NULL_IS_MISSING = "null_is_missing"
     ERROR_ENVELOPE = "error_envelope"
+    ERROR_TEXT = "error_text"
     UNORDERED = "unordered"
 
 
@@ -43,6 +44,9 @@ DEFAULT_KINDS: Mapping[Reading, frozenset[Kind]] = {
 }
 
 
+# readings of objects, which then are not compared field by field
+WHOLE = frozenset({Reading.ERROR_ENVELOPE, Reading.ERROR_TEXT})
+
 # readings of what a moment or a draw decides
 FLEETING = frozenset({Reading.TIMESTAMP_ANY, Reading.UUID, Reading.JWT})
 
@@ -54,11 +58,11 @@ def agree(reading: Reading, control: Found, candidate: Found) -> bool:
 
 _NUMBER = re.compile(r"[-+]?[0-9]{1,400}(\.[0-9]{1,400})?([eE][-+]?[0-9]{1,6})?", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|z|[-+]\d\d(?::?\d\d)?)", re.ASCII)
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?(Z|z|[-+]\d\d(?::?\d\d)?)?", re.ASCII)
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _MAX_JWT = 16_384
 _FLEETING_CLAIMS = frozenset({"iat", "exp", "nbf", "jti", "session_id"})
-_ERROR_WORDS = ("message", "error", "detail", "title")
+_ERROR_WORDS = ("message", "error", "detail", "error_description", "msg", "title", "errors")
 
 
 def _number(value: Found) -> Decimal | None:
@@ -82,17 +86,23 @@ def _float64(value: Found) -> float | None:
 
 
 def moment(value: Found) -> int | None:
-    """Milliseconds since 1970, what is finer cut off, as a JavaScript Date does."""
+    """Milliseconds since 1970, what is finer cut off, as a JavaScript Date does; None without a zone."""
+    read = _timestamp(value)
+    return read[0] if read is not None and read[1] else None
+
+
+def _timestamp(value: Found) -> tuple[int, bool] | None:
+    """Milliseconds since 1970, and whether a zone was named: a local time equals local times only."""
     found = _TIMESTAMP.fullmatch(value) if isinstance(value, str) and len(value) <= 64 else None
     if found is None:
         return None
     day, time, fraction, zone = found.groups()
-    offset = "+00:00" if zone in ("Z", "z") else zone if len(zone) > 3 else zone + ":00"
+    offset = "+00:00" if zone in ("Z", "z", None) else zone if len(zone) > 3 else zone + ":00"
     try:
         seconds = datetime.fromisoformat(f"{day}T{time}{offset}") - datetime(1970, 1, 1, tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-    return seconds // timedelta(milliseconds=1) + int((fraction or "0").ljust(3, "0")[:3])
+    return seconds // timedelta(milliseconds=1) + int((fraction or "0").ljust(3, "0")[:3]), zone is not None
 
 
 def _uuid(value: Found) -> str | None:
@@ -110,10 +120,13 @@ def _url_path(value: Found) -> str | None:
 
 
 def _error(value: Found) -> str | None:
-    """The sentence in an error answer: a text, or the first text under a usual name, two levels deep."""
-    for _ in range(3):
+    """The sentence in an error answer: a text, or the first text under a usual name, three levels deep."""
+    for _ in range(4):
         if isinstance(value, str):
-            return value if value.strip() else None
+            return value.strip() or None
+        if isinstance(value, list):
+            value = value[0] if value else ABSENT
+            continue
         if not isinstance(value, dict):
             return None
         value = next((value[word] for word in _ERROR_WORDS if word in value), ABSENT)
@@ -157,12 +170,13 @@ _READERS: Mapping[Reading, Callable[[Found, Found], bool]] = {
     Reading.ANY: lambda control, candidate: True,
     Reading.NUMBER: _alike(_number),
     Reading.FLOAT64: _alike(_float64),
-    Reading.TIMESTAMP_MS: _alike(moment),
-    Reading.TIMESTAMP_ANY: _readable(moment),
+    Reading.TIMESTAMP_MS: _alike(_timestamp),
+    Reading.TIMESTAMP_ANY: _readable(_timestamp),
     Reading.UUID: _readable(_uuid),
     Reading.URL_PATH: _alike(_url_path),
     Reading.JWT: lambda control, candidate: _jwt(control) is not None and same(_jwt(control), _jwt(candidate)),
     Reading.NULL_IS_MISSING: lambda control, candidate: _nothing(control) and _nothing(candidate),
     Reading.ERROR_ENVELOPE: _readable(_error),
+    Reading.ERROR_TEXT: _alike(_error),
     Reading.UNORDERED: lambda control, candidate: True,  # the walk has already compared without order
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from gateway.diff.pattern import Pattern, Place
-from gateway.diff.readers import DEFAULT_KINDS, Reading, agree
+from gateway.diff.readers import DEFAULT_KINDS, WHOLE, Reading, agree
 from gateway.diff.value import Found
 from gateway.diff.verdict import Kind
 
@@ -86,14 +86,24 @@ def kinds_for(reading: Reading | None, kinds: Iterable[Kind], where: Pattern) ->
 
 
 @dataclass(frozen=True, slots=True)
+class Keyed:
+    """Which elements of an array belong together: those with the same values at these places below each."""
+
+    where: Pattern
+    by: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """The rules of one route, in the order of their file; the first that covers a difference decides.
 
-    `headers` names further headers to compare, in lower case, beside those that always are.
+    `headers` names further headers to compare, in lower case, beside those that always are. `arrays` allow
+    nothing: they say how elements are paired before anything is compared.
     """
 
     rules: tuple[Rule, ...] = ()
     headers: frozenset[str] = frozenset()
+    arrays: tuple[Keyed, ...] = ()
 
     def unordered(self, place: Place, at: Circumstances) -> bool:
         """Whether the order of the array at this place is allowed to differ."""
@@ -103,6 +113,15 @@ class Rules:
             and rule.covers(Difference(Kind.ORDER, place, None, None), at)
             for rule in self.rules
         )
+
+    def keys(self, place: Place) -> tuple[Place, ...]:
+        """By what the elements of the array at this place are paired; empty for by their likeness."""
+        return next((keyed.by for keyed in self.arrays if keyed.where.matches(place)), ())
+
+    def whole(self, place: Place, control: Found, candidate: Found, at: Circumstances) -> bool:
+        """Whether a rule, in force or expired, reads the two objects at this place as a whole."""
+        difference = Difference(Kind.VALUE, place, control, candidate)
+        return any(rule.reading in WHOLE and rule.covers(difference, at) for rule in self.rules)
 
     def judge(self, difference: Difference, at: Circumstances) -> tuple[Rule | None, Rule | None]:
         """The rule that allows a difference, and else the expired one that would have."""

@@ -15,9 +15,9 @@ from itertools import zip_longest
 
 from gateway.diff.equality import same
 from gateway.diff.identity import Interner
+from gateway.diff.keyed import Pair, pair_by
+from gateway.diff.pattern import Place
 from gateway.diff.value import Value
-
-Pair = tuple[int | None, int | None]  # index on the control's side, on the candidate's; None: nothing there
 
 MAX_CELLS = 100_000  # of all tables of one comparison; beyond it elements are paired by anchors and position
 _GAP = 10  # the cost of an insertion or a removal, and the most a replacement costs
@@ -56,6 +56,15 @@ class Aligner:
             return aligned
         shifted = ((None if i is None else i + head, None if j is None else j + head) for i, j in aligned.pairs)
         return Alignment(tuple(shifted), aligned.reordered)
+
+    def align_by(self, control: list[Value], candidate: list[Value], by: tuple[Place, ...]) -> Alignment:
+        """Pair the elements with the same keys; those without a key by their likeness among themselves."""
+        keyed, mine, theirs = pair_by(control, candidate, by)
+        rest = self.align([control[i] for i in mine], [candidate[j] for j in theirs], unordered=True)
+        pairs = [(i, j) for i, j in keyed if i is None or j is None or not same(control[i], candidate[j])]
+        pairs += [(None if i is None else mine[i], None if j is None else theirs[j]) for i, j in rest.pairs]
+        met = [j for i, j in keyed if i is not None and j is not None]
+        return Alignment(tuple(pairs), rest.reordered or met != sorted(met))
 
     def _align(self, control: list[Value], candidate: list[Value], *, unordered: bool) -> Alignment:
         if not control or not candidate or len(control) == len(candidate) == 1:

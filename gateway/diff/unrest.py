@@ -6,10 +6,11 @@ from collections import defaultdict
 from typing import Final
 
 from gateway.diff.cluster import level
+from gateway.diff.keyed import Pair
 from gateway.diff.looks import looks_like
 from gateway.diff.pattern import Place
 from gateway.diff.rules import Difference
-from gateway.diff.sequence import Aligner, Pair
+from gateway.diff.sequence import Aligner
 from gateway.diff.value import Absent, Found, sort_of
 from gateway.diff.verdict import Kind
 

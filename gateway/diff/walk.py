@@ -1,12 +1,15 @@
-"""Walks two values side by side and yields where they differ. It knows no rule but which arrays have no order."""
+"""Walks two values side by side and yields where they differ. What it is to treat in a special way it is told."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Protocol
 
+from gateway.diff.equality import same
+from gateway.diff.keyed import Pair
 from gateway.diff.pattern import Place
 from gateway.diff.rules import Difference
-from gateway.diff.sequence import Aligner
+from gateway.diff.sequence import Aligner, Alignment
 from gateway.diff.value import ABSENT, Absent, Found, Value, sort_of
 from gateway.diff.verdict import Kind
 
@@ -15,13 +18,29 @@ MAX_DEPTH = 100  # levels of a document; deeper ones are not compared to their e
 _Step = tuple[Place, Found, Found]
 
 
+class Guide(Protocol):
+    """What a walk asks about a place."""
+
+    def unordered(self, place: Place) -> bool:
+        """Whether the order of the array there means nothing."""
+        ...
+
+    def keys(self, place: Place) -> tuple[Place, ...]:
+        """By what the elements of the array there are paired; empty for by their likeness."""
+        ...
+
+    def whole(self, place: Place, control: Found, candidate: Found) -> bool:
+        """Whether the two objects there are one difference, whatever differs within them."""
+        ...
+
+
 class Walk:
     """One walk. `too_deep` says, once it is over, that something lay deeper than it looks."""
 
-    __slots__ = ("_aligner", "_unordered", "too_deep")
+    __slots__ = ("_aligner", "_guide", "too_deep")
 
-    def __init__(self, unordered: Callable[[Place], bool]) -> None:
-        self._unordered = unordered
+    def __init__(self, guide: Guide) -> None:
+        self._guide = guide
         self._aligner = Aligner()
         self.too_deep = False
 
@@ -35,9 +54,12 @@ class Walk:
                 continue
             place, mine, theirs = step
             if isinstance(mine, dict) and isinstance(theirs, dict):
+                if self._guide.whole(place, mine, theirs):
+                    yield Difference(Kind.VALUE, place, mine, theirs)
+                    continue
                 inner = _members(place, mine, theirs)
             elif isinstance(mine, list) and isinstance(theirs, list):
-                alignment = self._aligner.align(mine, theirs, unordered=self._unordered(place))
+                alignment = self._align(place, mine, theirs)
                 if alignment.reordered:
                     yield Difference(Kind.ORDER, place, mine, theirs)
                 inner = _elements(place, mine, theirs, alignment.pairs)
@@ -50,6 +72,12 @@ class Walk:
                 self.too_deep = True
             else:
                 stack.append(inner)
+
+    def _align(self, place: Place, mine: list[Value], theirs: list[Value]) -> Alignment:
+        by = self._guide.keys(place)
+        if by:
+            return self._aligner.align_by(mine, theirs, by)
+        return self._aligner.align(mine, theirs, unordered=self._guide.unordered(place))
 
 
 def _kind(mine: Found, theirs: Found) -> Kind | None:
@@ -64,16 +92,17 @@ def _kind(mine: Found, theirs: Found) -> Kind | None:
 
 
 def _members(place: Place, mine: dict[str, Value], theirs: dict[str, Value]) -> Iterator[_Step]:
+    """The members that differ."""
     for key, value in mine.items():
-        yield (*place, key), value, theirs.get(key, ABSENT)
+        other = theirs.get(key, ABSENT)
+        if isinstance(other, Absent) or not same(value, other):
+            yield (*place, key), value, other
     for key, value in theirs.items():
         if key not in mine:
             yield (*place, key), ABSENT, value
 
 
-def _elements(
-    place: Place, mine: list[Value], theirs: list[Value], pairs: tuple[tuple[int | None, int | None], ...]
-) -> Iterator[_Step]:
+def _elements(place: Place, mine: list[Value], theirs: list[Value], pairs: tuple[Pair, ...]) -> Iterator[_Step]:
     """The pairs by the control's index, and by the candidate's where only that side has an element."""
     for i, j in pairs:
         one = ABSENT if i is None else mine[i]

@@ -43,6 +43,18 @@ def test_what_a_route_leaves_out_has_a_default(tmp_path: Path) -> None:
     assert route.new_path.text == "/v1/lots/{id}"
 
 
+def test_arrays_are_paired_by_keys_with_or_without_a_rule(tmp_path: Path) -> None:
+    """Under `arrays` order still counts; in a rule with `as: unordered` it does not."""
+    arrays = "arrays:\n  - {where: body/lots, by: id}\n  - {where: body/nodes, by: [site, node/id, a~1b]}\n"
+    unordered = DIFFERENCES.replace("as: number", "as: unordered\n    by: code")
+    contracts = right(load(write(tmp_path, {**GOOD, RULES_FILE: arrays + unordered}), today=TODAY))
+    rules = contracts.rules("lots.create")
+    assert rules.keys(("body", "lots")) == (("id",),)
+    assert rules.keys(("body", "nodes")) == (("site",), ("node", "id"), ("a/b",))
+    assert rules.keys(("body", "weight_kg")) == (("code",),)
+    assert rules.keys(("body",)) == ()
+
+
 def test_an_unknown_route_allows_nothing(tmp_path: Path) -> None:
     """The shadow may ask for rules of a route that lives in the database only."""
     assert right(load(write(tmp_path, GOOD))).rules("nope").rules == ()
@@ -79,6 +91,12 @@ def test_an_unknown_route_allows_nothing(tmp_path: Path) -> None:
         (RULES_FILE, DIFFERENCES.replace("body/weight_kg", "body/**"), 2, "where: 'body/**' is broader than one subt"),
         (RULES_FILE, DIFFERENCES.replace("body/weight_kg", '"**"'), 2, "where: '**' is none of status, header/NAME"),
         (RULES_FILE, DIFFERENCES.replace("body/weight_kg", "body"), 2, "where: body is the whole body; limit the rule"),
+        (RULES_FILE, "arrays:\n  - where: body/lots\n", 2, "by is missing"),
+        (RULES_FILE, "arrays:\n  - {where: status, by: id}\n", 2, "by is about an array of the body"),
+        (RULES_FILE, "arrays:\n  - {where: body/a, by: node//id}\n", 2, "by must name a key of each element"),
+        (RULES_FILE, "arrays:\n  - {where: body/*, by: id}\n", 2, "where: 'body/*' is broader than one subtree"),
+        (RULES_FILE, "arrays:\n  - {where: body/a, by: id, as: any}\n", 2, "unknown key 'as'"),
+        (RULES_FILE, DIFFERENCES + "    by: id\n", 7, "by goes with as: unordered here"),
         (RULES_FILE, DIFFERENCES.replace("as: number", "as: nummer"), 3, "as is 'nummer', it must be one of any, num"),
         (RULES_FILE, DIFFERENCES.replace("as: number", "kind: wrong"), 3, "kind is 'wrong', it must be one of type"),
         (RULES_FILE, DIFFERENCES.replace("    as: number\n", ""), 2, "kind is missing (or as: how both values are"),

@@ -55,6 +55,8 @@ def test_our_contracts_fit_their_schemas(path: Path) -> None:
         ("lots.create/differences.yaml", "differences", DIFFERENCES, "    owner: lots\n", ""),
         ("lots.create/differences.yaml", "differences", DIFFERENCES, "2027-06-30", "soon"),
         ("lots.create/differences.yaml", "differences", DIFFERENCES, "as: number", "as: nummer"),
+        ("lots.create/differences.yaml", "differences", DIFFERENCES, "allow:", "arrays: [{where: body/lots}]\nallow:"),
+        ("lots.create/differences.yaml", "differences", DIFFERENCES, "allow:", "arrays: [{where: b, by: id}]\nallow:"),
         ("lots.create/differences.yaml", "differences", DIFFERENCES, "as: number", "kind: wrong"),
         ("lots.create/differences.yaml", "differences", DIFFERENCES, "body/weight_kg", "weight_kg"),
         ("lots.create/cases/minimal.yaml", "case", CASE, "why:", "wy:"),

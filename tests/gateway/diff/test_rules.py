@@ -102,6 +102,13 @@ def test_a_shown_place_reads_back_as_a_pattern_of_itself(keys: list[str]) -> Non
         (Reading.ERROR_ENVELOPE, {"error": "no"}, {"error": {"message": "never"}}, True),
         (Reading.ERROR_ENVELOPE, "no", {"code": "x"}, False),
         (Reading.ERROR_ENVELOPE, "no", " ", False),
+        (Reading.ERROR_ENVELOPE, {"detail": [{"msg": "no", "loc": ["a"]}]}, {"errors": [{"title": "never"}]}, True),
+        (Reading.ERROR_TEXT, {"error": "no"}, {"detail": "no"}, True),
+        (Reading.ERROR_TEXT, {"error": "no"}, {"error": {"code": 7, "message": "no"}}, True),
+        (Reading.ERROR_TEXT, {"error": "no"}, {"detail": "never"}, False),
+        (Reading.ERROR_TEXT, {"code": 7}, {"code": 7}, False),
+        (Reading.TIMESTAMP_MS, "2026-11-20 23:24:22.146", "2026-11-20T23:24:22.146000", True),
+        (Reading.TIMESTAMP_MS, "2026-11-20 23:24:22.146", "2026-11-20T23:24:22.146Z", False),
     ],
 )
 def test_a_reading_makes_equal_what_it_says_and_nothing_else(
