@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.proxy.server import FRONTS
 from tests.gateway.backends import Sides, sides
 from tests.gateway.load import read_answer
 from tests.gateway.running import Running, eventually, start_gateway
@@ -24,10 +25,10 @@ def both(tmp_path: Path) -> Iterator[Sides]:
         yield served
 
 
-@pytest.fixture
-def gateway(both: Sides, tmp_path: Path) -> Iterator[Running]:
-    """A gateway that gives requests under way 3 seconds."""
-    running = start_gateway(*both.options, "--drain-s", "3", state=tmp_path / "state")
+@pytest.fixture(params=FRONTS)
+def gateway(both: Sides, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A gateway that gives requests under way 3 seconds, by either front."""
+    running = start_gateway(*both.options, "--drain-s", "3", "--front", request.param, state=tmp_path / "state")
     yield running
     if running.process.poll() is None:
         running.stop(signal.SIGKILL)

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from gateway.proxy.server import FRONTS
 from tests.gateway.backends import Sides, backend, put_on_new, sides, write_route
 from tests.gateway.load import Load, load, read_answer
 from tests.gateway.running import CLIENT, Running, eventually, free_ports, start_gateway
@@ -23,6 +24,7 @@ from tests.gateway.test_panic import kill_database
 from tests.legacy.stack import REPOSITORY
 
 WORKERS = 3
+BY_EITHER_FRONT = pytest.mark.parametrize("fleet", FRONTS, indirect=True)
 
 
 @pytest.fixture
@@ -33,9 +35,10 @@ def both(tmp_path: Path) -> Iterator[Sides]:
 
 
 @pytest.fixture
-def fleet(both: Sides, tmp_path: Path) -> Iterator[Running]:
-    """A gateway of three workers with a database of its own."""
-    running = start_gateway(*both.options, "--workers", str(WORKERS), state=tmp_path / "state")
+def fleet(both: Sides, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A gateway of three workers with a database of its own; by the edge, unless a test asks for both fronts."""
+    front = getattr(request, "param", "edge")
+    running = start_gateway(*both.options, "--workers", str(WORKERS), "--front", front, state=tmp_path / "state")
     assert eventually(lambda: len(up(running)) == WORKERS, within=30)
     yield running
     if running.process.poll() is None:
@@ -70,6 +73,7 @@ def answers(fleet: Running, asked: int = 40) -> set[str]:
     return {fleet.get("/who").text for _ in range(asked)}
 
 
+@BY_EITHER_FRONT
 async def test_a_killed_worker_takes_only_its_own_requests_with_it(fleet: Running) -> None:
     """Under load a worker gets SIGKILL: the others fail nobody, nobody is refused, and it is replaced."""
     before = up(fleet)
@@ -115,6 +119,7 @@ async def test_ten_renewals_under_load_fail_no_request(fleet: Running) -> None:
     assert events(fleet, "worker_died") == []
 
 
+@BY_EITHER_FRONT
 async def test_sigterm_with_two_hundred_requests_under_way_fails_none(fleet: Running, both: Sides) -> None:
     """Each of them gets its whole answer, whichever worker has it, and then all processes end."""
     pids = up(fleet)

@@ -16,6 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client.parser import text_string_to_metric_families as read_metrics
 
 from gateway.message import Side
+from gateway.proxy.server import Front
 from gateway.rollout.override import issue
 from tests.gateway.proxy.tracing.receiver import Receiver, receiving, values
 from tests.gateway.running import CLIENT, Running, eventually, start_gateway
@@ -72,17 +73,27 @@ def collector() -> Iterator[Receiver]:
         yield one
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["traced", "untraced"])
-def traced(request: pytest.FixtureRequest) -> bool:
-    """Whether traces are made; where they are not, plain requests take the fast lane."""
-    return bool(request.param)
+@pytest.fixture(
+    scope="module", params=[("edge", True), ("edge", False), ("asgi", False)], ids=["traced", "untraced", "asgi"]
+)
+def kind(request: pytest.FixtureRequest) -> tuple[Front, bool]:
+    """By which front, and whether traces are made; where they are not, the edge's plain requests take its fast lane."""
+    front, traced = request.param
+    return front, traced
+
+
+@pytest.fixture(scope="module")
+def traced(kind: tuple[Front, bool]) -> bool:
+    """Whether traces are made."""
+    return kind[1]
 
 
 @pytest.fixture(scope="module")
 def gateway(
-    sides: Sides, collector: Receiver, traced: bool, tmp_path_factory: pytest.TempPathFactory
+    sides: Sides, collector: Receiver, kind: tuple[Front, bool], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
     """A gateway with everything else switched on."""
+    front, traced = kind
     otel = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "20"}
     folder = tmp_path_factory.mktemp("seen")
     for key, path in (("lots.list", "/api/lots"), ("runs.list", "/api/runs")):
@@ -91,7 +102,7 @@ def gateway(
         file.write_text(f"route: GET {path}\neffect: read\nstickiness: client_ip\n")
     running = start_gateway(
         *("--legacy", sides.urls["legacy"], "--new", sides.urls["new"], "--contracts", str(folder / "contracts")),
-        *("--access-log", "1", "--access-log-file", str(folder / "access.log")),
+        *("--front", front, "--access-log", "1", "--access-log-file", str(folder / "access.log")),
         state=folder / "state",
         environment={"STRANGLER_OVERRIDE_SECRET": SECRET, **(otel if traced else {})},
     )
@@ -207,7 +218,8 @@ def test_a_copy_is_compared_and_traced_by_itself(gateway: Running, collector: Re
     """Its span is linked to the request's; the log says that there was one."""
     assert gateway.flip("runs.list", "shadow").status_code == 200
     gateway.get("/api/runs", **{"x-request-id": "copied-1"})
-    assert eventually(lambda: metrics(gateway)[("strangler_shadow_offered_total", "")] >= 1)
+    offered = ("strangler_shadow_offered_total", "route=runs.list")
+    assert eventually(lambda: metrics(gateway).get(offered, 0) >= 1)
     (line,) = eventually(lambda: [line for line in lines(gateway) if line["request_id"] == "copied-1"])
     assert line["shadowed"] is True
     if traced:
