@@ -307,6 +307,12 @@ class Settings(BaseSettings):
     )
     shadow_concurrency: int = Field(default=8, ge=1, le=1_000, description="Copies under way at once.")
     shadow_timeout_s: float = Field(default=10.0, gt=0, le=600, description="Seconds a copy may take in all.")
+    shadow_write_s: float = Field(
+        default=0.25,
+        gt=0,
+        le=10,
+        description="Seconds a write's rehearsal on the new side may take in all; the client's write waits for it.",
+    )
     capture_bytes: int = Field(
         default=1_048_576, ge=0, le=67_108_864, description="Bytes of a body kept for comparison at most."
     )

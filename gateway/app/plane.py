@@ -23,6 +23,7 @@ from gateway.settings import Settings, header_line
 from gateway.shadow.finding import EvidenceSink
 from gateway.shadow.mirror import Bounds, Mirror
 from gateway.shadow.record import Recorder
+from gateway.shadow.rehearsals import Rehearsals
 from gateway.shadow.way import Way
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import InProcess
@@ -62,6 +63,8 @@ class DataPlane:
 
     async def aclose(self) -> None:
         """End the copies, then the connections; a new side in this process goes on."""
+        if self.gateway.rehearsals is not None:
+            await self.gateway.rehearsals.aclose()
         await self.mirror.aclose()
         for transport in (*self.front.values(), *self.behind.values()):
             if isinstance(transport, HttpTransport):
@@ -84,6 +87,7 @@ def data_plane(
         front[Side.NEW] = behind[Side.NEW] = new
     secret, mirror = settings.override_secret, _mirror(settings, needs, _ways(settings, front, behind))
     mirror.start()
+    rehearsals = None if new is None else _rehearsals(settings, new, mirror)
     gateway = Gateway(
         live=needs.live,
         transports=front,
@@ -103,6 +107,7 @@ def data_plane(
         ledger=ledger,
         overrides=None if secret is None else Overrides(secret.get_secret_value()),
         tracing=tracing,
+        rehearsals=rehearsals,
     )
     figures = Figures(ledger, needs.live, mirror, pools=lambda: _pools(clients=front, copies=behind))
     return DataPlane(gateway, figures, mirror, front, behind)
@@ -147,6 +152,16 @@ def _ways(settings: Settings, front: Mapping[Side, Transport], behind: Mapping[S
         side: Way(side, transport, tuple(map(header_line, lines[side])), partial(left_alone, side))
         for side, transport in behind.items()
     }
+
+
+def _rehearsals(settings: Settings, new: InProcess, mirror: Mirror) -> Rehearsals:
+    return Rehearsals(
+        new,
+        mirror,
+        budget_s=settings.shadow_write_s,
+        concurrency=settings.shadow_concurrency,
+        cap=settings.capture_bytes,
+    )
 
 
 def _mirror(settings: Settings, needs: Needs, ways: Mapping[Side, Way]) -> Mirror:

@@ -28,6 +28,7 @@ def route_of(fields: Fields, *, key: str) -> Route | None:
     timeout_s = fields.number("timeout_s", low=0.1, high=3600)
     terms = _terms(fields)
     redact = fields.texts("redact") or ()
+    rescue = fields.choice("rescue", ("on", "off"))
     fields.finish()
     if not (method and template and effect and stickiness and new_path):
         return None
@@ -50,6 +51,7 @@ def route_of(fields: Fields, *, key: str) -> Route | None:
         timeout_s=timeout_s,
         terms=terms,
         redact=frozenset(name.lower() for name in redact),
+        rescue=rescue == "on",
     )
 
 

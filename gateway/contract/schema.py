@@ -55,6 +55,9 @@ _ROUTE = _table(
             "whose bucket counts: jwt.sub, client_ip, header:NAME or cookie:NAME",
         ),
         "shadow_write": _said({"enum": list(ShadowWrite)}, "whether a write may be tried on the new side too"),
+        "rescue": _said(
+            {"enum": ["on", "off"]}, "whether legacy answers where the new side fails before anything of it stays"
+        ),
         "new": _said(_PATH, "the path on the new side, when it is another one"),
         "timeout_s": {"type": "number", "minimum": 0.1, "maximum": 3600},
         "redact": _said(_TEXTS, "names of fields, parameters and headers whose values evidence hides"),

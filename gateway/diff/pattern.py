@@ -1,4 +1,6 @@
-"""Where a difference is, and the patterns that name such places: `status`, `header/NAME`, `body/PATH`, `rows/TABLE/COLUMN`.
+"""Where a difference is, and the patterns that name such places.
+
+They are `status`, `header/NAME`, `body/PATH`, and for writes that are rehearsed `rows/TABLE/COLUMN`.
 
 In a pattern `*` stands for one level and `**` for any number of levels, none included. As in a JSON
 pointer (RFC 6901), `~1` is a slash inside a key and `~0` a tilde.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter, time
@@ -19,16 +19,19 @@ from gateway.proxy.ledger import Ledger
 from gateway.proxy.outbound import Addressing, build
 from gateway.proxy.peer import Trust
 from gateway.proxy.receive import Client, Receive, Scope, Send, has_our_door, only_asgi, read, refusal
+from gateway.proxy.rehearsing import Rehearsing, Write
+from gateway.proxy.rescue import Rescue
 from gateway.proxy.respond import Sent, write
 from gateway.proxy.tap import Capture
 from gateway.proxy.websocket import decline, join
-from gateway.rollout.decide import PANIC, SETTLED, decide
+from gateway.rollout.decide import PANIC, RETIRED, SETTLED, decide
 from gateway.rollout.override import REASON as OVERRIDE
 from gateway.rollout.override import Ignored, Override, Overrides, overridden
 from gateway.rollout.plan import Live
 from gateway.rollout.routed import PANICKED, UNROUTED, Routed
 from gateway.routing.route import Route
 from gateway.shadow.mirror import Mirror
+from gateway.shadow.rehearsals import Rehearsals
 from gateway.telemetry import count, log, request_id
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import InProcess
@@ -66,6 +69,7 @@ class Gateway:
     ledger: Ledger = field(default_factory=Ledger)
     overrides: Overrides | None = None
     tracing: Tracing | None = None
+    rehearsals: Rehearsals | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket; the lifespan belongs to the composition root."""
@@ -85,14 +89,21 @@ class Gateway:
         begun, request = perf_counter(), arrival.request
         routed = self.route(arrival)  # 2, 3
         decision, route = routed.decision, routed.route
-        side, capture = decision.authoritative, self.capture(routed)
+        side, capture = decision.authoritative, self._rehearsing(arrival, routed) or self.capture(routed)
         with Entry(self.ledger, self.tracing, request, routed, begun) as entry, capture or _NOTHING:
             outbound = build(arrival, side, route, self.addressing)  # 4
+            refused = refusal(arrival, self.addressing.pseudonym)
+            if isinstance(capture, Rehearsing) and refused is None:
+                outbound, capture = await capture.first(outbound)
             if capture is not None:
                 outbound = capture.request(outbound)
-            refused = refusal(arrival, self.addressing.pseudonym)
             outbound = entry.asks(outbound, side, self._origin(side))
-            answer = entry.hears(refused or await self._forward(outbound, side, route))  # 5
+            rescue = self._rescue(arrival, routed)
+            forward = self._forward if rescue is None else rescue.forward
+            answer = entry.hears(refused or await forward(outbound, side, route))  # 5
+            if rescue is not None and rescue.failure is not None:
+                rescue.instead_of(capture)
+                side, capture = Side.LEGACY, None
             if capture is not None and isinstance(answer, Response):
                 answer = capture.answer(request.method, answer)  # 6
             named = side if self.names_side and isinstance(answer, Response) else None
@@ -101,6 +112,8 @@ class Gateway:
             if capture is not None:
                 watch = entry.watch(side.other, self._origin(side.other))
                 self._offer(Exchanged(capture, arrival, routed, sent.failure, watch))  # 8
+            if rescue is not None and rescue.failure is not None:
+                rescue.tell(self.mirror, routed, sent)
         if sent.failure is not None:
             _tell(sent, sent.failure, routed)
 
@@ -148,6 +161,20 @@ class Gateway:
             log("transport_bug", level=logging.ERROR, bug=bug)
             return Failure.GATEWAY_BUG
 
+    def _rescue(self, arrival: Arrival, routed: Routed) -> Rescue | None:
+        """What lets legacy answer in the new side's place; None where no route wants it, or nobody could tell."""
+        route, new = routed.route, self.transports.get(Side.NEW)
+        if route is None or not route.rescue or routed.decision.authoritative is Side.LEGACY:
+            return None
+        if not isinstance(new, InProcess) or not new.tells or routed.decision.reason == RETIRED:
+            return None
+
+        async def legacy(body: AsyncIterator[bytes] | bytes | None) -> Response | Failure:
+            outbound = build(arrival, Side.LEGACY, route, self.addressing)._replace(body=body)
+            return await self._forward(outbound, Side.LEGACY, route)
+
+        return Rescue(new, arrival.request, legacy, timeout_s=self.timeout_s(route), cap=self.limits.capture_bytes)
+
     def timeout_s(self, route: Route | None) -> float:
         """Seconds that a side has until the first byte of its answer."""
         own = None if route is None else route.timeout_s
@@ -157,9 +184,18 @@ class Gateway:
         """What keeps an exchange that is to be compared."""
         return captured(self.mirror, routed, cap=self.limits.capture_bytes)
 
+    def _rehearsing(self, arrival: Arrival, routed: Routed) -> Rehearsing | None:
+        """What keeps a write that the new side is to rehearse."""
+        if not routed.decision.rehearsed or routed.route is None or self.rehearsals is None:
+            return None
+        return Rehearsing(self.rehearsals, Write(arrival, routed, routed.route, self.addressing), self.mirror.budget)
+
     def _offer(self, done: Exchanged) -> None:
         done.capture.open = False  # what it holds is let go of there
-        asyncio.get_running_loop().call_soon(offer, self.mirror, self.addressing, done)
+        if isinstance(done.capture, Rehearsing):
+            asyncio.get_running_loop().call_soon(done.capture.over, done.failure)
+        else:
+            asyncio.get_running_loop().call_soon(offer, self.mirror, self.addressing, done)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send, arrival: Arrival) -> None:
         await receive()  # websocket.connect

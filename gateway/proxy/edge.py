@@ -96,6 +96,8 @@ class Edge(Door):
         transport = gateway.transports.get(side)
         if not isinstance(transport, HttpTransport) or routed.tester or gateway.tracing is not None:
             return None
+        if routed.decision.rehearsed and gateway.rehearsals is not None:
+            return None
         if line and fields.told and side is Side.LEGACY and gateway.addressing.hosts[side] is None:
             head: bytes | None = b"".join((line, b"\r\n", fields.told, request.id.encode(), b"\r\n\r\n"))
         elif refusal(arrival, gateway.addressing.pseudonym) is not None or version == "1.0":

@@ -10,31 +10,37 @@ from gateway.rollout.bucket import bucket
 from gateway.rollout.flag import WHOLE, Flag
 from gateway.rollout.stage import Stage
 from gateway.rollout.stickiness import stickiness_key
-from gateway.routing.route import Effect, Route
+from gateway.routing.route import Effect, Route, ShadowWrite
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Who answers (`authoritative`), who gets a copy (`shadow`), the reason in one word, the caller's bucket."""
+    """Who answers (`authoritative`), who gets a copy (`shadow`), the reason in one word, the caller's bucket.
+
+    `rehearsed`: a write that the new side does first, in a transaction of which nothing stays (ADR 0016).
+    """
 
     authoritative: Side
     shadow: Side | None
     reason: str
     bucket: int | None = None
+    rehearsed: bool = False
 
 
 PANIC = Decision(Side.LEGACY, None, "panic")  # of every request, retired routes' too, while `Plan.panicked`
 NO_ROUTE = Decision(Side.LEGACY, None, "no_route")
 SETTLED = frozenset({Stage.LEGACY, Stage.RETIRED})  # stages on which no request differs from another
 _ON_LEGACY = Decision(Side.LEGACY, None, "stage_legacy")
-_RETIRED = Decision(Side.NEW, None, "stage_retired")
+RETIRED = "stage_retired"
+_RETIRED = Decision(Side.NEW, None, RETIRED)
 _NO_NEW_SIDE = Decision(Side.LEGACY, None, "no_new_side")
 
 
 def decide(route: Route, flag: Flag, request: Request, *, has_new: bool) -> Decision:
     """Decide a request of a route. Without a new side legacy answers, unless the route is retired.
 
-    Only reads are copied here; a copy of a write could write (acceptance 23).
+    Only reads are copied: a copy of a write could write (acceptance 23). Writes are rehearsed, in shadow, where their
+    route says that this is safe.
     """
     if flag.stage is Stage.LEGACY:
         return _ON_LEGACY
@@ -45,8 +51,11 @@ def decide(route: Route, flag: Flag, request: Request, *, has_new: bool) -> Deci
     key = stickiness_key(route.stickiness, request)
     place = None if key is None else bucket(route.group, key)
     side, reason = _authoritative(flag, place)
-    copied = route.effect is Effect.READ and _sampled(route, flag, request, key)
-    return Decision(side, side.other if copied else None, reason, place)
+    writes = route.effect is not Effect.READ
+    if writes and (flag.stage is not Stage.SHADOW or route.shadow_write is not ShadowWrite.ROLLED_BACK):
+        return Decision(side, None, reason, place)
+    sampled = _sampled(route, flag, request, key)
+    return Decision(side, side.other if sampled and not writes else None, reason, place, rehearsed=sampled and writes)
 
 
 def _authoritative(flag: Flag, place: int | None) -> tuple[Side, str]:
@@ -62,7 +71,7 @@ def _authoritative(flag: Flag, place: int | None) -> tuple[Side, str]:
         case Stage.LEGACY:
             return Side.LEGACY, "stage_legacy"
         case Stage.RETIRED:
-            return Side.NEW, "stage_retired"
+            return Side.NEW, RETIRED
         case _:
             assert_never(flag.stage)
 

@@ -78,6 +78,7 @@ class Route:
 
     `new_path` is the template on the new side (the legacy one when the file names none).
     `timeout_s` is the time a side has until the first byte of its answer, None for the gateway's default.
+    `rescue`: legacy answers where the new side fails before anything of it stays.
     `redact` names values that evidence hides beside those whose names look secret, in lower case.
     """
 
@@ -92,3 +93,4 @@ class Route:
     timeout_s: float | None = None
     terms: Terms = Terms()
     redact: frozenset[str] = frozenset()
+    rescue: bool = False

@@ -18,6 +18,10 @@ class Drop(StrEnum):
     CLIENT_GONE = "client_gone"  # the client left before the end of its answer
     BUSY = "busy"  # no connection for copies was free
     CLOSING = "closing"  # the gateway ended first
+    HOT_KEY = "hot_key"  # another write of the same kind is being rehearsed
+    OVER_BUDGET = "over_budget"  # a write's rehearsal took longer than it may, or waited for a lock
+    UNSAFE = "unsafe"  # a rehearsal did what cannot be rolled back: the route's writes are not rehearsed any more
+    NO_REHEARSAL = "no_rehearsal"  # the new side cannot rehearse, or the client expects a 100 from legacy itself
     BUG = "bug"
 
 

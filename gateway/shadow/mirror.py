@@ -11,17 +11,18 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from gateway.diff.rules import Rules
 from gateway.message import Side
 from gateway.shadow.budget import Budget
 from gateway.shadow.drop import Drop, drop
-from gateway.shadow.finding import EvidenceSink
+from gateway.shadow.finding import EvidenceSink, Finding
 from gateway.shadow.job import Job
 from gateway.shadow.judging import Court, Pauses, finding_on
 from gateway.shadow.pending import Pending
-from gateway.shadow.record import Recorder
+from gateway.shadow.record import Exchange, Recorder
 from gateway.shadow.way import Limits, Way
 from gateway.telemetry import count, log, request_id
 
@@ -63,7 +64,7 @@ class Mirror:
         # one thread: comparing is all Python, more of them would only share its lock with the loop
         self._comparer = ThreadPoolExecutor(1, "compare")
         limits, pauses = Limits(bounds.timeout_s, bounds.cap), Pauses((bounds.concurrency + 1) // 2)
-        self._court = Court(ways, rules, limits, self._comparer, pauses, recorder or Recorder())
+        self.court = Court(ways, rules, limits, self._comparer, pauses, recorder or Recorder())
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -94,6 +95,15 @@ class Mirror:
         self._jobs.put_nowait(job)
         count(f"shadow_offered.{job.route}")
         return True
+
+    def found(self, finding: Finding) -> None:
+        """Keep a finding, one of the mirror's own or of a rehearsal."""
+        count(f"shadow_verdict.{finding.verdict.outcome}/{finding.route}")
+        self._pending.add(finding)
+
+    def rescued(self, exchange: Exchange) -> None:
+        """Keep what a rescue was; its verdict is known."""
+        self.found(self.court.recorder.finding(exchange, self.court.rules(exchange.route), datetime.now(UTC)))
 
     def _refusal(self, side: Side) -> Drop | None:
         if self._closed:
@@ -138,12 +148,11 @@ class Mirror:
     async def _shadow(self, job: Job) -> None:
         request_id.set(job.request_id)
         try:
-            finding = await finding_on(job, self._court)
+            finding = await finding_on(job, self.court)
             if isinstance(finding, Drop):
                 drop(job.route, finding)
                 return
-            count(f"shadow_verdict.{finding.verdict.outcome}/{job.route}")
-            self._pending.add(finding)
+            self.found(finding)
         except asyncio.CancelledError:
             drop(job.route, Drop.CLOSING)
             raise

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from email.utils import formatdate
 from functools import lru_cache
-from time import time
+from time import perf_counter, time
 from typing import Any, Final
 from urllib.parse import unquote
 
 from gateway.failure import Failure
-from gateway.message import OutboundRequest, Response, once
+from gateway.message import BodyCut, Headers, Observation, OutboundRequest, Response, Side, once
 from gateway.upstream.call import GRACE_S, Call
 from gateway.upstream.client_socket import ClientSocket
 from gateway.upstream.crash import tell
+from gateway.upstream.told import EXTENSION, Told, Unsafe
 from gateway.upstream.upload import Message
 
 App = Callable[
@@ -43,14 +44,13 @@ class InProcess:
         self._state = state or {}
         self._idle_timeout_s = idle_timeout_s
         self._running: dict[asyncio.Task[None], Call] = {}
+        # an app says in its lifespan state that it follows the protocol; one that does not may keep what it should not
+        self.unsafe: dict[str, Unsafe] = {}  # routes whose writes it cannot rehearse, as this code of it has shown
+        self.tells = isinstance(self._state.get(EXTENSION), Mapping)
 
-    async def send(self, request: OutboundRequest, *, timeout_s: float) -> Response | Failure:
+    async def send(self, request: OutboundRequest, *, timeout_s: float, told: Told | None = None) -> Response | Failure:
         """Run the app until its answer's head; the rest of the body comes as it is read."""
-        call = Call(request, idle_timeout_s=self._idle_timeout_s)
-        task = asyncio.create_task(self._run(call, self._scope(request)))
-        self._running[task] = call
-        task.add_done_callback(self._running.pop)
-        call.begin(task, timeout_s=timeout_s)
+        call, _ = self._begun(request, told, timeout_s)
         try:
             head = await call.head
         except BaseException:  # the caller was cancelled, or its own body broke off
@@ -70,6 +70,48 @@ class InProcess:
             call.let_go()
 
         return Response(status, headers, call.read(), close)
+
+    async def rehearse(self, request: OutboundRequest, told: Told, *, budget_s: float, cap: int) -> Observation:
+        """The whole answer to a write of which nothing is to stay; the app is cancelled at the end of the budget."""
+        begun = perf_counter()
+        call, task = self._begun(request, told, budget_s)
+        status, failure, body = None, None, bytearray()
+        headers: Headers = ()
+        try:
+            async with asyncio.timeout(budget_s):
+                head = await call.head
+                if isinstance(head, Failure):
+                    failure = head
+                else:
+                    status, headers = head
+                    async for chunk in call.read():
+                        body += chunk[: cap + 1 - len(body)]
+        except TimeoutError:
+            failure = Failure.NEW_TIMEOUT
+        except BodyCut as cut:
+            failure = cut.failure
+        finally:
+            call.let_go()
+            if not call.whole:
+                task.cancel()
+        took_ms = (perf_counter() - begun) * 1000
+        if failure is not None:
+            return Observation(Side.NEW, None, (), b"", took_ms, failure)
+        return Observation(Side.NEW, status, headers, bytes(body[:cap]), took_ms, truncated=len(body) > cap)
+
+    def _begun(self, request: OutboundRequest, told: Told | None, timeout_s: float) -> tuple[Call, asyncio.Task[None]]:
+        """The app, started on a request."""
+        call, scope = Call(request, idle_timeout_s=self._idle_timeout_s), self._scope(request)
+        if told is not None:
+            run = scope["extensions"][EXTENSION]
+            run |= {"tell": told.tell} if request.commit else {"tell": told.tell, "budget_s": timeout_s}
+        task = asyncio.create_task(self._run(call, scope))
+        self._running[task] = call
+        task.add_done_callback(self._running.pop)
+        if told is not None:
+            task.add_done_callback(lambda _: told.over.set())
+        call.begin(task, timeout_s=timeout_s)
+        return call, task
 
     async def websocket(
         self,
@@ -130,7 +172,7 @@ class InProcess:
             "client": (request.client_ip, 0),
             "server": None,
             "state": dict(self._state),
-            "extensions": {"strangler.run": {"commit": request.commit}},
+            "extensions": {EXTENSION: {"commit": request.commit}},
         }
 
 

@@ -7,7 +7,7 @@ snapshot before it is kept for those who listen, until they have looked or let g
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from secrets import token_hex
 from typing import Any, Final
@@ -46,7 +46,7 @@ _GIVEN_UP: Final = {  # by SQLSTATE
 }
 
 Seen = dict[str, Any]
-Look = Callable[[Sequence[tuple[str, str]]], Awaitable[list[Seen]]]
+Place = tuple[tuple[str, ...], Mapping[str, Any]]  # columns, and a row that has their values
 
 
 @asynccontextmanager
@@ -128,6 +128,7 @@ class _Rehearsal:
             {
                 "type": "unit.rehearsed",
                 "rows": [_row(change, keys) for change in changes],
+                "would_commit": failed is None,
                 "unseen": unseen,
                 "look": afterwards.look,
                 "release": afterwards.release,
@@ -169,17 +170,17 @@ class _Afterwards:
         legacy's id.
         """
         legacys = dict(swaps)
+        found = [_places(change, self._keys[change.table], legacys) for change in self._changes]
         try:
             with permitted():
-                places = [(change, _places(change, self._keys, legacys)) for change in self._changes]
-                before = [await self._versions(change, places) for change, places in places]
+                before = await self._versions(found)
                 await self._connection.rollback()  # the next statement sees what there is now
-                after = [await self._versions(change, places) for change, places in places]
+                after = await self._versions(found)
         finally:
             await self.release()
         return [
-            {"changes": max(map(_changes, old, new), default=0), "row": _values(new), "known": bool(new)}
-            for old, new in zip(before, after, strict=True)
+            {"changes": max(map(_changes, old, new), default=0), "row": _values(new), "known": bool(places)}
+            for places, old, new in zip(found, before, after, strict=True)
         ]
 
     async def release(self) -> None:
@@ -188,21 +189,24 @@ class _Afterwards:
             self._over = True
             await asyncio.shield(self._held.aclose())
 
-    async def _versions(self, change: Change, places: list[tuple[tuple[str, ...], Mapping[str, Any]]]) -> list[Any]:
-        return [await version(self._connection, change.table, columns, values) for columns, values in places]
+    async def _versions(self, found: list[list[Place]]) -> list[list[Version | None]]:
+        return [
+            [await version(self._connection, change.table, columns, values) for columns, values in places]
+            for change, places in zip(self._changes, found, strict=True)
+        ]
 
 
-def _places(
-    change: Change, keys: Mapping[str, Keys], legacys: Mapping[str, str]
-) -> list[tuple[tuple[str, ...], Mapping[str, Any]]]:
+def _places(change: Change, keys: Keys, legacys: Mapping[str, str]) -> list[Place]:
     """By which columns and values legacy's row of a change is looked for."""
-    known, values = keys[change.table], change.attempted
+    values = change.attempted
     if change.old is not None:
-        return [(known.primary, values)] if known.primary else []
-    found = [(columns, values) for columns in known.others if _all_there(columns, values)]
-    if known.primary and _all_there(known.primary, values):
-        swapped = {name: legacys.get(str(values[name]), values[name]) for name in known.primary}
-        found.append((known.primary, swapped))
+        return [(keys.primary, values)] if keys.primary else []
+    found: list[Place] = [(columns, values) for columns in keys.others if _all_there(columns, values)]
+    if keys.primary and _all_there(keys.primary, values):
+        swapped = {name: legacys.get(str(values[name]), values[name]) for name in keys.primary}
+        drawn = keys.generated.issuperset(keys.primary) and all(swapped[name] == values[name] for name in keys.primary)
+        if not drawn:  # an id that the database drew for the rehearsal is no row of legacy's
+            found.append((keys.primary, swapped))
     return found
 
 

@@ -22,6 +22,7 @@ from starlette.types import Scope
 
 from services.kit.errors import MALFORMED_PATH, UNEXPECTED, UNREACHABLE, UNSTORABLE, Refused
 from services.kit.reply import refuse
+from services.kit.run import run_of
 
 _log = logging.getLogger("services")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -61,9 +62,11 @@ class Route(APIRoute):
                 return refuse(request, UNSTORABLE)
             except (OperationalError, InterfaceError, PoolExhausted) as error:
                 _log.error("the database cannot be reached: %s", error)
+                run_of(request.scope).tell({"type": "unit.failed"})
                 return refuse(request, UNREACHABLE)
             except Exception:  # noqa: BLE001 - the ASGI edge of the new side: no client reads its text
                 _log.exception("a handler failed: %s %s", request.method, self.path)
+                run_of(request.scope).tell({"type": "unit.failed"})
                 return refuse(request, UNEXPECTED)
 
         return guarded

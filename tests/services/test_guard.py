@@ -1,11 +1,12 @@
 """What no rollback takes back is refused while `commit` is false, with the line of the handler that tried it."""
 
 import asyncio
+import gc
 import socket
 import subprocess
 import threading
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -36,6 +37,13 @@ PORT = 9  # nobody listens there; nothing may even try
 def captured(database_url: str) -> str:
     prepared(database_url)
     return database_url
+
+
+@pytest.fixture(autouse=True)
+def swept() -> Iterator[None]:
+    """What such a socket is part of goes with its test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

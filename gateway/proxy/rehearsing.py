@@ -1,0 +1,128 @@
+"""A shadowed write on the client's way: its body is read whole, the new side rehearses it, then legacy is asked.
+
+It is the capture of such an exchange; everything that is not rehearsed after all is streamed on as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from hashlib import blake2b
+from typing import NamedTuple
+
+from gateway.diff.verdict import Verdict
+from gateway.failure import Failure
+from gateway.message import Observation, OutboundRequest, Side
+from gateway.proxy.arrival import EXPECT, Arrival
+from gateway.proxy.outbound import Addressing, build, copy_of
+from gateway.proxy.tap import Capture
+from gateway.rollout.routed import Routed
+from gateway.routing.route import Route
+from gateway.shadow.budget import Budget
+from gateway.shadow.drop import Drop
+from gateway.shadow.record import Exchange
+from gateway.shadow.rehearsals import Rehearsals, Rehearsed
+
+
+class Write(NamedTuple):
+    """A write that is to be rehearsed, and what its copy is made with."""
+
+    arrival: Arrival
+    routed: Routed
+    route: Route
+    addressing: Addressing
+
+
+class Rehearsing(Capture):
+    """Both halves of one write. `first` is called before legacy is asked, `over` when the client has its answer."""
+
+    __slots__ = ("_rehearsals", "_rehearsed", "_write")
+
+    def __init__(self, rehearsals: Rehearsals, write: Write, budget: Budget) -> None:
+        super().__init__(write.route.key, Side.LEGACY, cap=rehearsals.cap, budget=budget)
+        self._rehearsals, self._write = rehearsals, write
+        self._rehearsed: Rehearsed | None = None
+
+    async def first(self, outbound: OutboundRequest) -> tuple[OutboundRequest, Capture | None]:
+        """Have the new side go first; what legacy is to be sent, and None where nothing will be compared."""
+        arrival, _, route, _ = self._write
+        why = Drop.NO_REHEARSAL if arrival.head.facts & EXPECT else self._rehearsals.refusal(route)
+        if why is None:
+            body, outbound = await _read(outbound, self._rehearsals.cap)
+            why = Drop.BODY_TOO_LARGE if body is None else await self._rehearse(body)
+        if why is None:
+            return outbound, self
+        self.dropped(why)
+        return outbound, None
+
+    async def _rehearse(self, body: bytes) -> Drop | None:
+        arrival, routed, route, addressing = self._write
+        if self._rehearsals.refusal(route) is not None:  # much may happen while a client sends
+            return self._rehearsals.refusal(route)
+        request = build(arrival, Side.NEW, route, addressing)
+        copy = copy_of(request, None if request.body is None else body)
+        rehearsed = await self._rehearsals.rehearse(routed.key, _key(arrival, route, body), copy)
+        if isinstance(rehearsed, Drop):
+            return rehearsed
+        self._rehearsed = rehearsed
+        return None
+
+    def over(self, failure: Failure | None) -> None:
+        """Compare both, or say why not; `failure` is what the client got in place of an answer, or of its end."""
+        control = self.observation(failure)
+        if isinstance(control, Drop):
+            self.dropped(control)
+        elif self._rehearsed is not None:
+            self.budget.give(self.hand_over())
+            self._rehearsals.judge(self._rehearsed, control, partial(self._exchange, self._rehearsed, control))
+            self._rehearsed = None
+
+    def dropped(self, why: Drop) -> None:
+        """Nothing will be compared."""
+        super().dropped(why)
+        if self._rehearsed is not None:
+            self._rehearsals.drop(self._rehearsed)
+            self._rehearsed = None
+
+    def _exchange(self, rehearsed: Rehearsed, control: Observation, verdict: Verdict) -> Exchange:
+        arrival, routed, _, _ = self._write
+        return Exchange(
+            route=routed.key,
+            request_id=arrival.request.id,
+            stage=routed.stage,
+            flag_version=0 if routed.flag is None else routed.flag.version,
+            authoritative=Side.LEGACY,
+            target=arrival.request.target,
+            request=rehearsed.copy,
+            control=control,
+            candidate=rehearsed.candidate,
+            verdict=verdict,
+        )
+
+
+def _key(arrival: Arrival, route: Route, body: bytes) -> object:
+    """What makes two writes of a route the same one's: what the path names, else all that is sent."""
+    return route.template.values(arrival.request.path) or blake2b(body, digest_size=16).digest()
+
+
+async def _read(outbound: OutboundRequest, cap: int) -> tuple[bytes | None, OutboundRequest]:
+    """The whole body, None when it is longer than the cap; and the request with the same bytes before it still."""
+    if outbound.body is None:
+        return b"", outbound
+    if isinstance(outbound.body, bytes):
+        return (outbound.body if len(outbound.body) <= cap else None), outbound
+    source, chunks, size = outbound.body, list[bytes](), 0
+    async for chunk in source:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > cap:
+            return None, outbound._replace(body=_again(chunks, source))
+    return b"".join(chunks), outbound._replace(body=_again(chunks, None))
+
+
+async def _again(chunks: Sequence[bytes], rest: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+    if rest is not None:
+        async for chunk in rest:
+            yield chunk
