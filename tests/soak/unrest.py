@@ -115,7 +115,8 @@ class Memory:
             await asyncio.sleep(1)
             for process in _family(state):
                 with suppress(psutil.Error):
-                    self.held.setdefault(process.pid, []).append(process.memory_full_info().pss)
+                    if pss := process.memory_full_info().pss:  # none is left of one that ends
+                        self.held.setdefault(process.pid, []).append(pss)
 
     @property
     def growth(self) -> int:
