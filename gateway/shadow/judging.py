@@ -1,6 +1,6 @@
 """One copy from its sending to its finding: the other side is asked, both answers compared, legacy perhaps asked again.
 
-It knows no queue and no store. Whatever is not surely equal is compared in a thread: the loop serves clients.
+It knows no queue and no store. Whatever is not surely equal is compared in another process: this one serves clients.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from gateway.diff.noise import judge_again
 from gateway.diff.rules import Rules
 from gateway.diff.verdict import Outcome, Verdict
 from gateway.message import Observation, OutboundRequest, Side
+from gateway.shadow.comparer import Comparer, ComparerLost
 from gateway.shadow.drop import Drop
 from gateway.shadow.finding import Finding
 from gateway.shadow.job import Job
@@ -30,6 +31,7 @@ from gateway.telemetry import count
 SHORT: Final = 512  # bytes of a target that are redacted without a thread
 TICK_S: Final = 1.05  # after so long a clock of whole seconds shows another time
 UNCONDITIONAL: Final = "legacy was asked again without the client's validators"
+GIVEN_UP: Final = "the comparison was given up: it took too long, or its process ended"
 NOT_AGAIN: Final = "legacy could not be asked again"
 
 Answer = TypeVar("Answer")
@@ -62,7 +64,7 @@ class Pauses:
 
 @dataclass(frozen=True, slots=True)
 class Court:
-    """What every copy is judged with. `apart` runs what may take long."""
+    """What every copy is judged with. `apart` runs what may take a while, `comparer` what may take long."""
 
     ways: Mapping[Side, Way]
     rules: Callable[[str], Rules]
@@ -70,6 +72,7 @@ class Court:
     apart: Executor
     pauses: Pauses
     recorder: Recorder
+    comparer: Comparer
 
 
 async def finding_on(job: Job, court: Court) -> Finding | Drop:
@@ -84,7 +87,7 @@ async def finding_on(job: Job, court: Court) -> Finding | Drop:
     if same_bytes(control, candidate):
         judged = Judged(control, candidate, comparing())
     else:  # a document of 1 KiB may need a table of a hundred milliseconds
-        judged = Judged(control, candidate, await _apart(court, comparing))
+        judged = Judged(control, candidate, await compared(court, comparing))
     judged = await _rechecked(job, judged, rules, court)
     if judged.verdict.outcome is Outcome.MATCHED and len(job.copy.target) <= SHORT:
         return _finding(job, judged, rules, now, court.recorder)
@@ -104,7 +107,7 @@ async def _rechecked(job: Job, judged: Judged, rules: Rules, court: Court) -> Ju
         whole = await _legacy(job, again, court)
         if whole is None:
             return judged._replace(verdict=nothing_to_compare(*judged[:2]))
-        verdict = await _apart(court, partial(compare, whole, judged.candidate, rules, today=_today()))
+        verdict = await compared(court, partial(compare, whole, judged.candidate, rules, today=_today()))
         judged = Judged(whole, judged.candidate, with_reason(verdict, UNCONDITIONAL))
         if verdict.outcome is not Outcome.MISMATCHED:
             return judged
@@ -120,7 +123,7 @@ async def _asked_again(job: Job, again: OutboundRequest, judged: Judged, rules: 
         count("shadow_recheck.failed")
         return judged._replace(verdict=with_reason(verdict, NOT_AGAIN))
     judging = partial(judge_again, verdict, control, second, candidate, rules, today=_today())
-    verdict = await _apart(court, judging)
+    verdict = await compared(court, judging)
     count(f"shadow_recheck.{'noise' if verdict.outcome is Outcome.NOISE else 'confirmed'}")
     return judged._replace(verdict=verdict)
 
@@ -131,6 +134,14 @@ async def _legacy(job: Job, again: OutboundRequest, court: Court) -> Observation
     copy = way.dressed(again) if job.answered.side is Side.NEW else again
     observed = await way.ask(copy, court.limits)
     return None if isinstance(observed, Drop) or observed.failure is not None else observed
+
+
+async def compared(court: Court, comparing: Callable[[], Verdict]) -> Verdict:
+    """The verdict of a comparison that may take long; what it is given and what it gives must be picklable."""
+    try:
+        return await _apart(court, partial(court.comparer.run, comparing))
+    except ComparerLost:
+        return Verdict(Outcome.NOT_COMPARABLE, reason=GIVEN_UP)
 
 
 async def _apart(court: Court, work: Callable[[], Answer]) -> Answer:

@@ -17,6 +17,7 @@ from typing import Final
 from gateway.diff.rules import Rules
 from gateway.message import Side
 from gateway.shadow.budget import Budget
+from gateway.shadow.comparer import Comparer
 from gateway.shadow.drop import Drop, drop
 from gateway.shadow.finding import EvidenceSink, Finding
 from gateway.shadow.job import Job
@@ -61,10 +62,9 @@ class Mirror:
         self._jobs: asyncio.Queue[Job] = asyncio.Queue(maxsize=bounds.queue)
         self.budget = Budget(bounds.held_bytes)
         self._pending = Pending(sink, most=bounds.queue, held_bytes=bounds.held_bytes)
-        # one thread: comparing is all Python, more of them would only share its lock with the loop
-        self._comparer = ThreadPoolExecutor(1, "compare")
+        self._apart, self._comparer = ThreadPoolExecutor(1, "compare"), Comparer()
         limits, pauses = Limits(bounds.timeout_s, bounds.cap), Pauses((bounds.concurrency + 1) // 2)
-        self.court = Court(ways, rules, limits, self._comparer, pauses, recorder or Recorder())
+        self.court = Court(ways, rules, limits, self._apart, pauses, recorder or Recorder(), self._comparer)
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -130,7 +130,8 @@ class Mirror:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_S)
-        self._comparer.shutdown(wait=False, cancel_futures=True)
+        self._apart.shutdown(wait=False, cancel_futures=True)
+        self._comparer.close()  # a kill, and milliseconds until the process is gone
         while not self._jobs.empty():
             job = self._jobs.get_nowait()
             self.budget.give(job.size)

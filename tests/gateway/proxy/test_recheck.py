@@ -256,28 +256,35 @@ async def test_two_304_match_without_another_question() -> None:
     assert (len(legacy.received), len(new.received)) == (1, 1)
 
 
-async def test_behind_a_304_of_the_new_side_nothing_can_be_compared() -> None:
-    """In stage new the client's validator is the new side's: it sends nothing, and is not asked again."""
+@STAGES
+async def test_behind_a_304_of_the_new_side_nothing_can_be_compared(flag: Flag) -> None:
+    """The new side has sent nothing, and is not asked again; nor is legacy, whose answer is here."""
     async with (
         upstream(with_tags('"legacy"', {"a": 1})) as legacy,
         upstream(with_tags('"new"', {"a": 2})) as new,
-        gateway(legacy.url, routes=[LOTS], flags=[NEW], new=new.url) as served,
+        gateway(legacy.url, routes=[LOTS], flags=[flag], new=new.url) as served,
     ):
         await ask(served.port, get("/api/lots/7", 'If-None-Match: "new"'))
         (finding,) = await served.found(1)
     assert finding.verdict.outcome is Outcome.NOT_COMPARABLE
-    assert "validators" in finding.verdict.reason
+    assert "conditional" in finding.verdict.reason
     assert (len(legacy.received), len(new.received)) == (1, 1)
 
 
-async def test_a_new_side_that_calls_current_what_legacy_calls_old_is_wrong() -> None:
-    """Legacy's validator, outdated by legacy's own word: a 304 would leave the client with what is old."""
+@pytest.mark.parametrize(("value", "outcome"), [(1, Outcome.MATCHED), (2, Outcome.MISMATCHED)])
+async def test_a_part_is_compared_as_a_whole_where_the_client_named_its_version(value: int, outcome: Outcome) -> None:
+    """If-Range names legacy's version (RFC 9110 section 13.1.5): new sends the whole, legacy is asked for its own."""
+
+    def make(request: Received) -> bytes:
+        part = request.values(b"if-range") == [b'"legacy"']
+        return raw({"a": 1}, "content-range: bytes 0-7/8", status="206 Partial Content") if part else raw({"a": 1})
+
     async with (
-        upstream(with_tags('"v2"', {"a": 2})) as legacy,
-        upstream(with_tags('"v1"', {"a": 1})) as new,
+        upstream(answers(make)) as legacy,
+        upstream(in_turn({"a": value})) as new,
         gateway(legacy.url, routes=[LOTS], flags=[SHADOW], new=new.url) as served,
     ):
-        await ask(served.port, get("/api/lots/7", 'If-None-Match: "v1"'))
+        await ask(served.port, get("/api/lots/7", "Range: bytes=0-7", 'If-Range: "legacy"'))
         (finding,) = await served.found(1)
-    assert finding.verdict.outcome is Outcome.MISMATCHED
-    assert finding.verdict.mismatches[0].where == "status"
+    assert finding.verdict.outcome is outcome
+    assert (finding.control_status, finding.candidate_status) == (200, 200)

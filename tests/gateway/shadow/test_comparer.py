@@ -1,0 +1,83 @@
+"""The comparer runs what it is given in another process, survives what that does, and never outlives its gateway."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import psutil
+import pytest
+
+from gateway.shadow.comparer import Comparer, ComparerLost
+from tests.gateway.running import eventually
+
+
+def raising(text: str) -> None:
+    """A bug."""
+    raise ValueError(text)
+
+
+def test_it_runs_elsewhere_at_a_lower_priority() -> None:
+    """Clients' requests come first."""
+    comparer = Comparer()
+    try:
+        process = psutil.Process(comparer.run(os.getpid))
+        assert process.pid != os.getpid()
+        assert process.nice() > psutil.Process().nice()
+    finally:
+        comparer.close()
+    assert not psutil.pid_exists(process.pid)
+
+
+def test_large_arguments_and_answers_travel() -> None:
+    """Two bodies of many times a pipe's size."""
+    comparer = Comparer()
+    try:
+        assert comparer.run(partial(max, b"a" * 5_000_000, b"b" * 5_000_000)) == b"b" * 5_000_000
+    finally:
+        comparer.close()
+
+
+def test_a_bug_is_told_without_its_text() -> None:
+    """An exception's text may hold what was compared; the process goes on."""
+    comparer = Comparer()
+    try:
+        pid = comparer.run(os.getpid)
+        with pytest.raises(RuntimeError, match="ValueError") as raised:
+            comparer.run(partial(raising, "s3cret"))
+        assert "s3cret" not in str(raised.value)
+        assert comparer.run(os.getpid) == pid
+    finally:
+        comparer.close()
+
+
+@pytest.mark.parametrize("call", [partial(time.sleep, 60), partial(os._exit, 1)], ids=["long", "dead"])
+def test_what_takes_too_long_or_ends_it_costs_the_process(call: partial[None]) -> None:
+    """The one who asked is told, and the next one is served by another."""
+    comparer = Comparer(longest_s=0.5)
+    try:
+        with pytest.raises(ComparerLost):
+            comparer.run(call)
+    finally:
+        comparer.close()
+    again = Comparer()
+    try:
+        assert again.run(partial(max, 1, 2)) == 2
+    finally:
+        again.close()
+
+
+def test_it_ends_with_a_gateway_that_is_killed() -> None:
+    """Nobody is left behind to tell it."""
+    program = (
+        "import os, time; from gateway.shadow.comparer import Comparer; c = Comparer(); "
+        "print(c.run(os.getpid), flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as gateway:
+        assert gateway.stdout is not None
+        pid = int(gateway.stdout.readline())
+        gateway.send_signal(signal.SIGKILL)
+        gateway.wait()
+    assert eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
