@@ -74,7 +74,7 @@ def case_text(group: Group, finding: Mapping[str, Any], identity: str | None) ->
     lines += ["request:", f"  method: {asked['method']}", f"  target: {_quoted(asked['target'])}"]
     if asked["headers"]:
         lines.append("  headers:")
-        lines += [f"    {_quoted(name)}: {_quoted(value)}" for name, value in asked["headers"].items()]
+        lines += [f"    {_key(name)}: {_quoted(value)}" for name, value in asked["headers"].items()]
     if asked["body"] is not None:
         lines.append(f"  body: {_quoted(asked['body'])}")
     lines += ["expect:", f"  legacy: {{status: {int(finding['control_status'])}}}", "  new: {}"]
@@ -95,6 +95,10 @@ def curl(group: Group, finding: Mapping[str, Any], url: str) -> str:
     words.append(_word(url + asked["target"]))
     who = f", asked with a token of the role {asked['role']}" if asked["role"] else ""
     return f"# {_comment(f'{group.where}: {group.kind}{who}')}\n{' '.join(words)}"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[a-z]+(-[a-z]+)+|accept|prefer|range|origin", name) else _quoted(name)
 
 
 def _quoted(text: str) -> str:

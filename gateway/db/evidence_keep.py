@@ -10,6 +10,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count as count_up
 from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Table, delete, func, literal, select, tuple_
@@ -20,7 +21,8 @@ from gateway.db.evidence_write import let_go
 from gateway.db.tables import EVIDENCE, exemplars, findings, mismatch_clusters, rule_hits, strata, verdict_minutes
 from gateway.telemetry import count, log
 
-EVERY_S: Final = 60.0
+MEND_S: Final = 5.0
+ROUNDS: Final = 12  # of mending, after which everything is looked after
 BATCH: Final = 500  # rows that one transaction deletes: whoever stores waits no longer than for that
 SOME: Final = 50  # rows that one transaction deletes for their size: not many more than have to go
 MOST: Final = 200  # transactions of one round; what is left is for the next one
@@ -49,22 +51,26 @@ class Keeper:
 
     async def run(self) -> None:
         """Look after it for ever; a database that is down is looked after later."""
-        while True:
+        for number in count_up():
             try:
-                await self.look_after()
+                await (self.mend() if number % ROUNDS else self.look_after())
             except DatabaseDown as down:
                 log("evidence_not_kept", level=logging.WARNING, why=str(down))
             except Exception as bug:  # noqa: BLE001 - evidence that grows is better than a gateway that ends
                 log("evidence_not_kept", level=logging.ERROR, bug=bug)
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(MEND_S)
 
     async def look_after(self) -> None:
         """One round: nothing older, nothing larger than allowed."""
-        await ask(self._mend())
+        await self.mend()
         for step in (*_OLD, self._of_routes, self._of_all):
             for _ in range(MOST):
                 if not await ask(self._turn(step)):
                     break
+
+    async def mend(self) -> None:
+        """Make anew what somebody has dropped; until then evidence is dropped too, and counted."""
+        await ask(self._mend())
 
     async def _mend(self) -> None:
         async with self._engine.begin() as connection:

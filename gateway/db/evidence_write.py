@@ -10,23 +10,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, delete, func, insert, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Table, delete, func, insert, literal_column, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.db import evidence_tally as tallying
 from gateway.db.evidence_room import CLUSTER_KEY, chunks, with_room
 from gateway.db.evidence_tally import ClusterKey, Seen, Sighting, StratumKey, Tally
-from gateway.db.tables import COUNTS, exemplars, findings, mismatch_clusters, rule_hits, strata, verdict_minutes
+from gateway.db.tables import (
+    COUNTS,
+    EVIDENCE,
+    exemplars,
+    findings,
+    mismatch_clusters,
+    rule_hits,
+    strata,
+    verdict_minutes,
+)
 
 _NOW: Final = func.now()
 _CLUSTER = mismatch_clusters.c
+
+# All at once and at first: somebody who empties several tables at the same time waits, and is no deadlock's victim.
+_ALL_TABLES: Final = text(f"LOCK TABLE {', '.join(str(each) for each in EVIDENCE)} IN ROW EXCLUSIVE MODE")
 
 Row = dict[str, Any]
 
 
 async def write(connection: AsyncConnection, tally: Tally) -> None:
     """Add a batch to the tables; the caller commits."""
+    await connection.execute(_ALL_TABLES)
     sightings, seen = await with_room(connection, tally)
     await _add_minutes(connection, tally)
     await _add_hits(connection, tally)

@@ -26,7 +26,7 @@ TOKEN = "(hidden-0123456789ab)"
 
 def finding(**more: Any) -> dict[str, Any]:
     """A request as the admin plane tells it; `body`, `headers`, `role` and `left_out` are of its request."""
-    asked = {"headers": [], "body": None, "left_out": "", "role": ""}
+    asked: dict[str, Any] = {"headers": [], "body": None, "left_out": "", "role": ""}
     asked |= {name: more.pop(name) for name in list(more) if name in asked}
     one = {"id": 1, "method": "POST", "target": "/api/lots", "control_status": 201, "candidate_status": 400}
     return {**one, "request": asked, **more}
