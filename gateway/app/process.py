@@ -107,7 +107,7 @@ class Process:
         if settings.workers > 1:
             return supervised(settings, Around(self._live, self._agreed, self._database.url), entrance)
         recorder = self._agreed.recorder(self._database.evidence.mask)
-        needs = Needs(self._live, self._database.evidence, self._agreed.rules, recorder, self._database.rollbacks)
+        needs = Needs(self._live, self._database.sink, self._agreed.rules, recorder, self._database.rollbacks)
         return data_service(settings, needs, entrance, self._opening.new_app)
 
     async def _serve(self) -> None:

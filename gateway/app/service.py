@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.app.machine import raise_descriptor_limit, settle_memory
+from gateway.app.machine import raise_descriptor_limit, settle_memory, share_python
 from gateway.app.opening import CannotStart
 from gateway.app.plane import DataPlane, Needs, data_plane
 from gateway.app.watch.sentinel import Overheard, Sentinel
@@ -82,6 +82,7 @@ class DataService:
     async def serve(self) -> None:
         """Serve until told to leave, and until everybody is served."""
         settle_memory()
+        share_python()
         await self._server.serve([self._sock])
 
     def leave(self, *, succeeded: bool) -> None:

@@ -9,8 +9,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
+from gateway.db.apart import StoredApart
 from gateway.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from gateway.db.engine import DatabaseDown, make_engine
 from gateway.db.evidence import EvidenceStore
@@ -43,6 +45,7 @@ class Followed:
         self.rollbacks = RollbackStore(self._engine)
         self.rollouts = RolloutStore(self._engine)
         self.evidence = EvidenceStore(self._engine, key)
+        self.sink = StoredApart(self.evidence, partial(make_engine, url))
         self._watch = FlagWatch(url, self.flags, live, SnapshotFile(state / "flags.json"))
 
     async def start(self) -> None:
@@ -55,6 +58,7 @@ class Followed:
         if self._following is not None:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
+        await self.sink.aclose()
         await self._engine.dispose()
 
     async def _follow_flags(self) -> None:

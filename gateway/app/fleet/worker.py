@@ -61,7 +61,7 @@ class Worker:
                 await self._database.start()
                 recorder = self._agreed.recorder(self._database.evidence.mask)
                 stores = self._database
-                needs = Needs(self._live, stores.evidence, self._agreed.rules, recorder, stores.rollbacks)
+                needs = Needs(self._live, stores.sink, self._agreed.rules, recorder, stores.rollbacks)
                 try:
                     serving = data_service(
                         self._hello.settings, needs, Entrance(data, kept=True, rivals=True), self._app
