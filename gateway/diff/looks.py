@@ -12,7 +12,9 @@ from typing import Final
 from gateway.diff.readers import moment
 from gateway.diff.value import Found
 
-# so far may a moment lie from both of legacy's: less than any two time zones do
+# legacy's own two moments that are this near are the clock's; new's may lie so far from them, less than two time
+# zones do
+_CLOCK_MS: Final = timedelta(seconds=10) // timedelta(milliseconds=1)
 _SLACK_MS: Final = timedelta(minutes=14) // timedelta(milliseconds=1)
 
 _FORMS: Final = tuple(
@@ -49,5 +51,4 @@ def _is_near(candidate: str, control: str, again: str) -> bool:
     first, last, found = moment(control), moment(again), moment(candidate)
     if first is None or last is None or found is None:
         return True
-    slack = max(_SLACK_MS, 10 * abs(last - first))
-    return min(first, last) - slack <= found <= max(first, last) + slack
+    return abs(last - first) > _CLOCK_MS or abs(found - first) < _SLACK_MS
