@@ -5,6 +5,7 @@ It is the capture of such an exchange; everything that is not rehearsed after al
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from hashlib import blake2b
@@ -22,6 +23,7 @@ from gateway.shadow.budget import Budget
 from gateway.shadow.drop import Drop
 from gateway.shadow.record import Exchange
 from gateway.shadow.rehearsals import Rehearsals, Rehearsed
+from gateway.telemetry import log
 
 
 class Write(NamedTuple):
@@ -49,11 +51,18 @@ class Rehearsing(Capture):
         why = Drop.NO_REHEARSAL if arrival.head.facts & EXPECT else self._rehearsals.refusal(route)
         if why is None:
             body, outbound = await _read(outbound, self._rehearsals.cap)
-            why = Drop.BODY_TOO_LARGE if body is None else await self._rehearse(body)
+            why = Drop.BODY_TOO_LARGE if body is None else await self._tried(body)
         if why is None:
             return outbound, self
         self.dropped(why)
         return outbound, None
+
+    async def _tried(self, body: bytes) -> Drop | None:
+        try:
+            return await self._rehearse(body)
+        except Exception as bug:  # noqa: BLE001 - a bug of a comparison's is no reason not to serve the client
+            log("shadow_failed", level=logging.ERROR, bug=bug, route=self.route)
+            return Drop.BUG
 
     async def _rehearse(self, body: bytes) -> Drop | None:
         arrival, routed, route, addressing = self._write
@@ -102,7 +111,8 @@ class Rehearsing(Capture):
 
 def _key(arrival: Arrival, route: Route, body: bytes) -> object:
     """What makes two writes of a route the same one's: what the path names, else all that is sent."""
-    return route.template.values(arrival.request.path) or blake2b(body, digest_size=16).digest()
+    values = route.template.values(arrival.request.path)
+    return tuple(values.items()) if values else blake2b(body, digest_size=16).digest()
 
 
 async def _read(outbound: OutboundRequest, cap: int) -> tuple[bytes | None, OutboundRequest]:

@@ -52,7 +52,7 @@ class Rehearsals:
         self._new, self._mirror = new, mirror
         self.budget_s, self.cap, self._most = budget_s, cap, concurrency
         self._turns = Turns()
-        self._under_way = 0
+        self.under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -66,14 +66,14 @@ class Rehearsals:
             return Drop.NO_REHEARSAL
         if route.key in self._new.unsafe:
             return Drop.UNSAFE
-        return Drop.QUEUE_FULL if self._under_way >= self._most else None
+        return Drop.QUEUE_FULL if self.under_way >= self._most else None
 
     async def rehearse(self, route: str, key: object, copy: OutboundRequest) -> Rehearsed | Drop:
         """Have the new side do a write of which nothing stays; the budget is all the client waits for."""
         turn = self._turns.take((route, key))
         if turn is None:
             return Drop.HOT_KEY
-        self._under_way += 1
+        self.under_way += 1
         told = Told()
         try:
             candidate = await self._new.rehearse(copy, told, budget_s=self.budget_s, cap=self.cap)
@@ -127,7 +127,7 @@ class Rehearsals:
                 await asyncio.wait_for(told.over.wait(), LOOK_S)
             await told.release()
         finally:
-            self._under_way -= 1
+            self.under_way -= 1
 
     async def _judged(self, rehearsed: Rehearsed, control: Observation, made: Callable[[Verdict], Exchange]) -> None:
         try:

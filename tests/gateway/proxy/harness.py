@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 import uvicorn
 
@@ -21,12 +22,13 @@ from gateway.proxy.peer import Trust
 from gateway.proxy.server import Front, data_server
 from gateway.rollout.flag import Flag
 from gateway.rollout.plan import Live, Plan, Source
-from gateway.routing.route import Effect, Route, Stickiness
+from gateway.routing.route import Effect, Route, ShadowWrite, Stickiness
 from gateway.routing.table import RouteTable
 from gateway.routing.template import Template
 from gateway.settings import Network
 from gateway.shadow.finding import Finding
 from gateway.shadow.mirror import Bounds, Mirror
+from gateway.shadow.rehearsals import Rehearsals
 from gateway.shadow.way import Replacements, Way
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import App, InProcess
@@ -172,12 +174,25 @@ def route(
     new: str | None = None,
     stickiness: str = "header:x-user",
     timeout_s: float | None = None,
+    rehearsed: bool = False,
+    rescue: bool = False,
 ) -> Route:
-    """A route such as `GET /api/lots`."""
+    """A route such as `GET /api/lots`; `rehearsed` writes may be shadowed."""
     method, _, path = text.partition(" ")
     template = Template.parse(path)
     new_path = template if new is None else Template.parse(new)
-    return Route(key, method, template, effect, "g", Stickiness.parse(stickiness), new_path, timeout_s=timeout_s)
+    return Route(
+        key,
+        method,
+        template,
+        effect,
+        "g",
+        Stickiness.parse(stickiness),
+        new_path,
+        shadow_write=ShadowWrite.ROLLED_BACK if rehearsed else ShadowWrite.NEVER,
+        timeout_s=timeout_s,
+        rescue=rescue,
+    )
 
 
 @asynccontextmanager
@@ -200,6 +215,9 @@ async def gateway(
     announced: bool = False,
     websocket_idle_s: float = 0.0,
     reach: Reach | None = None,
+    new_state: MutableMapping[str, Any] | None = None,
+    rehearsal_s: float = 5.0,
+    rehearsals_at_once: int = 8,
 ) -> AsyncIterator[Served]:
     """Serve the data plane on a free port, in front of a legacy URL, by the front that is under test."""
     live = Live(Plan(RouteTable(routes), {flag.route: flag for flag in flags}, Source.DATABASE), fresh=True)
@@ -209,7 +227,7 @@ async def gateway(
         for side, origin in origins.items()
     }
     if new is not None and not isinstance(new, str):
-        transports[Side.NEW] = InProcess(new)
+        transports[Side.NEW] = InProcess(new, state=new_state)
     kept = Kept()
     known = rules or {}
     bounds = Bounds(queue=queue, concurrency=4, timeout_s=2.0, cap=capture_bytes, held_bytes=held_bytes)
@@ -220,6 +238,9 @@ async def gateway(
     }
     mirror = Mirror(ways, lambda key: known.get(key, Rules()), kept, bounds)
     mirror.start()
+    inside, rehearsals = transports.get(Side.NEW), None
+    if isinstance(inside, InProcess):
+        rehearsals = Rehearsals(inside, mirror, budget_s=rehearsal_s, concurrency=rehearsals_at_once, cap=capture_bytes)
     app = Gateway(
         live=live,
         transports=transports,
@@ -229,6 +250,7 @@ async def gateway(
         limits=Limits(timeout_s, 1.0, capture_bytes, websocket_idle_s),
         trust=Trust(tuple(trusted)),
         names_side=True,
+        rehearsals=rehearsals,
     )
     server = data_server(app, drain_s=1, front=front, limits=limits, announced=announced)
     serving = asyncio.create_task(_listen(server))
@@ -239,6 +261,8 @@ async def gateway(
     finally:
         server.should_exit = True
         await serving
+        if rehearsals is not None:
+            await rehearsals.aclose()
         await mirror.aclose()
         for transport in transports.values():
             await transport.aclose()
