@@ -63,7 +63,8 @@ def case_text(group: Group, finding: Mapping[str, Any], identity: str | None) ->
     asked = request_of(finding)
     if finding["control_status"] is None:
         raise NotReplayable("legacy did not answer it")
-    seen = f"{group.where} differed ({group.kind}) in {group.seen} requests until {group.last_seen[:10]}"
+    times = "1 request" if group.seen == 1 else f"{group.seen} requests"
+    seen = f"{group.where} differed ({group.kind}) in {times} until {group.last_seen[:10]}"
     lines = [f"why: {_quoted(seen[:_WHY])}"]
     lines += [f"as: {identity}"] if identity is not None else []
     if asked["role"] and identity is None:
