@@ -59,11 +59,14 @@ class RolloutEndpoints:
         if isinstance(made, Refused):
             return problem(409, made.code, f"{made.sentence}.", reasons=[made.sentence])
         log("rollout_begun", route=key, rollout=made.id, by=who.name)
-        return JSONResponse(rollout_json(made), 201)
+        return JSONResponse({"rollout": rollout_json(made)}, 201)
 
     async def show(self, request: Request, _who: Identity) -> Response:
+        """The newest rollout of a route, null when there never was one."""
         found = await self._newest(request)
-        return found if isinstance(found, Response) else JSONResponse(rollout_json(found))
+        if isinstance(found, Response):
+            return found
+        return JSONResponse({"rollout": None if found is None else rollout_json(found)})
 
     async def cancel(self, request: Request, who: Identity) -> Response:
         return await self._settle(request, State.CANCELLED, (f"cancelled by {who.name}",))
@@ -80,21 +83,20 @@ class RolloutEndpoints:
             return wanted
         return JSONResponse({"rollbacks": [rollback_json(each) for each in await self._rollbacks.of(key, wanted[0])]})
 
-    async def _newest(self, request: Request) -> Rollout | Response:
+    async def _newest(self, request: Request) -> Rollout | Response | None:
         key = request.path_params["key"]
-        if self._service.route(key) is None:
-            return unknown_route()
-        found = await self._rollouts.newest(key)
-        return problem(404, "no_rollout", "This route never had a rollout.") if found is None else found
+        return unknown_route() if self._service.route(key) is None else await self._rollouts.newest(key)
 
     async def _settle(self, request: Request, state: State, why: tuple[str, ...]) -> Response:
         found = await self._newest(request)
         if isinstance(found, Response):
             return found
+        if found is None:
+            return problem(409, "no_rollout", "This route never had a rollout.")
         if found.state not in ACTIVE or not await self._rollouts.settle(found, state, why):
             return problem(409, "rollout_over", f"The rollout is {found.state}; a new one can be begun.")
         log("rollout_settled", route=found.route, rollout=found.id, state=state, why=why)
-        return JSONResponse(rollout_json(replace(found, state=state, why=why)))
+        return JSONResponse({"rollout": rollout_json(replace(found, state=state, why=why))})
 
 
 def rollout_json(rollout: Rollout) -> Json:

@@ -77,13 +77,16 @@ def _asked(
     place = ("routes", route, "rollout")
     if steps is not None:
         body = {"steps": [step.strip() for step in steps.split(",")], "bake_s": bake_s, "reason": reason}
-        said: Mapping[str, Any] = client.send("POST", *place, body=body).data
+        reply = client.send("POST", *place, body=body)
     elif cancel:
-        said = client.send("DELETE", *place).data
+        reply = client.send("DELETE", *place)
     elif resume:
-        said = client.send("POST", *place, "resume").data
+        reply = client.send("POST", *place, "resume")
     else:
-        said = client.get(*place).data
+        reply = client.get(*place)
+    said: Mapping[str, Any] | None = reply.data["rollout"]
+    if said is None:
+        raise Trouble(Code.NO, "no_rollout", f"{route} never had a rollout; --steps begins one")
     return said
 
 
@@ -96,7 +99,7 @@ def _watched(client: AdminClient, route: str, said: Mapping[str, Any], *, quiet:
             put(f"{now}\n", sys.stdout)
         told = now
         time.sleep(LOOK_S)
-        said = client.get("routes", route, "rollout").data
+        said = client.get("routes", route, "rollout").data["rollout"]
     return said
 
 

@@ -115,7 +115,7 @@ COUNTED: Final[dict[str, Metric]] = {
     "shadow_verdict": _counter("shadow_verdicts", "Comparisons, by outcome.", "outcome", "route"),
     "shadow_recheck": _counter("shadow_rechecks", "Times that legacy was asked again, by what that told.", "outcome"),
     "evidence_dropped": _counter("evidence_dropped", "Findings that were not stored, by cause.", "cause"),
-    "auto_rollback": _counter("auto_rollbacks", "Routes taken back by themselves, by cause.", "what", "route"),
+    "auto_rollback": _counter("auto_rollbacks", "Routes taken back by themselves, by cause.", "cause", "route"),
     "webhook": _counter("rollback_webhooks", "Calls of the webhook, by how they ended.", "outcome"),
     "override": _counter("overrides", "Requests whose side a tester's token chose, by side.", "side"),
     "override_ignored": _counter("overrides_ignored", "Override tokens that changed nothing, by cause.", "cause"),

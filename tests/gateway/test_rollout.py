@@ -43,7 +43,7 @@ def begin(stage: Stage, *steps: str, bake_s: float) -> None:
 
 
 def plan(stage: Stage) -> dict[str, Any]:
-    answer: dict[str, Any] = stage.gateway.api("GET", "/api/routes/lots.get/rollout").json()
+    answer: dict[str, Any] = stage.gateway.api("GET", "/api/routes/lots.get/rollout").json()["rollout"]
     return answer
 
 

@@ -17,6 +17,9 @@ from tests.gateway.cli.demos import Demo, get, until
 from tests.gateway.cli.program import Ran
 
 
+FORCE = ("--force", "--reason", "a demo has no day of traffic")
+
+
 @pytest.fixture
 def told(strangler: Strangler, demo: Demo) -> Strangler:
     """The command line, told by the environment where the demo's state is; nothing else is said."""
@@ -47,8 +50,8 @@ def test_flip_shows_before_and_after_and_takes_effect(told: Strangler, demo: Dem
     ran = told("flip", "runs.list", "shadow", "--sample", "50%", "--reason", "a look")
     assert ran.code == 0, ran.err
     assert ran.out.startswith("runs.list: legacy -> shadow, compared 50% (version ")
-    assert told("flip", "runs.list", "canary", "--share", "100%").code == 0
-    machine = told("flip", "runs.list", "new", "--json")
+    assert told("flip", "runs.list", "canary", "--share", "100%", *FORCE).code == 0
+    machine = told("flip", "runs.list", "new", "--json", *FORCE)
     assert (machine.json["before"]["stage"], machine.json["after"]["stage"]) == ("canary", "new")
     assert get(demo.notes["gateway_url"], "/api/runs") is not None
     back = told("rollback", "runs.list", "--reason", "enough seen")
@@ -81,6 +84,22 @@ def test_skipping_a_stage_is_refused_unless_it_is_forced(told: Strangler) -> Non
     assert told("flip", "qc.create", "new", "--force").code == 2
     assert told("flip", "qc.create", "new", "--force", "--reason", "a drill").code == 0
     assert told("rollback", "qc.create").code == 0
+
+
+def test_a_promotion_without_evidence_is_refused_with_what_is_missing(told: Strangler) -> None:
+    """The gate says how many samples are missing; so does can-promote, which ends with 1 and knows JSON."""
+    told("flip", "qc.create", "shadow")
+    refused = told("flip", "qc.create", "canary")
+    assert refused.code == 1
+    assert "nothing of it is compared: nothing but force moves it" in refused.err
+    assert "2995 more clean samples are needed" in refused.err
+    asked = told("can-promote", "qc.create", "--to", "canary", "--json")
+    assert (asked.code, asked.json["answer"], asked.json["more_clean_samples"]) == (1, "inconclusive", 2995)
+    free = told("can-promote", "qc.create", "--to", "shadow")
+    assert (free.code, free.out) == (0, "qc.create: shadow -> shadow: pass; this change needs no evidence\n")
+    assert told("can-promote", "qc.create", "--to", "nowhere").code == 2
+    assert told("can-promote", "nothing.here").code == 2
+    told("rollback", "qc.create")
 
 
 def test_lost_race_says_who_was_faster(told: Strangler) -> None:
