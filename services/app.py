@@ -17,6 +17,7 @@ from services.kit.cors import Preflight
 from services.kit.database import Database
 from services.kit.errors import NOT_FOUND
 from services.kit.jwks import KeyRing
+from services.kit.outbox import Relay
 from services.kit.parts import Parts
 from services.kit.reply import refuse
 from services.kit.run import DECLARATION, Running
@@ -24,6 +25,7 @@ from services.kit.settings import Settings, read_settings
 from services.kit.token import Signer, Verifier
 from services.kit.watches import install
 from services.lots.endpoints import router as lots
+from services.qc.alerts import TOPIC, to_webhook
 from services.qc.endpoints import router as qc
 from services.runs.endpoints import router as runs
 from services.traceability.endpoints import router as traceability
@@ -41,9 +43,12 @@ def build() -> FastAPI:
         database = Database(settings.database_url, pool_size=settings.pool_size)
         ring = None if settings.jwks_url is None else KeyRing(settings.jwks_url)
         app.state.parts = _parts(settings, database, ring)
+        relay = _relay(settings, database)
         try:
             yield dict(DECLARATION)
         finally:
+            if relay is not None:
+                await relay.aclose()
             if ring is not None:
                 await ring.aclose()
             await database.aclose()
@@ -65,7 +70,17 @@ def _parts(settings: Settings, database: Database, ring: KeyRing | None) -> Part
         database=database,
         verifier=Verifier(secret, ring),
         signer=None if secret is None else Signer(secret),
+        alerts=settings.alert_url is not None,
     )
+
+
+def _relay(settings: Settings, database: Database) -> Relay | None:
+    """What delivers the outbox's letters, where somebody wants any."""
+    if settings.alert_url is None:
+        return None
+    relay = Relay(database.writers, {TOPIC: to_webhook(settings.alert_url)})
+    relay.start()
+    return relay
 
 
 async def _not_found(request: Request, _: Exception) -> Response:

@@ -13,11 +13,15 @@ from services.kit.token import Signer, Verifier
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`signer` is None where only a JWKS is known: such an app verifies tokens and issues none."""
+    """`signer` is None where only a JWKS is known: such an app verifies tokens and issues none.
+
+    `alerts`: somebody wants to hear of QC decisions that are no PASS.
+    """
 
     database: Database
     verifier: Verifier
     signer: Signer | None
+    alerts: bool = False
 
 
 def parts_of(request: Request) -> Parts:

@@ -23,7 +23,7 @@ from services.kit.keys import Keys, KnownKeys, Version, version
 from services.kit.run import Run
 from services.kit.watches import own
 
-WAIT_S: Final = 0.1  # for a connection
+WAIT: Final = 0.5  # of the budget: so long for a connection, for there is no work without one
 LOCK_S: Final = 0.05  # a hot row must not make everyone wait behind a rehearsal
 HELD_S: Final = 15.0  # PostgreSQL ends a rehearsal that nobody looks at any more
 _COUNTS: Final = """(SELECT coalesce(jsonb_object_agg(format('%I.%I', n.nspname, c.relname), changed.rows), '{}')
@@ -72,7 +72,7 @@ async def _connected(engine: AsyncEngine, run: Run) -> AsyncIterator[AsyncConnec
     """A connection that is rolled back and given back by the kit, whoever lets go of it."""
     try:
         with permitted():
-            async with asyncio.timeout(None if run.budget_s is None else min(WAIT_S, run.budget_s)):
+            async with asyncio.timeout(None if run.budget_s is None else run.budget_s * WAIT):
                 connection = await engine.connect()
     except TimeoutError as error:
         run.tell({"type": "unit.abandoned", "why": "busy"})

@@ -61,8 +61,9 @@ class Route(APIRoute):
                 _log.warning("PostgreSQL refused a value: %s", error)
                 return refuse(request, UNSTORABLE)
             except (OperationalError, InterfaceError, PoolExhausted) as error:
-                _log.error("the database cannot be reached: %s", error)
-                run_of(request.scope).tell({"type": "unit.failed"})
+                run = run_of(request.scope)  # a rehearsal gives up sooner than a database is out of reach
+                _log.log(logging.DEBUG if run.rehearses else logging.ERROR, "the database cannot be reached: %s", error)
+                run.tell({"type": "unit.failed"})
                 return refuse(request, UNREACHABLE)
             except Exception:  # noqa: BLE001 - the ASGI edge of the new side: no client reads its text
                 _log.exception("a handler failed: %s %s", request.method, self.path)

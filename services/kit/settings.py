@@ -15,16 +15,20 @@ class SettingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`pool_size` counts connections per pool; there is one pool for reads and one for writes."""
+    """`pool_size` counts connections per pool: one for reads, one for writes, one for rehearsals.
+
+    Alerts about QC decisions go to `alert_url`; without it none is raised, as in legacy.
+    """
 
     database_url: URL
     jwt_secret: str | None = field(repr=False)
     jwks_url: str | None
     pool_size: int
+    alert_url: str | None = None
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read SERVICES_DATABASE_URL (or DATABASE_URL), SUPABASE_JWT_SECRET, SERVICES_JWKS_URL, SERVICES_POOL_SIZE."""
+    """Read SERVICES_DATABASE_URL (or DATABASE_URL), SUPABASE_JWT_SECRET and the SERVICES_ ones below."""
     secret = environment.get("SUPABASE_JWT_SECRET") or None
     jwks_url = environment.get("SERVICES_JWKS_URL") or None
     if secret is None and jwks_url is None:
@@ -34,7 +38,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     pool_size = environment.get("SERVICES_POOL_SIZE") or "10"
     if not pool_size.isdecimal() or int(pool_size) < 1:
         raise SettingError("SERVICES_POOL_SIZE must be a number above 0")
-    return Settings(_database_url(environment), secret, jwks_url, int(pool_size))
+    alert_url = environment.get("SERVICES_ALERT_URL") or None
+    if alert_url is not None and not alert_url.startswith(("https://", "http://")):
+        raise SettingError("SERVICES_ALERT_URL must be an http or https URL")
+    return Settings(_database_url(environment), secret, jwks_url, int(pool_size), alert_url)
 
 
 def _database_url(environment: Mapping[str, str]) -> URL:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from services.kit.auth import caller_of
 from services.kit.body import fields_of
+from services.kit.parts import parts_of
 from services.kit.reply import answer
 from services.kit.route import Route
 from services.kit.unit import writing
@@ -23,5 +24,6 @@ async def record_decision(request: Request) -> Response:
     caller = await caller_of(request)
     decision = NewDecision.read(fields)
     async with writing(request, caller) as session:
-        reply = answer(request, 201, await service.record(session, decision))
+        recorded = await service.record(session, decision, alerts=parts_of(request).alerts)
+        reply = answer(request, 201, recorded)
     return reply

@@ -22,3 +22,8 @@ def temperature_c(value: object) -> Decimal:
 def is_explained(chosen: str, notes: str | None) -> bool:
     """Say whether the notes are enough: HOLD and FAIL need 10 characters, blanks at the ends not counted."""
     return chosen == "PASS" or len((notes or "").strip()) >= SHORTEST_NOTES
+
+
+def raises_alert(chosen: str) -> bool:
+    """Say whether somebody has to hear of it at once."""
+    return chosen in ("HOLD", "FAIL")

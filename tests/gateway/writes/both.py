@@ -49,8 +49,8 @@ async def both(
     known = contracts().routes if routes is None else tuple(routes)
     flags = [Flag(route.key, stage=stage, canary=10_000 if stage is Stage.CANARY else 0) for route in known]
     async with (
-        lifespan(new) as state,  # type: ignore[arg-type] # an ASGI app by another name
-        gateway(legacy, routes=known, flags=flags, new=new, new_state=state, rules=rules(), **more) as served,  # type: ignore[arg-type]
+        lifespan(new) as state,
+        gateway(legacy, routes=known, flags=flags, new=new, new_state=state, rules=rules(), **more) as served,
     ):
         yield served
 
