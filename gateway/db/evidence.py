@@ -43,7 +43,7 @@ class EvidenceStore:
         """Keep the findings, in one transaction."""
         if not findings:
             return
-        added = tally(findings)
+        added = await tally(findings)
 
         async def work(connection: AsyncConnection) -> None:
             await write(connection, added)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import count as count_up
+from itertools import count
 from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Table, delete, func, literal, select, tuple_
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.db.engine import DatabaseDown, ask
 from gateway.db.evidence_write import let_go
 from gateway.db.tables import EVIDENCE, exemplars, findings, mismatch_clusters, rule_hits, strata, verdict_minutes
-from gateway.telemetry import count, log
+from gateway.telemetry import log
 
 MEND_S: Final = 5.0
 ROUNDS: Final = 12  # of mending, after which everything is looked after
@@ -51,7 +51,7 @@ class Keeper:
 
     async def run(self) -> None:
         """Look after it for ever; a database that is down is looked after later."""
-        for number in count_up():
+        for number in count():
             try:
                 await (self.mend() if number % ROUNDS else self.look_after())
             except DatabaseDown as down:
@@ -63,10 +63,15 @@ class Keeper:
     async def look_after(self) -> None:
         """One round: nothing older, nothing larger than allowed."""
         await self.mend()
+        gone = 0
         for step in (*_OLD, self._of_routes, self._of_all):
             for _ in range(MOST):
-                if not await ask(self._turn(step)):
+                deleted = await ask(self._turn(step))
+                gone += deleted
+                if not deleted:
                     break
+        if gone:
+            log("evidence_deleted", rows=gone)
 
     async def mend(self) -> None:
         """Make anew what somebody has dropped; until then evidence is dropped too, and counted."""
@@ -83,8 +88,6 @@ class Keeper:
             if not await connection.scalar(select(func.pg_try_advisory_xact_lock(_TURN))):
                 return 0
             deleted: int = await step(connection, self._bounds)
-        if deleted:
-            count("evidence_deleted", deleted)
         return deleted
 
     async def _of_routes(self, connection: AsyncConnection, bounds: Bounds) -> int:

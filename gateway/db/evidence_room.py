@@ -10,7 +10,7 @@ from sqlalchemy import Column, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.db import evidence_tally as tallying
-from gateway.db.evidence_tally import ClusterKey, Seen, Sighting, StratumKey, Tally
+from gateway.db.evidence_tally import ClusterKey, Seen, Sighting, StratumKey, Tally, digest
 from gateway.db.tables import mismatch_clusters, strata
 
 CLUSTERS: Final = 500  # of a route, whatever their outcome
@@ -23,7 +23,7 @@ _CLUSTER = mismatch_clusters.c
 CLUSTER_KEY: Final = (_CLUSTER.route, _CLUSTER.outcome, _CLUSTER.place, _CLUSTER.kind)
 _STRATUM_KEY: Final = (strata.c.route, strata.c.revision, strata.c.digest)
 
-Key = TypeVar("Key", bound=tuple[str, ...])
+Key = TypeVar("Key", bound=tuple[Any, ...])
 
 
 class _Counted(Protocol):
@@ -45,8 +45,8 @@ async def with_room(
         await connection.execute(select(func.pg_advisory_xact_lock(_ROOM)))
         known = await _known(connection, clusters, seen)
         places, kinds = await _rooms(connection, clusters, seen)
-        clusters = _bounded(clusters, places, CLUSTERS, known[0], of=_route, overflow=_overflow_cluster)
-        seen = _bounded(seen, kinds, STRATA, known[1], of=_revised, overflow=_overflow_stratum)
+        clusters = _bounded(clusters, places, CLUSTERS, known[0], of=_route, overflow=tallying.overflow_of)
+        seen = _bounded(seen, kinds, STRATA, known[1], of=_revised, overflow=tallying.overflow_stratum)
     return clusters, seen
 
 
@@ -57,7 +57,7 @@ def _bounded(
     known: Collection[Key],
     *,
     of: Callable[[Key], tuple[str, ...]],
-    overflow: Callable[[Key, Value], tuple[Key, Value]],
+    overflow: Callable[[Key], Key],
 ) -> dict[Key, Value]:
     """What is wanted as far as there is room beside what is `taken`, the rest joined; what is `known` has its place."""
     room = Counter(taken)
@@ -66,7 +66,7 @@ def _bounded(
         place, value = key, wanted[key]
         if key not in known:
             if room[of(key)] >= most:
-                place, value = overflow(key, value)
+                place = overflow(key)
             else:
                 room[of(key)] += 1
         if place in found:
@@ -76,30 +76,22 @@ def _bounded(
     return dict(sorted(found.items()))
 
 
-def _route(key: tuple[str, ...]) -> tuple[str, ...]:
+def _route(key: tuple[Any, ...]) -> tuple[str, ...]:
     return key[:1]
 
 
-def _revised(key: tuple[str, ...]) -> tuple[str, ...]:
+def _revised(key: tuple[Any, ...]) -> tuple[str, ...]:
     return key[:2]
-
-
-def _overflow_cluster(key: ClusterKey, sighting: Sighting) -> tuple[ClusterKey, Sighting]:
-    return tallying.overflow_of(key), sighting
-
-
-def _overflow_stratum(key: StratumKey, seen: Seen) -> tuple[StratumKey, Seen]:
-    joined = tallying.overflow_stratum(seen)
-    return (key[0], key[1], tallying.digest(joined.stratum)), joined
 
 
 async def _known(
     connection: AsyncConnection, clusters: Iterable[ClusterKey], seen: Iterable[StratumKey]
 ) -> tuple[set[ClusterKey], set[StratumKey]]:
     """Which of them have a row."""
+    by_digest = {(route, revision, digest(stratum)): (route, revision, stratum) for route, revision, stratum in seen}
     return (
         await _rows_of(connection, CLUSTER_KEY, list(clusters)),
-        await _rows_of(connection, _STRATUM_KEY, list(seen)),
+        {by_digest[row] for row in await _rows_of(connection, _STRATUM_KEY, list(by_digest))},
     )
 
 

@@ -1,19 +1,21 @@
-"""A batch of findings as what the tables count: minutes, hits, strata, clusters with examples. Pure.
+"""A batch of findings as what the tables count: minutes, hits, strata, clusters with examples. No input, no output.
 
 Whatever the texts of a finding are, what leaves here can be stored.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
 from gateway.db.tables import COUNTS
-from gateway.diff.cluster import cluster_of
+from gateway.diff.cluster import ANY, template
 from gateway.diff.verdict import Mismatch, Outcome
 from gateway.rollout.evidence import Histogram, Stratum
 from gateway.shadow.finding import Finding
@@ -24,10 +26,11 @@ EXAMPLES: Final = 5  # of one cluster
 DIFFERENCES: Final = 100  # of one finding; a body that differs everywhere says no more with its rest
 TEXT: Final = 4_096  # characters of a target or a value
 PLACE: Final = 500
+FEW: Final = 10  # findings, which are added up in less than a millisecond unless they differ everywhere
 MANY: Final = "…"  # stands for every place or stratum beyond those a route may have
 
 ClusterKey = tuple[str, str, str, str]  # route, outcome, place, kind
-StratumKey = tuple[str, str, str]  # route, revision, digest
+StratumKey = tuple[str, str, Stratum]  # route, revision
 Revised = tuple[str, str]  # route, revision
 
 
@@ -41,20 +44,17 @@ class Minute:
 
     def take(self, finding: Finding) -> None:
         outcome, control, candidate = finding.verdict.outcome, finding.control_status, finding.candidate_status
-        # a candidate without a status failed by itself only where that made the verdict
-        failed = candidate is None and outcome is Outcome.MISMATCHED
-        said = {
-            outcome.value: True,
-            "class_disagreements": finding.disagrees_in_class,
-            "control_errors": control is None or control >= 500,
-            "candidate_errors": failed or (candidate is not None and candidate >= 500),
-            "rescued": finding.rescued,
-        }
-        self.counts.update(name for name, is_so in said.items() if is_so)
+        self.counts[outcome.value] += 1
+        self.counts["class_disagreements"] += finding.disagrees_in_class
+        self.counts["rescued"] += finding.rescued
+        self.counts["control_errors"] += control is None or control >= 500
+        if candidate is None:  # it failed by itself only where that made the verdict
+            self.counts["candidate_errors"] += outcome is Outcome.MISMATCHED
+        else:
+            self.counts["candidate_errors"] += candidate >= 500
+            self.candidate_ms.append(finding.candidate_ms)
         if control is not None:
             self.control_ms.append(finding.control_ms)
-        if candidate is not None:
-            self.candidate_ms.append(finding.candidate_ms)
 
     def row(self) -> dict[str, Any]:
         """The counts, and the times by bucket."""
@@ -73,9 +73,17 @@ class Sighting:
     count: int = 0
     examples: list[tuple[Finding, Mismatch | None]] = field(default_factory=list)
 
+    def see(self, finding: Finding, mismatch: Mismatch | None, *, kept: bool) -> None:
+        """Count a request that differed here, and keep it as an example if it may be one."""
+        self.count += 1
+        if kept:
+            self.examples.append((finding, mismatch))
+            del self.examples[:-EXAMPLES]
+
     def join(self, other: Sighting) -> None:
+        """Take what another cluster has counted; a request that stands for both stands for them once."""
         self.count += other.count
-        known = {id(finding) for finding, _ in self.examples}  # one request may differ in many places that are joined
+        known = {id(finding) for finding, _ in self.examples}
         fresh = [one for one in other.examples if id(one[0]) not in known]
         self.examples = [*self.examples, *fresh][-EXAMPLES:]
 
@@ -84,7 +92,6 @@ class Sighting:
 class Seen:
     """What is added to one stratum."""
 
-    stratum: Stratum
     served: int = 0
     compared: int = 0
 
@@ -102,28 +109,35 @@ class Tally:
     strata: dict[StratumKey, Seen] = field(default_factory=dict)
     clusters: dict[ClusterKey, Sighting] = field(default_factory=dict)
 
-
-def tally(findings: Iterable[Finding]) -> Tally:
-    """Add findings up."""
-    tallied = Tally()
-    for finding in findings:
-        tallied.minutes.setdefault((finding.route, finding.revision), Minute()).take(finding)
-        tallied.hits.update((finding.route, rule) for rule in finding.rules_hit)
+    def add(self, finding: Finding) -> None:
+        """Add one finding."""
+        about = (finding.route, finding.revision)
+        if (minute := self.minutes.get(about)) is None:
+            minute = self.minutes[about] = Minute()
+        minute.take(finding)
+        for rule in finding.rules_hit:
+            self.hits[finding.route, rule] += 1
         if finding.stratum is not None and finding.control_status is not None:
-            _see(tallied, finding, finding.stratum)
+            seen = self.strata.setdefault((*about, finding.stratum), Seen())
+            seen.served += 1
+            seen.compared += finding.verdict.outcome is not Outcome.NOT_COMPARABLE
         for key, mismatch in _places(finding).items():
-            sighting = tallied.clusters.setdefault(key, Sighting(finding.revision))
-            kept = [(finding, mismatch)] if key[1] in LOOKED_INTO else []
-            sighting.join(Sighting(finding.revision, 1, kept))
+            if (sighting := self.clusters.get(key)) is None:
+                sighting = self.clusters[key] = Sighting(finding.revision)
+            sighting.see(finding, mismatch, kept=key[1] in LOOKED_INTO)
+
+
+async def tally(findings: Sequence[Finding]) -> Tally:
+    """Add findings up, with a pause for the clients of this loop after every few."""
+    tallied = Tally()
+    for number, finding in enumerate(findings, 1):
+        tallied.add(finding)
+        if number % FEW == 0:
+            await asyncio.sleep(0)
     return tallied
 
 
-def _see(tallied: Tally, finding: Finding, stratum: Stratum) -> None:
-    seen = tallied.strata.setdefault((finding.route, finding.revision, digest(stratum)), Seen(stratum))
-    seen.served += 1
-    seen.compared += finding.verdict.outcome is not Outcome.NOT_COMPARABLE
-
-
+@lru_cache(maxsize=4_096)
 def digest(stratum: Stratum) -> str:
     """The name of a stratum's row."""
     return sha256(json.dumps(asdict(stratum), sort_keys=True).encode()).hexdigest()[:32]
@@ -138,9 +152,13 @@ def _places(finding: Finding) -> dict[ClusterKey, Mismatch | None]:
     differing = [(Outcome.MISMATCHED, mismatch) for mismatch in verdict.mismatches]
     found: dict[ClusterKey, Mismatch | None] = {}
     for outcome, mismatch in (*differing, *noisy):
-        place, kind = cluster_of(mismatch)
-        found.setdefault((route, outcome.value, clean(TOKEN.sub("*", place), PLACE), kind.value), mismatch)
+        found.setdefault((route, outcome.value, _place(mismatch.where), mismatch.kind.value), mismatch)
     return found
+
+
+@lru_cache(maxsize=4_096)
+def _place(where: str) -> str:
+    return clean(TOKEN.sub(ANY, template(where)), PLACE)
 
 
 def overflow_of(key: ClusterKey) -> ClusterKey:
@@ -149,10 +167,10 @@ def overflow_of(key: ClusterKey) -> ClusterKey:
     return (route, outcome, MANY, kind)
 
 
-def overflow_stratum(seen: Seen) -> Seen:
+def overflow_stratum(key: StratumKey) -> StratumKey:
     """The stratum that counts what a route has no room for."""
-    one = seen.stratum
-    return Seen(Stratum(one.method, one.status_class, (), (), MANY, ""), seen.served, seen.compared)
+    route, revision, one = key
+    return (route, revision, Stratum(one.method, one.status_class, (), (), MANY, ""))
 
 
 def finding_row(finding: Finding) -> dict[str, Any]:

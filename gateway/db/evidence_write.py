@@ -80,12 +80,14 @@ async def _add_strata(connection: AsyncConnection, seen: Mapping[StratumKey, See
     } | {"last_seen": _latest(strata, "last_seen")}
     rows = [
         {
-            **dict(zip(("route", "revision", "digest"), key, strict=True)),
-            "stratum": asdict(each.stratum),
+            "route": route,
+            "revision": revision,
+            "digest": tallying.digest(stratum),
+            "stratum": asdict(stratum),
             "served": each.served,
             "compared": each.compared,
         }
-        for key, each in seen.items()
+        for (route, revision, stratum), each in seen.items()
     ]
     await _upsert(connection, adding.on_conflict_do_update(constraint=strata.primary_key, set_=changed), rows)
 

@@ -70,7 +70,7 @@ class Finding:
     def weight(self) -> int:
         """The bytes it holds, roughly."""
         verdict, request = self.verdict, self.request
-        shown = [*verdict.mismatches, *(one.mismatch for one in verdict.allowed)]
+        shown = [*verdict.mismatches, *verdict.noise, *(one.mismatch for one in verdict.allowed)]
         texts = sum(len(one.where) + len(one.control or "") + len(one.candidate or "") for one in shown)
         if request is not None:
             texts += len(request.body or "") + sum(len(name) + len(value) for name, value in request.headers)

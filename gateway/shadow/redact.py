@@ -82,7 +82,7 @@ class Redactor:
         text = cut(target[: MAX_TARGET + 1].decode("latin-1"), MAX_TARGET)
         text = without_credentials(text, self.mask)  # `//user@` spans parts
         path, question, query = text.partition("?")
-        return "/".join(self._path(path)) + question + self.form(query)
+        return "/".join(self._hidden_behind_names(path, self._part)) + question + self.form(query)
 
     def form(self, text: str) -> str:
         """A query or a form, parameter by parameter."""
@@ -108,7 +108,9 @@ class Redactor:
         hide = any(map(self.is_secret, mismatch.where.split("/")))
         return replace(
             mismatch,
-            where=without_credentials(mismatch.where, self.mask),
+            where="/".join(
+                self._hidden_behind_names(mismatch.where, lambda level: without_credentials(level, self.mask))
+            ),
             control=self._value(mismatch.control, hide),
             candidate=self._value(mismatch.candidate, hide),
         )
@@ -137,14 +139,14 @@ class Redactor:
     def _is_secret_in_query(self, name: str) -> bool:
         return is_secret_in_query(name) or self.is_secret(name)
 
-    def _path(self, path: str) -> list[str]:
-        """The segments of a path; what looks random behind a word for a secret is one (`/reset-token/8fQ...`)."""
+    def _hidden_behind_names(self, path: str, otherwise: Callable[[str], str]) -> list[str]:
+        """The levels of a path; what looks random behind a word for a secret is one (`/reset-token/8fQ...`)."""
         shown: list[str] = []
         before = ""
-        for segment in path.split("/"):
-            hide = self.is_secret(before) and _RANDOM.fullmatch(segment) is not None
-            shown.append(self.mask(segment) if hide else self._part(segment))
-            before = segment
+        for level in path.split("/"):
+            hide = self.is_secret(before) and _RANDOM.fullmatch(level) is not None
+            shown.append(self.mask(level) if hide else otherwise(level))
+            before = level
         return shown
 
     def _part(self, part: str) -> str:

@@ -62,6 +62,11 @@ SECRETS = [
     exchange(target=b"/a?token=s3cret"),
     exchange(target=b"/reset-password/s3cret0123456789abcdef"),
     exchange(verdict=Verdict(Outcome.MISMATCHED, (Mismatch(Kind.VALUE, "body/token", '"s3cret"', '"s3cret2"'),))),
+    exchange(
+        verdict=Verdict(
+            Outcome.MISMATCHED, (Mismatch(Kind.MISSING, "body/sessions/s3cret0123456789abcdef", "{}", None),)
+        )
+    ),
     exchange(verdict=Verdict(Outcome.NOISE, noise=(Mismatch(Kind.VALUE, "body/token", '"s3cret"', '"s3cret2"'),))),
 ]
 
