@@ -149,7 +149,7 @@ def test_the_admin_reference_has_every_error_code() -> None:
     for status, name in re.findall(r'problem\((\d{3}), "(\w+)"', sources):
         real.setdefault(status, set()).add(name)
     real["401"] = {"unauthenticated"}
-    real["409"] |= {"bad_transition", "no_new_side"}
+    real["409"] |= {"bad_transition", "no_new_side", "gate_refused", "bad_rollout", "rollout_active"}
     real["422"] |= {"bad_share", "reason_missing"}
     assert table == real
 
