@@ -18,10 +18,10 @@ from gateway.proxy.entry import Entry
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.outbound import Addressing, build
 from gateway.proxy.peer import Trust
-from gateway.proxy.receive import Client, Receive, Scope, Send, has_our_door, only_asgi, read, refusal
+from gateway.proxy.receive import Client, Receive, Scope, Send, has_our_door, read, refusal
 from gateway.proxy.rehearsing import Rehearsing, Write
 from gateway.proxy.rescue import Rescue
-from gateway.proxy.respond import Sent, write
+from gateway.proxy.respond import Sent, only_asgi, write
 from gateway.proxy.tap import Capture
 from gateway.proxy.websocket import decline, join
 from gateway.rollout.decide import PANIC, RETIRED, SETTLED, decide

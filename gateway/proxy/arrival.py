@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from gateway.failure import Failure
 from gateway.message import Header, Headers, Request
-from gateway.proxy.hop import HOP_BY_HOP, Kinds, named_by
+from gateway.proxy.hop import HOP_BY_HOP, Kinds
 from gateway.proxy.peer import Peer, is_claim, is_ours
 from gateway.rollout.override import NAME as OVERRIDE
 
@@ -20,7 +20,6 @@ VIA: Final = 64
 CONNECTION: Final = 128
 IF_TRUSTED: Final = 256  # travels when a trusted proxy says it
 TWICE: Final = 512  # a header came again that may come once
-NAMES: Final = 1024  # Connection names a header that stays behind with it
 COOKIE: Final = 2048
 TESTED: Final = 4096  # a tester's token may be in it
 
@@ -58,36 +57,30 @@ class Head:
     """The header fields of a request, and what they tell.
 
     A client sends the same ones again and again on a connection, so a door keeps the last and reads only other ones:
-    `raw` is what the parser gave, in its spelling. `lines` are those that travel, as bytes; no use where `facts` has
-    NAMES. `refused` is for who judges it, once. `block` is the head's bytes behind the request line, where the door
-    knows them and the head is all there is of the request.
+    `raw` is what the parser gave, in its spelling. `refused` is for who judges it, once. `block` is the head's bytes
+    behind the request line, where the door knows them and the head is all there is of the request.
     """
 
-    __slots__ = ("block", "facts", "fields", "has_body", "host", "lines", "raw", "refused", "told")
+    __slots__ = ("block", "facts", "fields", "has_body", "host", "passed_on", "raw", "refused", "told")
 
     def __init__(self, raw: list[Header]) -> None:
         self.raw = raw
         self.fields: Headers = tuple([(name.lower(), value) for name, value in raw])
         self.facts, self.host, self.has_body = 0, b"", False
-        lines = []
         for header in self.fields:
             kind = KINDS[header[0]]
-            if kind & TRAVELS:
-                lines.append(b"%b: %b\r\n" % header)
             if kind > TRAVELS:
                 self._note(kind, header[1])
-        self.lines = b"".join(lines)
         self.refused: Refused | None = None
         self.block = b""
-        self.told: bytes | None = None  # the edge's own: `lines` and what it adds for this peer
+        self.passed_on: Headers = ()  # what a side is sent of them, and what is added for this peer; once it is known
+        self.told: bytes | None = None  # the same as bytes, for the edge
 
     def _note(self, kind: int, value: bytes) -> None:
         if kind & self.facts & _ONCE:
             self.facts |= TWICE
         if kind & HOST:
             self.host = self.host or value
-        elif kind & CONNECTION and named_by(value):
-            self.facts |= NAMES
         elif kind & COOKIE and OVERRIDE in value:
             self.facts |= TESTED
         elif kind & CODING or (kind & LENGTH and value.strip(b"0")):

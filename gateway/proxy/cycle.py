@@ -17,10 +17,11 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.failure import Failure
+from gateway.message import Response, Side
 from gateway.proxy import wire
 from gateway.proxy.arrival import Arrival
 from gateway.proxy.receive import ARRIVAL_EXTENSION, GONE_EXTENSION
-from gateway.proxy.respond import failure_bytes
+from gateway.proxy.respond import WHOLE, end_of, failure_bytes, head_for_client, start_of
 from gateway.proxy.wire import Framing
 from gateway.telemetry import log
 
@@ -97,7 +98,9 @@ class Cycle(RequestResponseCycle):
         if self.disconnected:
             return
         kind: str = message["type"]
-        if kind == "http.response.start" and not self.response_started:
+        if kind == WHOLE and not self.response_started:
+            self._answer(message["answer"], message["request_id"], message["side"])
+        elif kind == "http.response.start" and not self.response_started:
             self._begin(message)
         elif kind == "http.response.body" and self.response_started and not self.response_complete:
             self._go_on(message)
@@ -106,6 +109,26 @@ class Cycle(RequestResponseCycle):
             self.transport.write(head)
         elif kind != "strangler.interim":
             raise RuntimeError(f"ASGI message {kind!r} comes at the wrong moment")
+
+    def _answer(self, answer: Response, request_id: str, side: Side | None) -> None:
+        """The whole answer at once, in one piece where that is safe."""
+        body, length = answer.whole or b"", _length(answer.headers)
+        version: str = self.scope["http_version"]
+        framing = wire.framing_of(self.scope["method"], answer.status, sized=length is not None, version=version)
+        simple = framing is Framing.BODILESS or (framing is Framing.SIZED and length == len(body))
+        if not simple or self.more_body or len(body) > JOINED:
+            self._begin(start_of(answer, request_id, side))
+            self._go_on(end_of(body, answer))
+            return
+        self.response_started = self.response_complete = True
+        self.framing = framing
+        keep = self.keep_alive
+        head = head_for_client(
+            answer.status, answer.reason, answer.headers, framing, request_id=request_id, side=side, keep=keep
+        )
+        self.transport.write(head if framing is Framing.BODILESS else head + body)
+        self.message_event.set()
+        self.on_response()
 
     def _begin(self, message: Any) -> None:
         self.response_started = True

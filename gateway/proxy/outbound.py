@@ -41,19 +41,18 @@ class Addressing:
 
 def build(arrival: Arrival, side: Side, route: Route | None, to: Addressing) -> OutboundRequest:
     """The request for a side: hop-by-hop removed, forwarded headers set, the path mapped for the new side."""
-    request = arrival.request
-    kept = _travelling(arrival, to.hosts[side])
-    kept += _told(arrival)
-    kept.append((b"via", b"1.1 " + to.pseudonym))
-    kept.append((b"x-request-id", request.id.encode()))
-    return OutboundRequest(
-        method=request.method,
-        target=_target(request, side, route),
-        headers=tuple(kept),
-        body=request.body,
-        scheme=request.scheme,
-        client_ip=request.client_ip,
-    )
+    request, head = arrival.request, arrival.head
+    if to.hosts[side] is not None or arrival.peer.trusted:
+        kept = _passed_on(arrival, side, to)
+    else:  # the same for every side and every request with these fields on this connection
+        kept = head.passed_on = head.passed_on or _passed_on(arrival, side, to)
+    headers = (*kept, (b"x-request-id", request.id.encode()))
+    target = _target(request, side, route)
+    return OutboundRequest(request.method, target, headers, request.body, request.scheme, request.client_ip)
+
+
+def _passed_on(arrival: Arrival, side: Side, to: Addressing) -> Headers:
+    return (*_travelling(arrival, to.hosts[side]), *_told(arrival), (b"via", b"1.1 " + to.pseudonym))
 
 
 def head_for(arrival: Arrival, side: Side, route: Route | None, to: Addressing) -> bytes | None:
@@ -75,12 +74,9 @@ def head_for(arrival: Arrival, side: Side, route: Route | None, to: Addressing) 
 
 def _told_lines(arrival: Arrival, side: Side, to: Addressing) -> bytes:
     """The lines from the first header to the request id's name; empty when there would be more or fewer of them."""
-    own_host = to.hosts[side]
-    added = [*_told(arrival), (b"via", b"1.1 " + to.pseudonym)]
-    kept = _travelling(arrival, own_host)
-    lines = b"".join([b"%b: %b\r\n" % header for header in [*kept, *added]])
-    ends = len(kept) + len(added)
-    sane = lines.count(b"\n") == lines.count(b"\r") == ends and b"\0" not in lines
+    headers = _passed_on(arrival, side, to)
+    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+    sane = lines.count(b"\n") == lines.count(b"\r") == len(headers) and b"\0" not in lines
     return lines + b"x-request-id: " if sane else b""
 
 

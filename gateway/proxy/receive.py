@@ -99,16 +99,6 @@ def has_our_door(scope: Scope) -> bool:
     return ARRIVAL_EXTENSION in (scope.get("extensions") or {})
 
 
-def only_asgi(send: Send) -> Send:
-    """A `send` for servers that know no 1xx answers."""
-
-    async def pass_on(message: Message) -> None:
-        if message["type"] != "strangler.interim":
-            await send(message)
-
-    return pass_on
-
-
 def read(scope: Scope, client: Client, *, trust: Trust) -> Arrival:
     """Read a scope: the bytes as they came, the client by the trusted-proxy rule, a request id."""
     known: Arrival | None = (scope.get("extensions") or {}).get(ARRIVAL_EXTENSION)

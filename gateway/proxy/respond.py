@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 from gateway.failure import Failure
 from gateway.message import BodyCut, Header, Request, Response, Side
 from gateway.proxy import wire
 from gateway.proxy.hop import HOP_BY_HOP, Kinds, named_by
-from gateway.proxy.receive import Send
+from gateway.proxy.receive import Message, Send
 from gateway.proxy.wire import Framing
 
+WHOLE: Final = "strangler.whole"  # a whole answer in one message; for servers of ours
 OURS: Final = b"x-strangler-"  # nobody but the gateway says who answered
 _SIDE_HEADERS: Final = {side: (b"x-strangler-side", side.encode()) for side in Side}
 _GOES_ON, _STAYS, _CONNECTION, _REQUEST_ID = range(4)
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """What the client was sent. `whole` is false when the answer broke off; its connection is then cut."""
 
     status: int
@@ -40,11 +39,11 @@ async def write(send: Send, outcome: Response | Failure, request: Request, *, si
     try:
         for status, reason, headers in outcome.interim:
             await send({"type": "strangler.interim", "status": status, "reason": reason, "headers": headers})
-        await send(_start(outcome, request, side))
-        first_byte_ms = (perf_counter() - begun) * 1000
         if outcome.whole is not None:
-            await send(_end(outcome.whole, outcome))
-            return Sent(outcome.status, len(outcome.whole), first_byte_ms, whole=True)
+            await send({"type": WHOLE, "answer": outcome, "request_id": request.id, "side": side})
+            return Sent(outcome.status, len(outcome.whole), (perf_counter() - begun) * 1000, whole=True)
+        await send(start_of(outcome, request.id, side))
+        first_byte_ms = (perf_counter() - begun) * 1000
         async for chunk in outcome.body:
             count += len(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -52,22 +51,38 @@ async def write(send: Send, outcome: Response | Failure, request: Request, *, si
         return Sent(outcome.status, count, first_byte_ms, whole=False, failure=cut.failure)
     finally:
         await outcome.close()
-    await send(_end(b"", outcome))
+    await send(end_of(b"", outcome))
     return Sent(outcome.status, count, first_byte_ms, whole=True)
 
 
-def _start(answer: Response, request: Request, side: Side | None) -> dict[str, Any]:
+def only_asgi(send: Send) -> Send:
+    """A `send` for servers that know ASGI's own messages and no 1xx answers."""
+
+    async def pass_on(message: Message) -> None:
+        if message["type"] == WHOLE:
+            answer: Response = message["answer"]
+            await send(start_of(answer, message["request_id"], message["side"]))
+            await send(end_of(answer.whole or b"", answer))
+        elif message["type"] != "strangler.interim":
+            await send(message)
+
+    return pass_on
+
+
+def start_of(answer: Response, request_id: str, side: Side | None) -> dict[str, Any]:
+    """The message that begins an answer."""
     start = {
         "type": "http.response.start",
         "status": answer.status,
-        "headers": headers_for_client(answer.headers, request.id, side),
+        "headers": headers_for_client(answer.headers, request_id, side),
     }
     if answer.reason is not None:
         start["reason"] = answer.reason
     return start
 
 
-def _end(body: bytes, answer: Response) -> dict[str, Any]:
+def end_of(body: bytes, answer: Response) -> dict[str, Any]:
+    """The message that ends it."""
     end = {"type": "http.response.body", "body": body, "more_body": False}
     if answer.trailers:
         end["trailers"] = answer.trailers
@@ -98,7 +113,7 @@ def headers_for_client(headers: Sequence[Header], request_id: str, side: Side | 
 
 def head_for_client(
     status: int,
-    reason: bytes,
+    reason: bytes | None,
     headers: Sequence[Header],
     framing: Framing,
     *,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.relay.connection import NEVER, Connection
 from gateway.relay.pool import Pool
@@ -15,8 +14,7 @@ from gateway.relay.trouble import Cut, Trouble
 CONTINUE_S: Final = 1.0  # an origin that ignores the question gets the body all the same; curl waits as long
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A request as bytes. `head` ends with the empty line; a streamed `body` is framed here when `chunked`.
 
     `asks_first`: the body is held until the origin wants it (`Expect: 100-continue`, RFC 9110 section 10.1.1).
@@ -31,8 +29,7 @@ class Outgoing:
     asks_first: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(NamedTuple):
     """Seconds: until the head once the request is sent, pauses of the origin in a body, pauses of the request's own."""
 
     timeout_s: float

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from gateway.failure import Failure
-from gateway.message import BodyCut, Headers, OutboundRequest
+from gateway.message import BodyCut, Header, Headers, OutboundRequest
 from gateway.telemetry import log
 from gateway.upstream.patience import Patience
 from gateway.upstream.upload import Message, Upload
@@ -160,17 +160,21 @@ class Call:
     def _start(self, message: Message) -> None:
         if self.head.done():
             raise RuntimeError("http.response.start comes once")
-        status, headers = message["status"], tuple(map(_pair, message.get("headers", ())))
-        lengths = [value for name, value in headers if name.lower() == b"content-length"]
+        status, headers = (
+            message["status"],
+            tuple([(bytes(name), bytes(value)) for name, value in message.get("headers", ())]),
+        )
+        kinds = [_KINDS[header] for header in headers]
+        lengths = [kind for kind in kinds if kind >= 0]
         if not 200 <= status <= 599:
             self._refuse("status")
-        elif not all(map(_is_sane, headers)):
-            self._refuse("header")
-        elif len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
+        elif _BAD_LENGTH in kinds or len(lengths) > 1:
             self._refuse("content-length")
+        elif _BAD in kinds:
+            self._refuse("header")
         else:
             self._bodiless = self._bodiless or status in (204, 304)
-            self._missing = int(lengths[0]) if lengths and not self._bodiless else None
+            self._missing = lengths[0] if lengths and not self._bodiless else None
             if status == 204:  # RFC 9110 section 8.6
                 headers = tuple(header for header in headers if header[0].lower() != b"content-length")
             self._patience.end()
@@ -198,14 +202,27 @@ class Call:
         self.let_go()
 
 
-def _pair(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    name, value = header
-    return bytes(name), bytes(value)
+class _Kinds(dict[Header, int]):
+    """What is known of an app's headers: a length, nothing, or that they are no headers. An app repeats its own."""
+
+    def __missing__(self, header: Header) -> int:
+        name, value = header
+        if _TOKEN.fullmatch(name) is None or _LINE_ENDS.search(value):
+            return _BAD
+        kind = _NOTHING
+        if name.lower() == b"content-length":
+            kind = int(value) if _LENGTH.fullmatch(value) else _BAD_LENGTH
+        if len(name) + len(value) <= _LONGEST:
+            if len(self) >= _MOST:
+                self.clear()
+            self[header] = kind
+        return kind
 
 
-def _is_sane(header: tuple[bytes, bytes]) -> bool:
-    name, value = header
-    return _TOKEN.fullmatch(name) is not None and not _LINE_ENDS.search(value)
+_NOTHING, _BAD, _BAD_LENGTH = -1, -2, -3
+_MOST = 2_000  # headers
+_LONGEST = 1_024  # bytes of one that is remembered
+_KINDS = _Kinds()
 
 
 def _wake(waiter: asyncio.Future[Any] | None) -> None:

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from gateway.message import OutboundRequest
+from gateway.message import Header, OutboundRequest
 from gateway.relay.exchange import Outgoing
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
+
+
+_HOST: Final = 1
+_LENGTH: Final = 2
+_ASKS_FIRST: Final = 4
+_UNFIT: Final = 8  # it would end its line early: nobody may write a second request with the first
+_MOST: Final = 2_000  # headers; clients invent them faster than they are worth remembering
+_LONGEST: Final = 1_024  # bytes of a line that is remembered
+_EARLY_ENDS: Final = re.compile(rb"[\r\n\0]")
+_UNFIT_TARGET: Final = re.compile(rb"[\r\n\0 ]")
+
+
+class _Lines(dict[Header, tuple[bytes, int]]):
+    """Headers as lines, and what hangs on them; learned one by one, because most come again and again."""
+
+    def __missing__(self, header: Header) -> tuple[bytes, int]:
+        name, value = header
+        meaning = {b"host": _HOST, b"content-length": _LENGTH}.get(name, 0)
+        if name == b"expect" and value.lower() == b"100-continue":
+            meaning = _ASKS_FIRST
+        if _EARLY_ENDS.search(name) or _EARLY_ENDS.search(value):
+            meaning = _UNFIT
+        line = b"%b: %b\r\n" % header, meaning
+        if len(line[0]) <= _LONGEST and name != b"x-request-id":
+            if len(self) >= _MOST:
+                self.clear()
+            self[header] = line
+        return line
+
+
+_LINES: Final = _Lines()
 
 
 def outgoing(request: OutboundRequest, netloc: bytes) -> Outgoing | None:
@@ -15,38 +47,23 @@ def outgoing(request: OutboundRequest, netloc: bytes) -> Outgoing | None:
 
     None when a part of it would end its line early: nobody may write a second request with the first.
     """
-    parts = [request.method.encode(), b" ", request.target, b" HTTP/1.1\r\n"]
-    has_host = has_length = asks_first = False
-    for name, value in request.headers:
-        size = len(name)  # the names that matter are told apart by their length first
-        if size == 4:
-            has_host = has_host or name == b"host"
-        elif size == 14:
-            has_length = has_length or name == b"content-length"
-        elif size == 6:
-            asks_first = asks_first or (name == b"expect" and value.lower() == b"100-continue")
-        parts += (name, b": ", value, b"\r\n")
-    ends = len(request.headers) + 2
-    body = request.body
-    chunked = False
-    if not has_host:  # an HTTP/1.0 client need not send one
+    method, target, headers, body = request.method, request.target, request.headers, request.body
+    known = _LINES
+    meant, parts = 0, [method.encode(), b" ", target, b" HTTP/1.1\r\n"]
+    for header in headers:
+        line, meaning = known[header]
+        parts.append(line)
+        meant |= meaning
+    if meant & _UNFIT or _UNFIT_TARGET.search(target):
+        return None
+    if not meant & _HOST:  # an HTTP/1.0 client need not send one
         parts.insert(4, b"host: %b\r\n" % netloc)
-        ends += 1
-    if body is not None and not has_length:
+    chunked = False
+    if body is not None and not meant & _LENGTH:
         chunked = not isinstance(body, bytes)
         parts.append(
             b"content-length: %d\r\n" % len(body) if isinstance(body, bytes) else b"transfer-encoding: chunked\r\n"
         )
-        ends += 1
     parts.append(b"\r\n")
-    head = b"".join(parts)
-    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head or b" " in request.target:
-        return None
-    return Outgoing(
-        head=head,
-        body=body,
-        chunked=chunked,
-        head_only=request.method == "HEAD",
-        repeatable=body is None and request.method in SAFE_METHODS,
-        asks_first=asks_first,
-    )
+    repeatable = body is None and method in SAFE_METHODS
+    return Outgoing(b"".join(parts), body, chunked, method == "HEAD", repeatable, meant & _ASKS_FIRST != 0)
