@@ -1,4 +1,7 @@
-"""One call of an ASGI app: its `receive` and `send`, and the reader's end of its answer."""
+"""One call of an ASGI app: its `receive` and `send`, and the reader's end of its answer.
+
+A reader is a coroutine (`head`, then `read`), or it is told of news by `listener` and takes what is there at once.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import logging
 import re
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from gateway.failure import Failure
@@ -23,7 +26,7 @@ _LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
 class Call:
-    """`head` is done when the answer has begun or failed; `read` gives the body, once.
+    """`outcome` is known when the answer has begun or failed; `read` gives the body, once.
 
     Whoever asked lets go at the end, in every case: the app hears of it, and one whose answer was not
     whole is ended after `GRACE_S`. Work behind a whole answer is the app's own and may take its time.
@@ -31,21 +34,26 @@ class Call:
 
     def __init__(self, request: OutboundRequest, *, idle_timeout_s: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self.head: asyncio.Future[tuple[int, Headers] | Failure] = self._loop.create_future()
+        self.listener: Callable[[], None] | None = None
+        self.outcome: tuple[int, Headers] | Failure | Exception | None = None
+        self.length = -1  # of the body, as the answer's head says it
+        self._head: asyncio.Future[tuple[int, Headers] | Failure] | None = None
         self.abandoned = False  # the reader left or its body broke off: what the app does now is no news
         self.whole = False
         self._idle_timeout_s = idle_timeout_s
         self._patience = Patience(self._give_up)
-        self._upload = Upload(request.body, self._patience)
+        self._body = request.body
+        self._upload: Upload | None = None  # made when the app asks for the body
         self._bodiless = request.method == "HEAD"
         self._missing: int | None = None  # bytes until the length that the answer declared
         self._task: asyncio.Task[None] | None = None
-        self._left: asyncio.Future[None] = self._loop.create_future()
+        self._has_left = False
+        self._left: asyncio.Future[None] | None = None  # done when the reader has left
         self._chunks: deque[bytes] = deque()
         self._held = 0
-        self._room = asyncio.Event()
+        self._room: asyncio.Future[None] | None = None  # the app waits for room
         self._reader: asyncio.Future[None] | None = None
-        self._trouble: Failure | Exception | None = None
+        self.trouble: Failure | Exception | None = None
 
     def begin(self, task: asyncio.Task[None], *, timeout_s: float) -> None:
         """The app runs in this task, and has `timeout_s` seconds for its answer's head."""
@@ -56,14 +64,19 @@ class Call:
 
     async def receive(self) -> Message:
         """Give the app the next part of the request, then the news that its caller has gone."""
+        if self._upload is None:
+            self._upload = Upload(self._body, self._patience)
         try:
-            part = await self._upload.part()
+            part = None if self._has_left else await self._upload.part()
         except Exception as error:  # noqa: BLE001 - the request's own stream: its trouble is told to who sent it
             self._break_off(error)
             return {"type": "http.disconnect"}
         if part is not None:
             return part
-        await asyncio.shield(self._left)
+        if not self._has_left:
+            if self._left is None:
+                self._left = self._loop.create_future()
+            await asyncio.shield(self._left)
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
@@ -74,27 +87,51 @@ class Call:
             return
         if message["type"] != "http.response.body":
             raise ValueError(f"unexpected ASGI message {message['type']!r}")
-        if not self.head.done() or self.whole:
+        if self.outcome is None or self.whole:
             raise RuntimeError("http.response.body comes after http.response.start, and nothing after the last one")
         self._take(message.get("body", b""), more=message.get("more_body", False))
         if self._bodiless:
             await asyncio.sleep(0)  # nothing holds back one that streams for ever
         elif self._held > HIGH and not self.whole:
-            self._room.clear()
-            await self._room.wait()
+            self._room = self._loop.create_future()
+            await self._room
             self._refuse_after_leaving()
 
     def fail(self, failure: Failure) -> None:
         """What the app has not answered by now is a failure."""
         self._patience.end()
-        self._upload.close()
-        if not self.head.done():
-            self.head.set_result(failure)
-        if not self.whole and self._trouble is None:
-            self._trouble = failure
-        _wake(self._reader)
+        self._close_upload()
+        if not self.whole and self.trouble is None:
+            self.trouble = failure
+            if self.outcome is None:
+                self._settle(failure)
+            self._tell()
 
     # the reader's end
+
+    @property
+    def head(self) -> asyncio.Future[tuple[int, Headers] | Failure]:
+        """Done when the answer has begun or failed; an exception of the request's own body passes through."""
+        if self._head is None:
+            self._head = self._loop.create_future()
+            if self.outcome is not None:
+                self._settle(self.outcome)
+        return self._head
+
+    def take(self) -> list[bytes]:
+        """The body that is here, for a reader that waits for nothing; the app may go on."""
+        chunks = list(self._chunks)
+        self._chunks.clear()
+        self._held = 0
+        _wake(self._room)
+        return chunks
+
+    def wait(self, *, going_on: bool) -> None:
+        """A reader that waits for nothing wants more of the answer, or is itself waited for."""
+        if going_on and not self.whole:
+            self._patience.begin(self._idle_timeout_s)
+        else:
+            self._patience.end()
 
     async def read(self) -> AsyncIterator[bytes]:
         """The body as it comes; BodyCut when the app stopped before its end or made no progress in time."""
@@ -104,11 +141,11 @@ class Call:
                     chunk = self._chunks.popleft()
                     self._held -= len(chunk)
                     yield chunk
-                self._room.set()
-                if isinstance(self._trouble, Failure):
-                    raise BodyCut(self._trouble)
-                if self._trouble is not None:
-                    raise self._trouble
+                _wake(self._room)
+                if isinstance(self.trouble, Failure):
+                    raise BodyCut(self.trouble)
+                if self.trouble is not None:
+                    raise self.trouble
                 if self.whole:
                     return
                 self._reader = self._loop.create_future()
@@ -120,20 +157,21 @@ class Call:
 
     def take_whole(self) -> bytes | None:
         """The body, when all of it is here already; None when it is still to be read."""
-        if not self.whole or self._trouble is not None:
+        if not self.whole or self.trouble is not None:
             return None
         self.let_go()
         return b"".join(self._chunks)
 
     def let_go(self) -> None:
         """The reader wants no more."""
-        if self._left.done():
+        if self._has_left:
             return
+        self._has_left = True
         self.abandoned = self.abandoned or not self.whole
-        self._left.set_result(None)
+        _wake(self._left)
         self._patience.end()
-        self._upload.close()
-        self._room.set()
+        self._close_upload()
+        _wake(self._room)
         if self._task is not None and not self.whole:
             self._loop.call_later(GRACE_S, self._task.cancel)
 
@@ -146,19 +184,37 @@ class Call:
             self._task.cancel()
 
     def _break_off(self, error: Exception) -> None:
-        if not self.whole and self._trouble is None:
-            self._trouble = error
-        if not self.head.done():
-            self.head.set_exception(error)
+        if not self.whole and self.trouble is None:
+            self.trouble = error
+        if self.outcome is None:
+            self._settle(error)
         self.let_go()
+        self._tell()
+
+    def _settle(self, outcome: tuple[int, Headers] | Failure | Exception) -> None:
+        self.outcome = outcome
+        if self._head is None or self._head.done():
+            return
+        if isinstance(outcome, Exception):
+            self._head.set_exception(outcome)
+        else:
+            self._head.set_result(outcome)
+
+    def _tell(self) -> None:
         _wake(self._reader)
+        if self.listener is not None:
+            self.listener()
+
+    def _close_upload(self) -> None:
+        if self._upload is not None:
+            self._upload.close()
 
     def _refuse_after_leaving(self) -> None:
-        if self._left.done():
+        if self._has_left:
             raise OSError("the client has left")  # ASGI HTTP spec 2.4, Disconnected Client
 
     def _start(self, message: Message) -> None:
-        if self.head.done():
+        if self.outcome is not None:
             raise RuntimeError("http.response.start comes once")
         status, headers = (
             message["status"],
@@ -178,7 +234,8 @@ class Call:
             if status == 204:  # RFC 9110 section 8.6
                 headers = tuple(header for header in headers if header[0].lower() != b"content-length")
             self._patience.end()
-            self.head.set_result((status, headers))
+            self.length = lengths[0] if lengths and status != 204 else -1
+            self._settle((status, headers))
 
     def _take(self, body: bytes, *, more: bool) -> None:
         if body and not self._bodiless:
@@ -194,7 +251,7 @@ class Call:
             return
         self.whole = not more
         if self.whole or not self._bodiless:  # what is dropped is no progress
-            _wake(self._reader)
+            self._tell()
 
     def _refuse(self, why: str) -> None:
         log("new_bad_answer", level=logging.WARNING, why=why)
