@@ -7,7 +7,7 @@ Whoever brings the answer is a class over this one: a connection to an origin (`
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -76,6 +76,20 @@ class Answering:
         """The side is not wanted any more."""
         raise NotImplementedError
 
+    def take(self, body: bytes) -> None:
+        """A part of the request's body."""
+
+    def end_body(self) -> None:
+        """The request is whole."""
+
+    def full_client(self) -> None:
+        """The client does not take the answer as fast as it comes."""
+        raise NotImplementedError
+
+    def room_client(self) -> None:
+        """The client takes more."""
+        raise NotImplementedError
+
     def leave(self, failure: Failure) -> None:
         """The client has gone, or what it sends is no HTTP any more."""
         if self.response_complete:
@@ -89,7 +103,13 @@ class Answering:
     # the answer
 
     def answer_at_once(
-        self, status: int, reason: bytes | None, headers: list[Header], length: int, body: bytes, trailers: list[Header]
+        self,
+        status: int,
+        reason: bytes | None,
+        headers: Sequence[Header],
+        length: int,
+        body: bytes,
+        trailers: Sequence[Header],
     ) -> None:
         """The whole answer is here: write it in one piece. `length` is what its head says, -1 for nothing."""
         head = self._head(status, reason, headers, length)
@@ -100,7 +120,7 @@ class Answering:
         self._transport.write(head + body)
         self.end()
 
-    def begin_answer(self, status: int, reason: bytes | None, headers: list[Header], length: int) -> None:
+    def begin_answer(self, status: int, reason: bytes | None, headers: Sequence[Header], length: int) -> None:
         """The head is here."""
         self._transport.write(self._head(status, reason, headers, length))
 
@@ -111,7 +131,7 @@ class Answering:
             self._keep(data)
             write(wire.chunk(data) if chunked else data)
 
-    def end_answer(self, trailers: list[Header]) -> None:
+    def end_answer(self, trailers: Sequence[Header]) -> None:
         """The body is over."""
         if self._framing is Framing.CHUNKED:
             self._transport.write(wire.last_chunk(trailers))
@@ -126,7 +146,7 @@ class Answering:
         self._write_down(self._told, None)
         self._edge.answered()
 
-    def _head(self, status: int, reason: bytes | None, headers: list[Header], length: int) -> bytes:
+    def _head(self, status: int, reason: bytes | None, headers: Sequence[Header], length: int) -> bytes:
         errand = self._errand
         request = errand.request
         side = errand.routed.decision.authoritative if errand.gateway.names_side else None

@@ -10,16 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.message import Side
+from gateway.proxy.answering import Answering
 from gateway.proxy.app import Gateway
 from gateway.proxy.arrival import CODING, EXPECT, Arrival
-from gateway.proxy.copied import Copied
 from gateway.proxy.door import Door, Exchange
-from gateway.proxy.outbound import head_for
+from gateway.proxy.hosting import Hosting, InHouse
+from gateway.proxy.outbound import build, head_for
 from gateway.proxy.receive import refusal
-from gateway.proxy.relaying import Errand, Relaying
+from gateway.proxy.relaying import ByWire, Relaying
 from gateway.proxy.splice import splice
 from gateway.rollout.routed import Routed
 from gateway.upstream.http import HttpTransport
+from gateway.upstream.inprocess import InProcess
 
 
 class Edge(Door):
@@ -40,13 +42,13 @@ class Edge(Door):
     def pause_writing(self) -> None:
         """The client's socket is full."""
         super().pause_writing()
-        if isinstance(self._running, Relaying):
+        if isinstance(self._running, Answering):
             self._running.full_client()
 
     def resume_writing(self) -> None:
         """The client's socket takes more."""
         super().resume_writing()
-        if isinstance(self._running, Relaying):
+        if isinstance(self._running, Answering):
             self._running.room_client()
 
     def exchange(self, arrival: Arrival) -> Exchange:
@@ -54,24 +56,39 @@ class Edge(Door):
         if not self._upgrades and not arrival.head.facts & EXPECT:
             routed = self._gateway.route(arrival)
             if routed.decision.shadow is None or arrival.request.body is None:
-                errand = self._errand(arrival, routed)
-                if errand is not None:
-                    return self._relaying(errand)
+                answering = self._answering(arrival, routed)
+                if answering is not None:
+                    return answering
         return super().exchange(arrival)
 
     def plain_exchange(self, arrival: Arrival, line: bytes) -> Exchange:
         """The same for a request that is like the last one."""
-        errand = self._errand(arrival, self._gateway.route(arrival), line)
-        return super().plain_exchange(arrival, line) if errand is None else self._relaying(errand)
+        answering = self._answering(arrival, self._gateway.route(arrival), line)
+        return super().plain_exchange(arrival, line) if answering is None else answering
 
-    def _relaying(self, errand: Errand) -> Relaying:
-        if errand.routed.decision.shadow is None:
-            return Relaying(self, errand)
-        capture = self._gateway.capture(errand.routed)
-        return Relaying(self, errand) if capture is None else Copied(self, errand, capture)
+    def _answering(self, arrival: Arrival, routed: Routed, line: bytes = b"") -> Answering | None:
+        """Who answers by callbacks; None when the app is to look after it.
+
+        `line` is the request line of a request that has nothing left to refuse.
+        """
+        gateway, decision = self._gateway, routed.decision
+        if routed.tester or gateway.tracing is not None or (decision.rehearsed and gateway.rehearsals is not None):
+            return None
+        errand: ByWire | InHouse | None
+        transport = gateway.transports.get(decision.authoritative)
+        if isinstance(transport, HttpTransport):
+            errand = self._by_wire(arrival, routed, transport, line)
+        elif isinstance(transport, InProcess) and arrival.request.body is None:
+            errand = self._in_house(arrival, routed, transport, line)
+        else:
+            return None
+        if errand is None:
+            return None
+        capture = None if decision.shadow is None else gateway.capture(routed)
+        return Relaying(self, errand, capture) if isinstance(errand, ByWire) else Hosting(self, errand, capture)
 
     def _start(self, exchange: Exchange) -> None:
-        if isinstance(exchange, Relaying):
+        if isinstance(exchange, Answering):
             self._running = exchange
             exchange.start()
         else:
@@ -80,24 +97,18 @@ class Edge(Door):
     def websocket(self, early: bytes) -> None:
         """Splice it where a side is spoken to over HTTP; nothing of it is ever copied."""
         arrival = self.arrival(self.parser.get_http_version())
-        errand = self._errand(arrival, self._gateway.route(arrival))
+        routed, gateway = self._gateway.route(arrival), self._gateway
+        transport, errand = gateway.transports.get(routed.decision.authoritative), None
+        if isinstance(transport, HttpTransport) and not routed.tester and gateway.tracing is None:
+            errand = self._by_wire(arrival, routed, transport)
         if errand is None:
             super().websocket(early)
         else:
             splice(self, errand, early)
 
-    def _errand(self, arrival: Arrival, routed: Routed, line: bytes = b"") -> Errand | None:
-        """The request as something to relay; None when the app is to look after it.
-
-        `line` is the request line of one that has nothing left to refuse.
-        """
+    def _by_wire(self, arrival: Arrival, routed: Routed, transport: HttpTransport, line: bytes = b"") -> ByWire | None:
         gateway, side = self._gateway, routed.decision.authoritative
         request, _, _, version, fields = arrival
-        transport = gateway.transports.get(side)
-        if not isinstance(transport, HttpTransport) or routed.tester or gateway.tracing is not None:
-            return None
-        if routed.decision.rehearsed and gateway.rehearsals is not None:
-            return None
         if line and fields.told and side is Side.LEGACY and gateway.addressing.hosts[side] is None:
             head: bytes | None = b"".join((line, b"\r\n", fields.told, request.id.encode(), b"\r\n\r\n"))
         elif refusal(arrival, gateway.addressing.pseudonym) is not None or version == "1.0":
@@ -107,4 +118,13 @@ class Edge(Door):
         if head is None:
             return None
         chunked, timeout_s = fields.facts & CODING != 0, gateway.timeout_s(routed.route)
-        return Errand(gateway, arrival, request, version, routed, transport, head, chunked, timeout_s)
+        return ByWire(gateway, arrival, request, version, routed, timeout_s, transport, head, chunked)
+
+    def _in_house(self, arrival: Arrival, routed: Routed, app: InProcess, line: bytes) -> InHouse | None:
+        gateway, route = self._gateway, routed.route
+        if arrival.version == "1.0" or (route is not None and route.rescue):
+            return None
+        if not line and refusal(arrival, gateway.addressing.pseudonym) is not None:
+            return None
+        outbound, timeout_s = build(arrival, Side.NEW, route, gateway.addressing), gateway.timeout_s(route)
+        return InHouse(gateway, arrival, arrival.request, arrival.version, routed, timeout_s, app, outbound)

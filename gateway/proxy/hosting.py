@@ -49,12 +49,6 @@ class Hosting(Answering):
 
     # the client's end
 
-    def take(self, body: bytes) -> None:
-        """There is no body."""
-
-    def end_body(self) -> None:
-        """There is no body."""
-
     def let_go(self) -> None:
         """Tell the app that its client has gone, or has all of it."""
         call, self._call = self._call, None

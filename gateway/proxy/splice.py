@@ -27,13 +27,13 @@ from gateway.telemetry import count, log, request_id
 
 if TYPE_CHECKING:
     from gateway.proxy.edge import Edge
-    from gateway.proxy.relaying import Errand
+    from gateway.proxy.relaying import ByWire
 
 PROTOCOL: Final = b"websocket"
 CLOSE_S: Final = 2.0  # for the closing handshake when the process ends, at most; half of the drain when that is less
 
 
-def splice(edge: Edge, errand: Errand, early: bytes) -> None:
+def splice(edge: Edge, errand: ByWire, early: bytes) -> None:
     """Take a handshake over from the edge, with what came after its head; from here on the edge is out of it."""
     budget = edge.config.timeout_graceful_shutdown
     patience = Patience(
@@ -47,7 +47,7 @@ def splice(edge: Edge, errand: Errand, early: bytes) -> None:
     task.add_done_callback(edge.tasks.discard)
 
 
-async def _open(client: ClientEnd, errand: Errand) -> None:
+async def _open(client: ClientEnd, errand: ByWire) -> None:
     """Ask the side, and tell the client what it says."""
     request_id.set(errand.request.id)
     begun, status, failure = perf_counter(), Failure.CLIENT_GONE.status, None
@@ -74,7 +74,7 @@ async def _open(client: ClientEnd, errand: Errand) -> None:
         _write_down(errand, status, failure, perf_counter() - begun)
 
 
-def _answer(client: ClientEnd, errand: Errand, origin: OriginEnd | Trouble) -> tuple[int, Failure | None]:
+def _answer(client: ClientEnd, errand: ByWire, origin: OriginEnd | Trouble) -> tuple[int, Failure | None]:
     """Tell the client what became of its handshake: the status it hears, and why that is ours if it is."""
     request, decision = errand.request, errand.routed.decision
     side = decision.authoritative if errand.gateway.names_side else None
@@ -105,14 +105,14 @@ def accepted_headers(headers: list[Header], request_id: str, side: Side | None) 
     return [(b"Upgrade", upgrade), (b"Connection", b"Upgrade"), *headers_for_client(headers, request_id, side)]
 
 
-def _asking(errand: Errand) -> bytes:
+def _asking(errand: ByWire) -> bytes:
     """The request as any other, and the two headers of its connection that make it a handshake."""
     headers = errand.request.headers
     upgrade = next(value for name, value in headers if name == b"upgrade" and value.lower() == PROTOCOL)
     return errand.head[:-2] + b"upgrade: %b\r\nconnection: Upgrade\r\n\r\n" % upgrade
 
 
-def _log(errand: Errand, event: str, trouble: Trouble) -> None:
+def _log(errand: ByWire, event: str, trouble: Trouble) -> None:
     failure, routed = errand.transport.failure(trouble), errand.routed
     count(f"failure.{failure.code}")
     log(
@@ -126,7 +126,7 @@ def _log(errand: Errand, event: str, trouble: Trouble) -> None:
     )
 
 
-def _count_open(client: ClientEnd, errand: Errand) -> None:
+def _count_open(client: ClientEnd, errand: ByWire) -> None:
     """One more open WebSocket, until it is over."""
     ledger = errand.gateway.ledger
     ledger.websockets += 1
@@ -137,7 +137,7 @@ def _count_open(client: ClientEnd, errand: Errand) -> None:
     client.on_over = one_less
 
 
-def _write_down(errand: Errand, status: int, failure: Failure | None, took_s: float) -> None:
+def _write_down(errand: ByWire, status: int, failure: Failure | None, took_s: float) -> None:
     """Take down how the handshake ended; how long the WebSocket then lives is no request's time."""
     ledger, routed = errand.gateway.ledger, errand.routed
     ledger.ended(routed.key, routed.stage, routed.decision.authoritative, status, took_s)

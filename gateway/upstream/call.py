@@ -50,7 +50,7 @@ class Call:
         self._has_left = False
         self._left: asyncio.Future[None] | None = None  # done when the reader has left
         self._chunks: deque[bytes] = deque()
-        self._held = 0
+        self.held = 0  # bytes that the reader has not taken
         self._room: asyncio.Future[None] | None = None  # the app waits for room
         self._reader: asyncio.Future[None] | None = None
         self.trouble: Failure | Exception | None = None
@@ -92,7 +92,7 @@ class Call:
         self._take(message.get("body", b""), more=message.get("more_body", False))
         if self._bodiless:
             await asyncio.sleep(0)  # nothing holds back one that streams for ever
-        elif self._held > HIGH and not self.whole:
+        elif self.held > HIGH and not self.whole:
             self._room = self._loop.create_future()
             await self._room
             self._refuse_after_leaving()
@@ -122,7 +122,7 @@ class Call:
         """The body that is here, for a reader that waits for nothing; the app may go on."""
         chunks = list(self._chunks)
         self._chunks.clear()
-        self._held = 0
+        self.held = 0
         _wake(self._room)
         return chunks
 
@@ -139,7 +139,7 @@ class Call:
             while True:
                 while self._chunks:
                     chunk = self._chunks.popleft()
-                    self._held -= len(chunk)
+                    self.held -= len(chunk)
                     yield chunk
                 _wake(self._room)
                 if isinstance(self.trouble, Failure):
@@ -236,6 +236,8 @@ class Call:
             self._patience.end()
             self.length = lengths[0] if lengths and status != 204 else -1
             self._settle((status, headers))
+            if self.listener is not None:  # the body mostly comes in this turn of the loop
+                self._loop.call_soon(self.listener)
 
     def _take(self, body: bytes, *, more: bool) -> None:
         if body and not self._bodiless:
@@ -245,7 +247,7 @@ class Call:
                     self._refuse("body longer than its content-length")
                     return
             self._chunks.append(bytes(body))
-            self._held += len(body)
+            self.held += len(body)
         if not more and self._missing:
             self._refuse("body shorter than its content-length")
             return

@@ -59,9 +59,7 @@ class InProcess:
         if isinstance(head, Failure):
             call.let_go()
             return head
-        status, headers = head
-        if not any(name.lower() == b"date" for name, _ in headers):  # RFC 9110 section 6.6.1: whoever serves dates
-            headers = (*headers, (b"date", _date(int(time()))))
+        status, headers = head[0], dated(head[1])
         whole = call.take_whole()
         if whole is not None:
             return Response(status, headers, once(whole), whole=whole)
@@ -70,6 +68,12 @@ class InProcess:
             call.let_go()
 
         return Response(status, headers, call.read(), close)
+
+    def begin(self, request: OutboundRequest, *, timeout_s: float, listener: Callable[[], None]) -> Call:
+        """Run the app for a reader that waits for nothing, and is told of news instead."""
+        call, _ = self._begun(request, None, timeout_s)
+        call.listener = listener
+        return call
 
     async def rehearse(self, request: OutboundRequest, told: Told, *, budget_s: float, cap: int) -> Observation:
         """The whole answer to a write of which nothing is to stay; the app is cancelled at the end of the budget."""
@@ -174,6 +178,13 @@ class InProcess:
             "state": dict(self._state),
             "extensions": {EXTENSION: {"commit": request.commit}},
         }
+
+
+def dated(headers: Headers) -> Headers:
+    """An answer's headers with a Date (RFC 9110 section 6.6.1: whoever serves gives one)."""
+    if any(len(name) == 4 and name.lower() == b"date" for name, _ in headers):
+        return headers
+    return (*headers, (b"date", _date(int(time()))))
 
 
 @lru_cache(maxsize=1)
