@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from secrets import token_hex
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -98,7 +99,7 @@ class _Rehearsal:
         driver: Any = (await connection.get_raw_connection()).driver_connection  # psycopg's
         own(driver)
         driver.add_notice_handler(self._capture.hear)
-        held.callback(driver.remove_notice_handler, self._capture.hear)
+        held.push_async_callback(_rolled_back, driver, self._capture)
         budget_s = self._run.budget_s
         begun = await connection.execute(
             _BEGIN,
@@ -143,7 +144,7 @@ class _Rehearsal:
                 counts = (await self._connection.execute(_COUNT)).scalar_one()
             await self._connection.execute(_UNDO)
             proof = (await self._connection.execute(_PROOF)).scalar_one()
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             if not counted:
                 raise  # the connection is gone, and with it the transaction
             raise told("ends its transaction itself") from error
@@ -152,6 +153,13 @@ class _Rehearsal:
         captured = self._capture.rows
         unseen = [name for name in counts if counts[name] - self._before.get(name, 0) > captured[name]]
         return sorted([*unseen, "too many rows"] if self._capture.overflowed else unseen)
+
+
+async def _rolled_back(driver: Any, capture: Capture) -> None:
+    """End the transaction whatever SQLAlchemy thinks of it: to its mind a commit that was refused has ended it."""
+    with permitted(), suppress(psycopg.Error):  # of a connection that is lost nothing stays either
+        driver.remove_notice_handler(capture.hear)
+        await driver.rollback()
 
 
 class _Afterwards:

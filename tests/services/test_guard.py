@@ -69,6 +69,11 @@ async def tried(act: Act, *, swallow: bool = False) -> Rehearsed:
         for message in rehearsed.told:
             if message["type"] == "unit.rehearsed":
                 await message["release"]()
+        parts = side.app.state.parts  # type: ignore[attr-defined] # FastAPI's
+        assert parts.database.rehearsals.pool.checkedout() == 0
+        look = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%' AND datname = current_database()"
+        async with parts.database.readers.connect() as connection:
+            assert (await connection.execute(text(look))).scalar_one() == 0
         return rehearsed
 
 
