@@ -91,7 +91,6 @@ def test_a_promotion_without_evidence_is_refused_with_what_is_missing(told: Stra
     told("flip", "qc.create", "shadow")
     refused = told("flip", "qc.create", "canary")
     assert refused.code == 1
-    assert "nothing of it is compared: nothing but force moves it" in refused.err
     assert "2995 more clean samples are needed" in refused.err
     asked = told("can-promote", "qc.create", "--to", "canary", "--json")
     assert (asked.code, asked.json["answer"], asked.json["more_clean_samples"]) == (1, "inconclusive", 2995)
@@ -266,3 +265,13 @@ def test_proxy_of_the_environment_is_not_asked(told: Strangler) -> None:
     """The token of a plane on this machine never passes a proxy."""
     proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), "http://127.0.0.1:1")
     assert told("routes", env=proxies).code == 0
+
+
+def test_one_route_is_shown_with_what_became_of_its_copies(told: Strangler) -> None:
+    """Taken, compared and dropped, as people and as programs read it."""
+    assert told("routes", "runs.list", "--json").json["copies"].keys() == {"taken", "dropped", "compared"}
+    ran = told("routes", "runs.list")
+    assert ran.code == 0, ran.err
+    assert "GET /api/runs" in ran.out
+    assert "copies" in ran.out
+    assert told("routes", "nobody.knows").code != 0

@@ -125,6 +125,13 @@ def test_what_legacy_failed_at_need_not_be_covered() -> None:
     assert judge(replace(CLEAN, served=CLEAN.served | {failed}), Terms()).answer is Answer.PASS
 
 
+def test_a_route_of_which_nothing_is_compared_is_told_so() -> None:
+    """A write that is never copied cannot gather evidence: whoever waits would wait for ever."""
+    judgement = judge(RouteEvidence("lots.create", "r1"), Terms(), is_compared=False)
+    assert judgement.answer is Answer.INCONCLUSIVE
+    assert code_of(judgement)[0] == "never_compared"
+
+
 def test_too_much_that_cannot_be_compared_is_inconclusive() -> None:
     """What nobody could read could hide anything."""
     judgement = judge(replace(CLEAN, not_comparable=400), Terms())
