@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from contextlib import suppress
 from typing import Final
 
 from gateway.shadow.budget import Budget
 from gateway.shadow.finding import EvidenceSink, Finding
 from gateway.telemetry import count, log
 
-BATCH: Final = 200
-FLUSH_S: Final = 0.5
+BATCH: Final = 500
+FLUSH_S: Final = 2.0  # a batch costs about the same however few it holds, and shares the interpreter with clients
 STORE_S: Final = 10.0  # how long the store may take over one batch
 
 
@@ -24,7 +25,7 @@ class Pending:
         self._most = most
         self._findings: deque[Finding] = deque()
         self._held = Budget(held_bytes)
-        self._found = asyncio.Event()
+        self._found, self._many = asyncio.Event(), asyncio.Event()
 
     def __len__(self) -> int:
         """How many wait."""
@@ -39,13 +40,17 @@ class Pending:
         else:
             self._findings.append(finding)
             self._found.set()
+            if len(self._findings) * 2 >= min(self._most, 2 * BATCH):
+                self._many.set()
 
     async def flush(self) -> None:
-        """Store what is found, for ever."""
+        """Store what is found, for ever: after a while, or at once when there is enough for a batch."""
         while True:
             await self._found.wait()
-            await asyncio.sleep(FLUSH_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._many.wait(), FLUSH_S)
             self._found.clear()
+            self._many.clear()
             await self.store_all()
 
     async def store_all(self) -> None:

@@ -1,0 +1,81 @@
+"""Findings wait for the store in bounded numbers, and not until they have to be dropped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+
+import pytest
+
+from gateway.diff.verdict import Outcome
+from gateway.shadow import pending
+from gateway.shadow.finding import Finding
+from gateway.shadow.pending import Pending
+from gateway.telemetry import counters
+from tests.gateway.db.test_evidence import finding
+from tests.gateway.proxy.harness import until
+
+
+@pytest.fixture(autouse=True)
+def counted() -> Iterator[Mapping[str, int]]:
+    """The counters, from zero."""
+    counters.clear()
+    yield counters
+    counters.clear()
+
+
+class Sink:
+    """A store that keeps what it is given, or fails as it is told."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.fails: Exception | None = None
+
+    async def store(self, findings: Sequence[Finding]) -> None:
+        if self.fails is not None:
+            raise self.fails
+        self.batches.append(len(findings))
+
+
+@pytest.mark.parametrize("most", [100, 10_000])
+async def test_a_burst_is_stored_before_it_has_to_be_dropped(
+    monkeypatch: pytest.MonkeyPatch, counted: Mapping[str, int], most: int
+) -> None:
+    """Half of what may wait, or a batch, is stored at once and not after a while."""
+    monkeypatch.setattr(pending, "FLUSH_S", 3_600.0)
+    sink = Sink()
+    waiting = Pending(sink, most=most, held_bytes=2**30)
+    flushing = asyncio.create_task(waiting.flush())
+    for _ in range(4):
+        for _ in range(most // 2 if most < pending.BATCH else pending.BATCH):
+            waiting.add(finding(Outcome.MATCHED))
+        await until(lambda: not len(waiting))
+    flushing.cancel()
+    with suppress(asyncio.CancelledError):
+        await flushing
+    assert sum(sink.batches) == 4 * min(most // 2, pending.BATCH)
+    assert not [name for name in counted if name.startswith("evidence_dropped")]
+
+
+async def test_what_has_no_room_or_no_store_is_dropped_and_counted(counted: Mapping[str, int]) -> None:
+    """By number, by bytes, and when the store is down, slow or broken; the next batch is stored."""
+    sink = Sink()
+    few, small = Pending(sink, most=2, held_bytes=2**30), Pending(sink, most=10, held_bytes=1)
+    for _ in range(3):
+        few.add(finding())
+    small.add(finding())
+    for failure in (ConnectionError(), TimeoutError(), RuntimeError("a bug")):
+        sink.fails = failure
+        await few.store_all()
+        few.add(finding())
+    sink.fails = None
+    await few.store_all()
+    assert sink.batches == [1]
+    assert {name.partition(".")[2]: number for name, number in counted.items()} == {
+        "queue_full": 1,
+        "bytes": 1,
+        "store_down": 2,
+        "store_slow": 1,
+        "bug": 1,
+    }
