@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway.db.accept import put_in_force
 from gateway.db.evidence import EvidenceStore
 from gateway.db.flags import FlagChange, FlagStore, LostRace, Unchanged
+from gateway.db.rollbacks import RollbackStore
 from gateway.rollout.evidence import RouteEvidence
 from gateway.rollout.flag import Change, Flag, Flipped, Refused
 from gateway.rollout.gate import Answer, Held, Judgement, asks_for_evidence, judge
@@ -48,12 +49,14 @@ class AdminService:
         *,
         has_new: bool,
         revision: Callable[[str], str] = lambda _route: "",
+        rollbacks: RollbackStore | None = None,
     ) -> None:
         self._flags = flags
         self._live = live
         self._evidence = evidence
         self._has_new = has_new
         self._revision = revision
+        self._rollbacks = rollbacks
 
     def routes(self) -> list[RouteView]:
         """Every route in the order of the keys."""
@@ -93,7 +96,10 @@ class AdminService:
         route = self._live.known.table.routes.get(key)
         if route is None:
             return None
-        evidence = await self._evidence.for_gate(key, self._revision(key))
+        # what went wrong on callers must be seen to go right again
+        taken_back = [] if self._rollbacks is None else await self._rollbacks.of(key, limit=1)
+        since = taken_back[0].at if taken_back else None
+        evidence = await self._evidence.for_gate(key, self._revision(key), since)
         return GateView(judge(evidence, route.terms, is_compared=_is_compared(route)), evidence)
 
     async def rollback(self, key: str, *, by: str, reason: str) -> Flipped | Refused | Unchanged | None:

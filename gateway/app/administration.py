@@ -30,7 +30,14 @@ DRAIN_S: Final = 2.0
 
 def admin_service(settings: Settings, live: Live, database: Database, revision: Callable[[str], str]) -> AdminService:
     """What the admin plane can do; `revision` is that of a route."""
-    return AdminService(database.flags, live, database.evidence, has_new=settings.new is not None, revision=revision)
+    return AdminService(
+        database.flags,
+        live,
+        database.evidence,
+        has_new=settings.new is not None,
+        revision=revision,
+        rollbacks=database.rollbacks,
+    )
 
 
 def keeper(settings: Settings, live: Live, database: Database, service: AdminService) -> Keeper:

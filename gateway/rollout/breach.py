@@ -36,7 +36,7 @@ class Breached(StrEnum):
 class Seen:
     """What happened on the new side: requests it answered or failed, how many it failed, how many were slow.
 
-    `compared` and `mismatched` are of the copies; `wrong` are those mismatched whose answer a client had, without those
+    What legacy rescued has failed, too. `compared` and `mismatched` are of the copies; `wrong` are those mismatched whose answer a client had, without those
     that are among the failed ones. `legacy` and `legacy_failed` are what legacy did of the same route meanwhile.
     """
 
@@ -90,7 +90,8 @@ class Watch:
         """Take in what has happened since the last look; `slow_after_s` is what counts as slow, None: nothing does."""
         self.total = total = self.total + seen
         errors = self._tolerated_errors(seen)
-        if self._errors.saw(seen.failed, seen.answered, errors):
+        # what legacy rescued is heard of a moment after the request has ended
+        if self._errors.saw(seen.failed, max(seen.failed, seen.answered), errors):
             sentence = f"the new side failed {total.failed} of {total.answered} requests, {errors:.2%} may fail"
             return Breach(Breached.ERRORS, sentence, total)
         if self._mismatches.saw(seen.mismatched, seen.compared, self.terms.target):

@@ -50,11 +50,14 @@ class Post:
     def heard(self, finding: Finding) -> None:
         """Take a finding about this version of the flag in."""
         outcome = finding.verdict.outcome
-        if outcome not in _COMPARED and not finding.rescued:
+        if finding.rescued:  # the ledger has legacy's good answer; a comparison it was not
+            self._found += Seen(failed=1)
             return
-        mismatched = finding.rescued or outcome is Outcome.MISMATCHED
-        had = mismatched and finding.authoritative is Side.NEW and not finding.rescued
-        had = had and (finding.candidate_status or 500) < 500  # a failure is in the ledger already
+        if outcome not in _COMPARED:
+            return
+        mismatched = outcome is Outcome.MISMATCHED
+        # what failed is in the ledger already
+        had = mismatched and finding.authoritative is Side.NEW and (finding.candidate_status or 500) < 500
         self._found += Seen(compared=1, mismatched=int(mismatched), wrong=int(had))
         if mismatched and len(self.exemplars) < EXEMPLARS:
             places = finding.verdict.mismatches

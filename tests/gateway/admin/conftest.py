@@ -62,7 +62,7 @@ async def plane(engine: AsyncEngine, live: Live) -> Plane:
     live.replace({}, Source.DATABASE)
     live.fresh, live.why_stale = True, ""
     tokens, evidence = TokenStore(engine), EvidenceStore(engine)
-    service = AdminService(FlagStore(engine), live, evidence, has_new=True)
+    service = AdminService(FlagStore(engine), live, evidence, has_new=True, rollbacks=RollbackStore(engine))
     snapshots: list[Snapshot] = []
     rules: defaultdict[str, Rules] = defaultdict(Rules)
 

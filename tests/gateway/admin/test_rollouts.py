@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from gateway.db.rollbacks import RollbackStore
+from gateway.db.tables import COUNTS, verdict_minutes
+from gateway.rollout.breach import Breach, Breached, Seen
+from gateway.rollout.evidence import BUCKETS
 from gateway.rollout.stage import Stage
 
 from .conftest import Plane
@@ -34,6 +41,23 @@ async def test_force_overrules_the_gate_and_stays_in_the_history(plane: Plane) -
     assert (await plane.ask("PUT", FLAG, json={**body, "reason": "tonight"})).status_code == 200
     newest = (await plane.ask("GET", f"{ROUTE}/history")).json()["changes"][0]
     assert (newest["forced"], newest["reason"], newest["by"]) == (True, "tonight", "operator")
+
+
+async def test_after_a_rollback_the_evidence_begins_anew(plane: Plane, engine: AsyncEngine) -> None:
+    """What was clean before a route went wrong on callers is no reason to send them there again."""
+    counted = dict.fromkeys(COUNTS, 0) | {"matched": 3_000}
+    minute = {"route": "lots.list", "revision": "", "minute": datetime(2020, 1, 1, tzinfo=UTC)}
+    empty = {"control_ms": [0] * BUCKETS, "candidate_ms": [0] * BUCKETS}
+    async with engine.begin() as connection:
+        await connection.execute(insert(verdict_minutes).values({**minute, **counted, **empty}))
+    await plane.ask("PUT", FLAG, json={"stage": "canary", "force": True, "reason": "x"})
+    before = (await plane.ask("GET", f"{ROUTE}/gate?to=new")).json()["reasons"][0]["figures"]["samples"]
+    breach = Breach(Breached.ERRORS, "the new side failed", Seen(answered=9, failed=9))
+    await RollbackStore(engine).take_back(plane.live.plan.flag("lots.list"), breach, (), webhook=False)
+    after = (await plane.ask("GET", f"{ROUTE}/gate?to=canary")).json()
+    assert (before, after["reasons"][0]["figures"]["samples"], after["more_clean_samples"]) == (3_000, 0, 2_995)
+    told = (await plane.ask("GET", f"{ROUTE}/rollbacks", role="viewer")).json()["rollbacks"]
+    assert [(each["from_version"], each["what"]) for each in told] == [(1, "errors")]
 
 
 async def test_a_smaller_share_and_every_way_back_are_free(plane: Plane) -> None:

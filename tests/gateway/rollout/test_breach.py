@@ -40,6 +40,15 @@ def test_what_legacy_failed_yesterday_excuses_nothing_today() -> None:
     assert breach_in(watch, Seen(answered=10, failed=5, legacy=10), 40) is not None
 
 
+def test_what_legacy_rescued_is_a_failure_that_is_heard_of_later() -> None:
+    """The requests have ended well for their clients looks ago; the failures count all the same."""
+    watch = Watch(Terms())
+    assert watch.saw(Seen(answered=10), LIMIT) is None
+    breach = watch.saw(Seen(failed=10), LIMIT)
+    assert breach is not None
+    assert breach.what is Breached.ERRORS
+
+
 def test_mismatches_beyond_the_target_are_a_breach() -> None:
     """A planted difference in every second compared request is seen at once."""
     found = breach_in(Watch(Terms()), Seen(answered=20, compared=10, mismatched=5, wrong=5), 3)
