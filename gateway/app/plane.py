@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -110,6 +110,8 @@ def data_plane(
         rehearsals=rehearsals,
     )
     figures = Figures(ledger, needs.live, mirror, pools=lambda: _pools(clients=front, copies=behind))
+    if new is not None:
+        figures = replace(figures, unsafe=new.unsafe)
     return DataPlane(gateway, figures, mirror, front, behind)
 
 

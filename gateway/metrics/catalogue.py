@@ -82,6 +82,12 @@ BREAKER: Final = _gauge(
 
 MIRROR_JOBS: Final = _gauge("mirror_jobs", "Copies that wait for the mirror.")
 MIRROR_BYTES: Final = _gauge("mirror_bytes", "Bytes that copies hold, waiting or under way.")
+UNSAFE: Final = _gauge(
+    "rehearsals_unsafe",
+    "1 for a route whose writes are rehearsed no more: what its handler did, and at which line.",
+    *("route", "act", "where"),
+    merge=Merge.MOST,
+)
 
 FLAG_VERSION: Final = _gauge(
     "flag_version", "Version of a route's flag; none before its first flip.", "route", merge=Merge.LEAST
@@ -117,6 +123,10 @@ COUNTED: Final[dict[str, Metric]] = {
     "evidence_dropped": _counter("evidence_dropped", "Findings that were not stored, by cause.", "cause"),
     "auto_rollback": _counter("auto_rollbacks", "Routes taken back by themselves, by cause.", "cause", "route"),
     "webhook": _counter("rollback_webhooks", "Calls of the webhook, by how they ended.", "outcome"),
+    "rehearsal_abandoned": _counter(
+        "rehearsals_abandoned", "Rehearsals of writes that were given up, by cause.", "cause", "route"
+    ),
+    "rescued": _counter("rescued", "Requests that legacy answered in the new side's place, by cause.", "code", "route"),
     "override": _counter("overrides", "Requests whose side a tester's token chose, by side.", "side"),
     "override_ignored": _counter("overrides_ignored", "Override tokens that changed nothing, by cause.", "cause"),
     "spans_dropped": _counter("spans_dropped", "Spans of traces that were lost, by cause.", "cause"),
@@ -129,7 +139,7 @@ METRICS: Final[dict[str, Metric]] = {
         *(REQUESTS, SECONDS, CONNECTIONS, WEBSOCKETS),
         *COUNTED.values(),
         *(POOL, POOL_WAITING, POOL_OPENED, POOL_SHED, POOL_MISSES, ADDRESS, BREAKER),
-        *(MIRROR_JOBS, MIRROR_BYTES),
+        *(MIRROR_JOBS, MIRROR_BYTES, UNSAFE),
         *(FLAG_VERSION, FLAG_STAGE, PLAN_ROUTES, PLAN_SOURCE, PLAN_FRESH, PANICKED, DRAINING),
         *(WORKERS, BUILD, CPU, MEMORY, FILES, STARTED),
     )

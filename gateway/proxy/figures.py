@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.message import Side
@@ -24,6 +24,7 @@ from gateway.metrics.catalogue import (
     POOL_OPENED,
     POOL_SHED,
     POOL_WAITING,
+    UNSAFE,
 )
 from gateway.metrics.process import process_figures
 from gateway.metrics.snapshot import Snapshot, counted, merge
@@ -33,6 +34,7 @@ from gateway.relay.figures import PoolFigures
 from gateway.rollout.plan import Live
 from gateway.shadow.mirror import Mirror
 from gateway.telemetry import counters
+from gateway.upstream.told import Unsafe
 
 # A pool: its side, for whom it is (`clients` or `copies`), and what it shows.
 Shown = tuple[Side, str, PoolFigures]
@@ -48,6 +50,7 @@ class Figures:
     live: Live
     mirror: Mirror
     pools: Callable[[], Iterable[Shown]]
+    unsafe: Mapping[str, Unsafe] = field(default_factory=dict)
 
     def snapshot(self) -> Snapshot:
         """All of them now, as plain data (see metrics.snapshot); call it on the loop that the parts live on."""
@@ -57,6 +60,7 @@ class Figures:
                 counted(counters),
                 *map(_pool, self.pools()),
                 {MIRROR_JOBS.name: [([], [self.mirror.waiting])], MIRROR_BYTES.name: [([], [self.mirror.held])]},
+                {UNSAFE.name: [([route, *told], [1]) for route, told in self.unsafe.items()]},
                 _plan(self.live),
                 process_figures(),
             ]

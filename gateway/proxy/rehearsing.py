@@ -47,8 +47,7 @@ class Rehearsing(Capture):
 
     async def first(self, outbound: OutboundRequest) -> tuple[OutboundRequest, Capture | None]:
         """Have the new side go first; what legacy is to be sent, and None where nothing will be compared."""
-        arrival, _, route, _ = self._write
-        why = Drop.NO_REHEARSAL if arrival.head.facts & EXPECT else self._rehearsals.refusal(route)
+        why = Drop.NO_REHEARSAL if self._write.arrival.head.facts & EXPECT else self._refusal()
         if why is None:
             body, outbound = await _read(outbound, self._rehearsals.cap)
             why = Drop.BODY_TOO_LARGE if body is None else await self._tried(body)
@@ -66,15 +65,25 @@ class Rehearsing(Capture):
 
     async def _rehearse(self, body: bytes) -> Drop | None:
         arrival, routed, route, addressing = self._write
-        if self._rehearsals.refusal(route) is not None:  # much may happen while a client sends
-            return self._rehearsals.refusal(route)
+        if (why := self._refusal()) is not None:  # much may happen while a client sends
+            return why
         request = build(arrival, Side.NEW, route, addressing)
         copy = copy_of(request, None if request.body is None else body)
-        rehearsed = await self._rehearsals.rehearse(routed.key, _key(arrival, route, body), copy)
+        rehearsed = await self._rehearsals.rehearse(
+            routed.key, _key(arrival, route, body), copy, flag_version=self._flag_version
+        )
         if isinstance(rehearsed, Drop):
             return rehearsed
         self._rehearsed = rehearsed
         return None
+
+    def _refusal(self) -> Drop | None:
+        return self._rehearsals.refusal(self._write.route, self._flag_version)
+
+    @property
+    def _flag_version(self) -> int:
+        flag = self._write.routed.flag
+        return 0 if flag is None else flag.version
 
     def over(self, failure: Failure | None) -> None:
         """Compare both, or say why not; `failure` is what the client got in place of an answer, or of its end."""
@@ -99,7 +108,7 @@ class Rehearsing(Capture):
             route=routed.key,
             request_id=arrival.request.id,
             stage=routed.stage,
-            flag_version=0 if routed.flag is None else routed.flag.version,
+            flag_version=self._flag_version,
             authoritative=Side.LEGACY,
             target=arrival.request.target,
             request=rehearsed.copy,

@@ -46,12 +46,13 @@ class Rehearsed:
 
 
 class Rehearsals:
-    """The rehearsals of one new side that runs in this process."""
+    """The rehearsals of one new side that runs in this process; `under_way` holds something of the new side's."""
 
     def __init__(self, new: InProcess, mirror: Mirror, *, budget_s: float, concurrency: int, cap: int) -> None:
         self._new, self._mirror = new, mirror
         self.budget_s, self.cap, self._most = budget_s, cap, concurrency
         self._turns = Turns()
+        self._unsafe_at: dict[str, int] = {}  # the flag's version when a route was found so
         self.under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -60,15 +61,17 @@ class Rehearsals:
         """The routes whose writes are not rehearsed any more, and why; as long as this code of the new side runs."""
         return self._new.unsafe
 
-    def refusal(self, route: Route) -> Drop | None:
-        """Why a write of this route is not rehearsed now."""
+    def refusal(self, route: Route, flag_version: int) -> Drop | None:
+        """Why a write of this route is not rehearsed now. Whoever moves the flag takes back that it is unsafe."""
         if not self._new.tells:
             return Drop.NO_REHEARSAL
         if route.key in self._new.unsafe:
-            return Drop.UNSAFE
+            if self._unsafe_at.get(route.key) == flag_version:
+                return Drop.UNSAFE
+            del self._new.unsafe[route.key]
         return Drop.QUEUE_FULL if self.under_way >= self._most else None
 
-    async def rehearse(self, route: str, key: object, copy: OutboundRequest) -> Rehearsed | Drop:
+    async def rehearse(self, route: str, key: object, copy: OutboundRequest, *, flag_version: int) -> Rehearsed | Drop:
         """Have the new side do a write of which nothing stays; the budget is all the client waits for."""
         turn = self._turns.take((route, key))
         if turn is None:
@@ -80,6 +83,8 @@ class Rehearsals:
         except BaseException:
             self._forget(told, turn)
             raise
+        if told.unsafe is not None:
+            self._mark(route, told.unsafe, flag_version)
         why = self._why_not(route, told, candidate)
         if why is None:
             return Rehearsed(route, copy, candidate, told, turn)
@@ -88,17 +93,17 @@ class Rehearsals:
 
     def _why_not(self, route: str, told: Told, candidate: Observation) -> Drop | None:
         if told.unsafe is not None:
-            self.mark(route, told.unsafe)
             return Drop.UNSAFE
         if told.abandoned or (candidate.failure is not None and candidate.failure.code == "new_timeout"):
             count(f"rehearsal_abandoned.{told.abandoned or 'budget'}/{route}")
             return Drop.OVER_BUDGET
         return None
 
-    def mark(self, route: str, unsafe: Unsafe) -> None:
+    def _mark(self, route: str, unsafe: Unsafe, flag_version: int) -> None:
         """A route does what cannot be rolled back; its writes are rehearsed no more."""
         if route not in self._new.unsafe:
             self._new.unsafe[route] = unsafe
+            self._unsafe_at[route] = flag_version
             log("shadow_write_unsafe", level=logging.ERROR, route=route, act=unsafe.act, where=unsafe.where)
 
     def drop(self, rehearsed: Rehearsed) -> None:

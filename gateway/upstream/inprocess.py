@@ -45,7 +45,7 @@ class InProcess:
         self._idle_timeout_s = idle_timeout_s
         self._running: dict[asyncio.Task[None], Call] = {}
         # an app says in its lifespan state that it follows the protocol; one that does not may keep what it should not
-        self.unsafe: dict[str, Unsafe] = {}  # routes whose writes it cannot rehearse, as this code of it has shown
+        self.unsafe: dict[str, Unsafe] = {}  # routes whose writes it cannot rehearse, as its code has shown
         self.tells = isinstance(self._state.get(EXTENSION), Mapping)
 
     async def send(self, request: OutboundRequest, *, timeout_s: float, told: Told | None = None) -> Response | Failure:

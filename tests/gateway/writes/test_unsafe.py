@@ -14,6 +14,8 @@ from sqlalchemy import insert, text
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from gateway.rollout.flag import Flag
+from gateway.rollout.stage import Stage
 from gateway.routing.route import Effect
 from gateway.telemetry import counters
 from services.kit.auth import ANONYMOUS
@@ -79,17 +81,28 @@ async def test_a_forbidden_act_ends_the_routes_rehearsals(
     counters.clear()
     before = database.execute("SELECT count(*) FROM lots").fetchone()
     assert before is not None
-    async with both(legacy.base_url, app=handling(act), routes=[CREATE]) as served:
+    tries = 0
+
+    async def counted(request: Request, session: WriteSession) -> None:
+        nonlocal tries
+        tries += 1
+        await act(request, session)
+
+    async with both(legacy.base_url, app=handling(counted), routes=[CREATE]) as served:
         codes = [uuid.uuid4().hex for _ in range(3)]
         replies = [await send(served, "POST", "/api/lots", {"lot_code": code}) for code in codes]
         await settled(served)
         rehearsals = served.gateway.rehearsals
         assert rehearsals is not None
         unsafe = rehearsals.unsafe["lots.create"]
-    assert [reply.status for reply in replies] == [201, 201, 201]
-    assert database.execute("SELECT count(*) FROM lots").fetchone() == (before[0] + 3,)
+        served.flag(Flag("lots.create", stage=Stage.SHADOW, version=7))  # an operator says that it is mended
+        replies.append(await send(served, "POST", "/api/lots", {"lot_code": uuid.uuid4().hex}))
+        await settled(served)
+    assert [reply.status for reply in replies] == [201, 201, 201, 201]
+    assert database.execute("SELECT count(*) FROM lots").fetchone() == (before[0] + 4,)
+    assert tries == 2  # the first of each version of the flag
     assert unsafe.where.startswith("tests/gateway/writes/test_unsafe.py:")
-    assert counters["shadow_dropped.unsafe/lots.create"] == 3
+    assert counters["shadow_dropped.unsafe/lots.create"] == 4
     assert served.kept.findings == []
 
 
