@@ -45,7 +45,7 @@ def build_admin(
     always allowed as Host, `allowed_hosts` beside them. `pages` are further routes, such as the console's; they come
     after the API's and look after their own sessions.
     """
-    routes, secrets = RouteEndpoints(service, live, more), TokenEndpoints(tokens)
+    routes, secrets = RouteEndpoints(service, live, figures, more), TokenEndpoints(tokens)
     plans = RolloutEndpoints(service, rollouts, rollbacks)
 
     def at(path: str, method: str, role: Role, endpoint: Endpoint) -> Route:

@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.admin.answers import etag, problem, unknown_route
+from gateway.admin.copies import copies_json
+from gateway.admin.metrics import Figures
 from gateway.admin.parse import expected_version, page, read_body
 from gateway.admin.promotion import held
 from gateway.admin.schemas import (
@@ -34,8 +36,9 @@ from gateway.telemetry import log
 class RouteEndpoints:
     """Routes and their flags."""
 
-    def __init__(self, service: AdminService, live: Live, more: Callable[[], Json]) -> None:
+    def __init__(self, service: AdminService, live: Live, figures: Figures, more: Callable[[], Json]) -> None:
         self._service = service
+        self._figures = figures
         self._live = live
         self._more = more
 
@@ -44,8 +47,12 @@ class RouteEndpoints:
         return JSONResponse({"routes": listed, "plan": self._state()})
 
     async def route(self, request: Request, _who: Identity) -> Response:
-        view = self._service.route(request.path_params["key"])
-        return unknown_route() if view is None else JSONResponse(route_json(view), headers=etag(view.flag))
+        key = request.path_params["key"]
+        view = self._service.route(key)
+        if view is None:
+            return unknown_route()
+        copies = copies_json(await self._figures(), key)
+        return JSONResponse({**route_json(view), "copies": copies}, headers=etag(view.flag))
 
     async def flip(self, request: Request, who: Identity) -> Response:
         key = request.path_params["key"]

@@ -13,6 +13,7 @@ from gateway.cli.output import Answer, Code, Trouble
 from gateway.cli.share import parse_share
 
 Route = Annotated[str, typer.Argument(metavar="ROUTE", help="The route's key, like lots.create.")]
+_One = Annotated[str | None, typer.Argument(metavar="[ROUTE]", help="A route's key; every route without one.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it stays in the history.")]
 Limit = Annotated[int, typer.Option(metavar="N", min=1, max=500, help="How many, the newest first.")]
 
@@ -46,6 +47,7 @@ def register(group: typer.Typer) -> None:
 _EXAMPLES = {
     "routes": """
         strangler routes
+        strangler routes lots.list
         strangler routes --json
         """,
     "flip": """
@@ -65,11 +67,14 @@ _EXAMPLES = {
 }
 
 
-def routes(admin_url: AdminUrl = None, token: Token = None) -> Answer:
-    """List the routes: who answers each, and how far it has moved."""
-    from gateway.cli.show import routes_table
+def routes(route: _One = None, admin_url: AdminUrl = None, token: Token = None) -> Answer:
+    """List the routes: who answers each, and how far it has moved; of one, also what became of its copies."""
+    from gateway.cli.show import route_text, routes_table
 
     with admin(admin_url, token) as client:
+        if route is not None:
+            one = client.get("routes", route).data
+            return Answer(one, route_text(one))
         data = client.get("routes").data
     return Answer(data, routes_table(data["routes"], data["plan"]))
 

@@ -40,6 +40,24 @@ def routes_table(routes: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -
     return Stack(table, *notes)
 
 
+def route_text(route: Mapping[str, Any]) -> RenderableType:
+    """One route: its request, its flag, and what became of its copies since the gateway started."""
+    flag, copies = route["flag"], route["copies"]
+    lines = [
+        f"{route['key']}  {route['method']} {route['path']}  {route['effect']}",
+        f"stage     {flag_text(flag)} (version {flag['version']})",
+        f"copies    {copies['taken']} taken since the start",
+        f"compared  {_counts(copies['compared'])}",
+        f"dropped   {_counts(copies['dropped'])}",
+    ]
+    lines += [f"unsafe    {each['where']} {each['act']}: its writes are not rehearsed" for each in copies["unsafe"]]
+    return Text(plain("\n".join(lines)))
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(counts.items())) or "none"
+
+
 def history_text(
     route: str, changes: Sequence[Mapping[str, Any]], rollbacks: Sequence[Mapping[str, Any]]
 ) -> RenderableType:

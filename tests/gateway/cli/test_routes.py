@@ -16,7 +16,6 @@ from tests.gateway.cli.conftest import Strangler
 from tests.gateway.cli.demos import Demo, get, until
 from tests.gateway.cli.program import Ran
 
-
 FORCE = ("--force", "--reason", "a demo has no day of traffic")
 
 
@@ -269,7 +268,7 @@ def test_proxy_of_the_environment_is_not_asked(told: Strangler) -> None:
 
 def test_one_route_is_shown_with_what_became_of_its_copies(told: Strangler) -> None:
     """Taken, compared and dropped, as people and as programs read it."""
-    assert told("routes", "runs.list", "--json").json["copies"].keys() == {"taken", "dropped", "compared"}
+    assert told("routes", "runs.list", "--json").json["copies"].keys() == {"taken", "dropped", "compared", "unsafe"}
     ran = told("routes", "runs.list")
     assert ran.code == 0, ran.err
     assert "GET /api/runs" in ran.out

@@ -159,7 +159,7 @@ async def test_the_mirror_drops_what_it_cannot_hold() -> None:
             replies = await asyncio.gather(*(ask(served.port, get("/api/lots/7")) for _ in range(30)))
         never.set()
         await served.found(1)
-        await asyncio.sleep(0.8)
+        await until(lambda: served.gateway.mirror.held == 0)
     assert [reply.status for reply in replies] == [200] * 30
     assert len(served.kept.findings) < 30
 
