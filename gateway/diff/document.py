@@ -21,7 +21,7 @@ from gateway.diff.value import Unreadable, Value
 MAX_VALUES: Final = 500_000  # counted by commas and brackets before anything is built
 MAX_DIGITS: Final = sys.int_info.default_max_str_digits  # of one number; Python reads no more of an integer
 _SHORT: Final = 40  # characters of a number whose digits are all taken as they are
-_INT_DIGITS: Final = 400  # an integral number written with an exponent becomes an integer up to so many digits
+_INT_DIGITS: Final = 64  # an integral number written with an exponent becomes an integer up to so many digits
 _MAX_EXPONENT: Final = 999_999
 _EXACT: Final = Context(prec=MAX_DIGITS, Emax=10**9, Emin=-(10**9), traps=[Inexact, InvalidOperation, Overflow])
 

@@ -50,6 +50,8 @@ class Pattern:
 
     def matches(self, place: Place) -> bool:
         """Whether a place is one this pattern stands for; the cost is at most the product of both lengths."""
+        if self.segments[-1] not in ("*", "**", place[-1]) or self.segments[0] != place[0]:
+            return False  # what most rules are about is elsewhere
         at = behind = 0
         star: int | None = None  # where the last ** stood, and how much of the place it has eaten
         while at < len(place):

@@ -120,8 +120,9 @@ class Rules:
 
     def whole(self, place: Place, control: Found, candidate: Found, at: Circumstances) -> bool:
         """Whether a rule, in force or expired, reads the two objects at this place as a whole."""
-        difference = Difference(Kind.VALUE, place, control, candidate)
-        return any(rule.reading in WHOLE and rule.covers(difference, at) for rule in self.rules)
+        readers = [rule for rule in self.rules if rule.reading in WHOLE]
+        difference = Difference(Kind.VALUE, place, control, candidate) if readers else None
+        return difference is not None and any(rule.covers(difference, at) for rule in readers)
 
     def judge(self, difference: Difference, at: Circumstances) -> tuple[Rule | None, Rule | None]:
         """The rule that allows a difference, and else the expired one that would have."""

@@ -22,6 +22,8 @@ def read_lines(content: bytes) -> Document | Unreadable:
     trouble = too_large(content)
     if trouble is not None:
         return trouble
+    if content.count(b"\n") + content.count(_RECORD) > MAX_VALUES:
+        return Unreadable(f"the body has more than {MAX_VALUES} values")
     values: list[Value] = []
     for line in content.replace(_RECORD, b"\n").split(b"\n"):
         if line.strip():

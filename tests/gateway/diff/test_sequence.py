@@ -58,6 +58,16 @@ def test_a_new_row_at_the_front_is_one_mismatch_although_every_row_differs_a_lit
     assert len(verdict.allowed) == 50
 
 
+def test_a_new_row_is_one_mismatch_in_a_long_list_whose_rows_all_differ_a_little() -> None:
+    """Beyond the size of a table rows are known by what tells them apart, here their id."""
+    rows = [{"kind": "lot", "id": f"L{at}", "kg": f"{at}.0", "n": at % 7} for at in range(2_000)]
+    others = [{**row, "kg": at} for at, row in enumerate(rows)]
+    added = [*others[:700], {"kind": "lot", "id": "new", "kg": 1, "n": 1}, *others[700:]]
+    number = rule("body/*/kg", reading=Reading.NUMBER)
+    assert found(judged(rows, added, number)) == [(Kind.EXTRA, "body/700")]
+    assert found(judged(rows, [*others[:700], *others[701:]], number)) == [(Kind.MISSING, "body/700")]
+
+
 def test_a_window_that_moved_is_an_insertion_and_a_removal() -> None:
     """A list cut at 100 rows loses its last when it gains a first."""
     rows = [{"id": at, "kg": at} for at in range(100)]
