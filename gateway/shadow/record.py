@@ -83,7 +83,7 @@ class Recorder:
             request_id=exchange.request_id,
             at=now,
             method=request.method,
-            target=redactor.target(exchange.target),
+            target=redactor.target(exchange.target) if verdict.outcome in LOOKED_INTO else "",
             stage=exchange.stage,
             flag_version=exchange.flag_version,
             authoritative=exchange.authoritative,

@@ -10,6 +10,7 @@ import re
 from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
@@ -22,6 +23,7 @@ MAX_KEYS: Final = 32
 UNREAD: Final = "?"  # a body that says it has keys and cannot be read
 SOME: Final = "*"  # a key that is data, not a name
 REFUSED: Final = "refused"  # the token, by legacy: what it claims of itself is no role
+_UNAUTHENTICATED: Final = 401
 UNKNOWN: Final = "unknown"  # a token that does not say its role
 
 _NAME: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$.\-\[\]]{0,63}")
@@ -42,9 +44,14 @@ def stratum_of(request: OutboundRequest, legacy: Observation, target: bytes | No
         status_class=(legacy.status or 0) // 100,
         query_keys=_named(query_keys(request.target if target is None else target)),
         body_keys=_named(body_keys(body, content_type)),
-        role=REFUSED if legacy.status == 401 and bearer(request.headers) else role_of(request.headers),
+        role=_role(request.headers, legacy.status),
         content_type=content_type,
     )
+
+
+def _role(headers: Headers, status: int | None) -> str:
+    role = role_of(headers)
+    return REFUSED if role and status == _UNAUTHENTICATED else role
 
 
 def media_type(headers: Headers) -> str:
@@ -80,7 +87,12 @@ def body_keys(body: bytes, content_type: str) -> Iterable[str]:
 def role_of(headers: Headers) -> str:
     """The role the caller's token claims, empty without a token."""
     token = bearer(headers)
-    return role_in(_claims(token)) if token else ""
+    return _role_of(token) if token else ""
+
+
+@lru_cache(maxsize=256)  # callers come more than once
+def _role_of(token: bytes) -> str:
+    return role_in(_claims(token))
 
 
 def role_in(claims: Mapping[str, Any]) -> str:
@@ -129,5 +141,6 @@ def _named(keys: Iterable[str]) -> tuple[str, ...]:
     return tuple(found if len(found) <= MAX_KEYS else [*found[:MAX_KEYS], SOME])
 
 
+@lru_cache(maxsize=1_024)
 def _is_name(key: str) -> bool:
     return key in ("[]", UNREAD) or (_NAME.fullmatch(key) is not None and sum(map(str.isdigit, key)) < 4)
