@@ -36,7 +36,7 @@ class Finding:
     `flag_version` is the version of the flag that decided; times are milliseconds; a status is None
     when that side failed, and the verdict's reason then holds the failure's code. `revision` is that of the route's
     rules and new side (`shadow/revision.py`), `rules_hit` the ids of the rules that allowed something. `rescued`: the
-    new side should have answered, and legacy did. `target` and `request` are kept of what somebody may want to look into.
+    new side should have answered, and legacy did. `target` and `request` are of what somebody may want to look into.
     """
 
     route: str
