@@ -7,7 +7,7 @@ snapshot before it is kept for those who listen, until they have looked or let g
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from secrets import token_hex
 from typing import Any, Final
@@ -18,9 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.kit.afterwards import Afterwards
 from services.kit.capture import Capture, Change
 from services.kit.guard import permitted, told
-from services.kit.keys import Keys, KnownKeys, Version, version
+from services.kit.keys import Keys, KnownKeys
 from services.kit.run import Run
 from services.kit.watches import own
 
@@ -35,19 +36,15 @@ _COUNTS: Final = """(SELECT coalesce(jsonb_object_agg(format('%I.%I', n.nspname,
 _BEGIN = text(f"""SELECT {_COUNTS} AS counts, set_config('strangler.run', :nonce, true),
     set_config('lock_timeout', :lock_ms, true), set_config('statement_timeout', :statement_ms, true),
     set_config('idle_in_transaction_session_timeout', :held_ms, true)""")
-_COUNT = text(f"SELECT {_COUNTS} AS counts")
+_COUNT = text(f"SELECT {_COUNTS}, current_setting('strangler.run', true)")
 _SAVEPOINT = text("SAVEPOINT strangler_run")
 _UNDO = text("ROLLBACK TO SAVEPOINT strangler_run")
-_PROOF = text("SELECT current_setting('strangler.run', true)")
 _GIVEN_UP: Final = {  # by SQLSTATE
     "55P03": "lock_timeout",
     "57014": "statement_timeout",
     "40001": "serialization",
     "40P01": "deadlock",
 }
-
-Seen = dict[str, Any]
-Place = tuple[tuple[str, ...], Mapping[str, Any]]  # columns, and a row that has their values
 
 
 @asynccontextmanager
@@ -124,7 +121,7 @@ class _Rehearsal:
             return
         keys = await self._known.of(self._connection, self._capture.tables)
         changes = self._capture.changes({table: one.primary for table, one in keys.items()})
-        afterwards = _Afterwards(self._connection, changes, keys, held.pop_all())
+        afterwards = Afterwards(self._connection, changes, keys, held.pop_all())
         self._run.tell(
             {
                 "type": "unit.rehearsed",
@@ -137,13 +134,16 @@ class _Rehearsal:
         )
 
     async def _undo(self, *, counted: bool) -> list[str]:
-        """Take the handler's work back; the tables whose changes were not all captured are returned."""
+        """Take the handler's work back; the tables whose changes were not all captured are returned.
+
+        The nonce and the savepoint are this transaction's: where either is gone, the handler has ended it.
+        """
         counts: Mapping[str, int] = {}
+        proof = self._nonce
         try:
             if counted:
-                counts = (await self._connection.execute(_COUNT)).scalar_one()
+                counts, proof = (await self._connection.execute(_COUNT)).one()
             await self._connection.execute(_UNDO)
-            proof = (await self._connection.execute(_PROOF)).scalar_one()
         except SQLAlchemyError as error:
             if not counted:
                 raise  # the connection is gone, and with it the transaction
@@ -160,79 +160,6 @@ async def _rolled_back(driver: Any, capture: Capture) -> None:
     with permitted(), suppress(psycopg.Error):  # of a connection that is lost nothing stays either
         driver.remove_notice_handler(capture.hear)
         await driver.rollback()
-
-
-class _Afterwards:
-    """What the gateway is given: one look at the rows, once legacy has answered, or none."""
-
-    def __init__(
-        self, connection: AsyncConnection, changes: list[Change], keys: Mapping[str, Keys], held: AsyncExitStack
-    ) -> None:
-        self._connection, self._changes, self._keys, self._held = connection, changes, keys, held
-        self._over = False
-
-    async def look(self, swaps: Sequence[tuple[str, str]]) -> list[Seen]:
-        """For each row: `changes` (0, 1, 2 for more) since the rehearsal saw it, and `row`, its values now.
-
-        `swaps` are pairs of values that stand at the same place of new's and of legacy's answer: legacy's row may have
-        legacy's id.
-        """
-        legacys = dict(swaps)
-        found = [_places(change, self._keys[change.table], legacys) for change in self._changes]
-        try:
-            with permitted():
-                before = await self._versions(found)
-                await self._connection.rollback()  # the next statement sees what there is now
-                after = await self._versions(found)
-        finally:
-            await self.release()
-        return [
-            {"changes": max(map(_changes, old, new), default=0), "row": _values(new), "known": bool(places)}
-            for places, old, new in zip(found, before, after, strict=True)
-        ]
-
-    async def release(self) -> None:
-        """Let go of the connection; what it has not committed, which is all, is gone."""
-        if not self._over:
-            self._over = True
-            await asyncio.shield(self._held.aclose())
-
-    async def _versions(self, found: list[list[Place]]) -> list[list[Version | None]]:
-        return [
-            [await version(self._connection, change.table, columns, values) for columns, values in places]
-            for change, places in zip(self._changes, found, strict=True)
-        ]
-
-
-def _places(change: Change, keys: Keys, legacys: Mapping[str, str]) -> list[Place]:
-    """By which columns and values legacy's row of a change is looked for."""
-    values = change.attempted
-    if change.old is not None:
-        return [(keys.primary, values)] if keys.primary else []
-    found: list[Place] = [(columns, values) for columns in keys.others if _all_there(columns, values)]
-    if keys.primary and _all_there(keys.primary, values):
-        swapped = {name: legacys.get(str(values[name]), values[name]) for name in keys.primary}
-        drawn = keys.generated.issuperset(keys.primary) and all(swapped[name] == values[name] for name in keys.primary)
-        if not drawn:  # an id that the database drew for the rehearsal is no row of legacy's
-            found.append((keys.primary, swapped))
-    return found
-
-
-def _all_there(columns: tuple[str, ...], values: Mapping[str, Any]) -> bool:
-    return all(values.get(name) is not None for name in columns)
-
-
-def _changes(old: Version | None, new: Version | None) -> int:
-    """How often a row was changed between two snapshots, 2 for more than once, as far as its versions tell."""
-    if old is None or new is None:
-        return int(old is not new)
-    if old.made_by == new.made_by:
-        return 0
-    return 1 if old.replaced_by == new.made_by else 2
-
-
-def _values(versions: Sequence[Version | None]) -> Mapping[str, Any] | None:
-    return next((found.values for found in versions if found is not None), None)
 
 
 def _row(change: Change, keys: Mapping[str, Keys]) -> dict[str, Any]:

@@ -1,0 +1,105 @@
+"""The look at what legacy did after a rehearsal: its rows now, and how often each has changed since.
+
+The first question is asked in the rehearsal's own snapshot, where an old row names who replaced it (ADR 0016).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from itertools import starmap, zip_longest
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.capture import Change
+from services.kit.guard import permitted
+from services.kit.keys import Keys, Version, version
+
+Seen = dict[str, Any]
+Place = tuple[tuple[str, ...], Mapping[str, Any]]  # columns, and a row that has their values
+
+
+class Afterwards:
+    """What the gateway is given: one look at the rows, once legacy has answered, or none."""
+
+    def __init__(
+        self, connection: AsyncConnection, changes: list[Change], keys: Mapping[str, Keys], held: AsyncExitStack
+    ) -> None:
+        self._connection, self._changes, self._keys, self._held = connection, changes, keys, held
+        self._over = False
+
+    async def look(self, swaps: Sequence[tuple[str, str]]) -> list[Seen]:
+        """For each row: `changes` (0, 1, 2 for more) since the rehearsal saw it, and `row`, its values now.
+
+        `swaps` are pairs of values that stand at the same place of new's and of legacy's answer: legacy's row may have
+        legacy's id.
+        """
+        legacys = dict(swaps)
+        found = [_places(change, self._keys[change.table], legacys) for change in self._changes]
+        try:
+            with permitted():
+                # an insert that succeeded has found nobody in its place
+                asked = zip(self._changes, found, strict=True)
+                before = await self._versions([[] if one.op == "insert" else places for one, places in asked])
+                await self._connection.rollback()  # the next statement sees what there is now
+                after = await self._versions(found)
+        finally:
+            await self.release()
+        return [
+            {
+                "changes": max(starmap(_changes, zip_longest(old, new)), default=0),
+                "row": _values(new),
+                "known": bool(places),
+            }
+            for places, old, new in zip(found, before, after, strict=True)
+        ]
+
+    async def release(self) -> None:
+        """Let go of the connection; what it has not committed, which is all, is gone."""
+        if not self._over:
+            self._over = True
+            await asyncio.shield(self._held.aclose())
+
+    async def _versions(self, found: list[list[Place]]) -> list[list[Version | None]]:
+        return [
+            [await version(self._connection, change.table, columns, values) for columns, values in places]
+            for change, places in zip(self._changes, found, strict=True)
+        ]
+
+
+def _seen(places: list[Place], old: list[Version | None], new: list[Version | None]) -> Seen:
+    changes = max(starmap(_changes, zip_longest(old, new)), default=0)
+    return {"changes": changes, "row": _values(new), "known": bool(places)}
+
+
+def _places(change: Change, keys: Keys, legacys: Mapping[str, str]) -> list[Place]:
+    """By which columns and values legacy's row of a change is looked for."""
+    values = change.attempted
+    if change.old is not None:
+        return [(keys.primary, values)] if keys.primary else []
+    found: list[Place] = [(columns, values) for columns in keys.others if _all_there(columns, values)]
+    if keys.primary and _all_there(keys.primary, values):
+        swapped = {name: legacys.get(str(values[name]), values[name]) for name in keys.primary}
+        drawn = keys.generated.issuperset(keys.primary) and all(swapped[name] == values[name] for name in keys.primary)
+        if not drawn:  # an id that the database drew for the rehearsal is no row of legacy's
+            found.append((keys.primary, swapped))
+    return found
+
+
+def _all_there(columns: tuple[str, ...], values: Mapping[str, Any]) -> bool:
+    return all(values.get(name) is not None for name in columns)
+
+
+def _changes(old: Version | None, new: Version | None) -> int:
+    """How often a row was changed between two snapshots, 2 for more than once, as far as its versions tell."""
+    if old is None or new is None:
+        return int(old is not new)
+    if old.made_by == new.made_by:
+        return 0
+    return 1 if old.replaced_by == new.made_by else 2
+
+
+def _values(versions: Sequence[Version | None]) -> Mapping[str, Any] | None:
+    return next((found.values for found in versions if found is not None), None)
