@@ -6,10 +6,10 @@ It is told what has happened since the last look, and says when to take the rout
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from itertools import accumulate
-from operator import add, sub
+from operator import add, attrgetter, sub
 from typing import Final
 
 from gateway.rollout.sequential import Sequential
@@ -36,8 +36,9 @@ class Breached(StrEnum):
 class Seen:
     """What happened on the new side: requests it answered or failed, how many it failed, how many were slow.
 
-    What legacy rescued has failed, too. `compared` and `mismatched` are of the copies; `wrong` are those mismatched whose answer a client had, without those
-    that are among the failed ones. `legacy` and `legacy_failed` are what legacy did of the same route meanwhile.
+    What legacy rescued has failed, too. `compared` and `mismatched` are of the copies; `wrong` are those mismatched
+    whose answer a client had, without those that are among the failed ones. `legacy` and `legacy_failed` are what
+    legacy did of the same route meanwhile.
     """
 
     answered: int = 0
@@ -51,11 +52,11 @@ class Seen:
 
     def __add__(self, other: Seen) -> Seen:
         """Join two."""
-        return Seen(*map(add, astuple(self), astuple(other)))
+        return Seen(*map(add, _counts(self), _counts(other)))
 
     def __sub__(self, other: Seen) -> Seen:
         """What was seen since the other."""
-        return Seen(*map(sub, astuple(self), astuple(other)))
+        return Seen(*map(sub, _counts(self), _counts(other)))
 
     @property
     def affected(self) -> int:
@@ -64,6 +65,9 @@ class Seen:
 
 
 _NOTHING: Final = Seen()
+_counts: Final = attrgetter(
+    *(each.name for each in fields(Seen))
+)  # astuple copies deeply, which takes ten times as long
 
 
 @dataclass(frozen=True, slots=True)
