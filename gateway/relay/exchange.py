@@ -146,6 +146,7 @@ class Answer:
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
             _stop(self._pump)
+            waiter.connection.answer.take()  # reader and parser refer to each other: this would wait for the collector
             self._pool.give_back(waiter.connection)
 
 

@@ -1,6 +1,7 @@
 """The mirror is bounded in jobs, bytes and time, and never in the way of whoever offers, closes or serves."""
 
 import asyncio
+import gc
 import gzip
 import io
 import json
@@ -21,6 +22,7 @@ from gateway.diff.pattern import Pattern
 from gateway.diff.rules import Circumstances, Difference, Rule, Rules
 from gateway.diff.verdict import Kind, Outcome
 from gateway.message import Headers, Observation, OutboundRequest, Side
+from gateway.relay.answer import AnswerReader
 from gateway.shadow import mirror as mirror_module
 from gateway.shadow import pending
 from gateway.shadow.finding import Finding
@@ -319,6 +321,27 @@ async def test_a_copy_ends_when_its_origin_does_not(how: str) -> None:
             assert psutil.Process().memory_info().rss - before < 50 * MB
     wanted = {"huge": "was cut", "reset": "new_reset"}.get(how, "new_timeout")
     assert all(wanted in finding.verdict.reason for finding in found)
+
+
+async def test_answers_that_are_too_long_are_let_go_of_at_once() -> None:
+    """What came of them does not wait for the garbage collector: it comes seldom, and they come often."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000000\r\n\r\n"
+
+    async def answer(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head + b"x" * MB)
+        await reader.read()
+
+    async with upstream(answer) as origin:
+        new = HttpTransport(origin.url, side=Side.NEW, max_connections=2)
+        async with mirror(new, cap=100_000) as (shadow, _):
+            gc.disable()
+            try:
+                for _ in range(10):
+                    shadow.offer(job())
+                await until(lambda: counters["shadow_verdict.not_comparable/lots.list"] == 10)
+                assert not [one for one in gc.get_objects() if isinstance(one, AnswerReader) and one.chunks]
+            finally:
+                gc.enable()
 
 
 async def test_whoever_watches_a_copy_may_mark_it_and_hears_what_came_of_it() -> None:
