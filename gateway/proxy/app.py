@@ -14,14 +14,14 @@ from gateway.failure import Failure
 from gateway.message import ClientGone, OutboundRequest, Request, Response, Side
 from gateway.proxy.arrival import TESTED, Arrival
 from gateway.proxy.copying import Exchanged, captured, offer
-from gateway.proxy.entry import Entry
+from gateway.proxy.entry import Entry, tell_failure
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.outbound import Addressing, build
 from gateway.proxy.peer import Trust
 from gateway.proxy.receive import Client, Receive, Scope, Send, has_our_door, read, refusal
 from gateway.proxy.rehearsing import Rehearsing, Write
 from gateway.proxy.rescue import Rescue
-from gateway.proxy.respond import Sent, only_asgi, write
+from gateway.proxy.respond import only_asgi, write
 from gateway.proxy.tap import Capture
 from gateway.proxy.websocket import decline, join
 from gateway.rollout.decide import PANIC, RETIRED, SETTLED, decide
@@ -115,7 +115,7 @@ class Gateway:
             if rescue is not None and rescue.failure is not None:
                 rescue.tell(self.mirror, routed, sent)
         if sent.failure is not None:
-            _tell(sent, sent.failure, routed)
+            tell_failure(sent, sent.failure, routed)
 
     def _origin(self, side: Side) -> str:
         """Where a side is, for traces: a URL, or `app` in this process."""
@@ -236,17 +236,3 @@ class Gateway:
         timeout_s = min(self.limits.connect_timeout_s * 2, self.timeout_s(route))
         offered = scope.get("subprotocols", [])
         return await open_websocket(transport, side, outbound, subprotocols=offered, timeout_s=timeout_s)
-
-
-def _tell(sent: Sent, failure: Failure, routed: Routed) -> None:
-    event = "request_failed" if sent.whole else "answer_cut"
-    decision = routed.decision
-    log(
-        event,
-        level=logging.WARNING,
-        code=failure.code,
-        route=routed.key,
-        side=decision.authoritative,
-        reason=decision.reason,
-    )
-    count(f"failure.{failure.code}")

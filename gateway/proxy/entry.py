@@ -7,6 +7,7 @@ of what a tester is sent.
 from __future__ import annotations
 
 import asyncio
+import logging
 from time import perf_counter, time
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,10 +16,12 @@ from gateway.failure import Failure
 from gateway.message import ClientGone, OutboundRequest, Request, Response, Side
 from gateway.proxy.access_log import Line
 from gateway.proxy.ledger import Ledger
+from gateway.proxy.respond import Sent
 from gateway.proxy.timing import server_timing
 from gateway.proxy.trace_context import trace_id_of
 from gateway.rollout.routed import Routed
 from gateway.shadow.job import Watch
+from gateway.telemetry import count, log
 
 if TYPE_CHECKING:  # it imports OpenTelemetry, which need not be there
     from gateway.proxy.tracing.spans import CallSpan, Tracing
@@ -122,3 +125,18 @@ def line_of(
         user_agent=request.header(b"user-agent"),
         trace_id=trace_id or trace_id_of(request.headers),
     )
+
+
+def tell_failure(sent: Sent, failure: Failure, routed: Routed) -> None:
+    """Log and count what a client got in place of an answer, or of its end."""
+    event = "request_failed" if sent.whole else "answer_cut"
+    decision = routed.decision
+    log(
+        event,
+        level=logging.WARNING,
+        code=failure.code,
+        route=routed.key,
+        side=decision.authoritative,
+        reason=decision.reason,
+    )
+    count(f"failure.{failure.code}")

@@ -88,9 +88,9 @@ class Rehearsing(Capture):
     def over(self, failure: Failure | None) -> None:
         """Compare both, or say why not; `failure` is what the client got in place of an answer, or of its end."""
         control = self.observation(failure)
-        if isinstance(control, Drop):
-            self.dropped(control)
-        elif self._rehearsed is not None:
+        if isinstance(control, Drop) or self._rehearsed is None:
+            self.dropped(control if isinstance(control, Drop) else Drop.INCOMPLETE)
+        else:
             self.budget.give(self.hand_over())
             self._rehearsals.judge(self._rehearsed, control, partial(self._exchange, self._rehearsed, control))
             self._rehearsed = None

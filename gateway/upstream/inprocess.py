@@ -96,7 +96,7 @@ class InProcess:
             failure = cut.failure
         finally:
             call.let_go()
-            if not call.whole:
+            if not call.whole and not task.cancelling():  # a second time would break off the driver's own clearing up
                 task.cancel()
         took_ms = (perf_counter() - begun) * 1000
         if failure is not None:
