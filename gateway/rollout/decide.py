@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from gateway.message import Request, Side
 from gateway.rollout.bucket import bucket
@@ -13,8 +12,7 @@ from gateway.rollout.stickiness import stickiness_key
 from gateway.routing.route import Effect, Route, ShadowWrite
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Who answers (`authoritative`), who gets a copy (`shadow`), the reason in one word, the caller's bucket.
 
     `rehearsed`: a write that the new side does first, in a transaction of which nothing stays (ADR 0016).

@@ -109,7 +109,7 @@ class InProcess:
         if told is not None:
             run = scope["extensions"][EXTENSION]
             run |= {"tell": told.tell} if request.commit else {"tell": told.tell, "budget_s": timeout_s}
-        task = asyncio.create_task(self._run(call, scope))
+        task = asyncio.get_running_loop().create_task(self._run(call, scope))
         self._running[task] = call
         task.add_done_callback(self._running.pop)
         if told is not None:
@@ -204,4 +204,6 @@ def _decoded(path: bytes) -> str:
     A `%2F` that became a slash would be another path than the one the route was found by: the app could
     answer from a route that nobody has flipped.
     """
+    if b"%" not in path:
+        return path.decode("latin-1")
     return "%2F".join(unquote(part) for part in _ENCODED_SLASH.split(path.decode("latin-1")))
