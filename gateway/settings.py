@@ -251,6 +251,9 @@ class Settings(BaseSettings):
         default=10.0, gt=0, le=3_600, description="Seconds for a request's head, from its first byte to its last."
     )
     keep_alive_s: float = Field(default=75.0, gt=0, le=86_400, description="Seconds a client's connection may be idle.")
+    send_timeout_s: float = Field(
+        default=300.0, gt=0, le=86_400, description="Seconds in which a client must take something of its answer."
+    )
     proxy_protocol: bool = Field(
         default=False, description="Whether trusted proxies begin each connection with a PROXY header (v1 or v2)."
     )

@@ -149,6 +149,7 @@ def _door_limits(settings: Settings) -> DoorLimits:
         target_bytes=settings.target_bytes,
         head_s=settings.head_timeout_s,
         keep_alive_s=settings.keep_alive_s,
+        unread_s=settings.send_timeout_s,
     )
 
 

@@ -10,85 +10,29 @@ It leans on uvicorn's class and adds what an ASGI app cannot do:
 from __future__ import annotations
 
 import asyncio
-import re
-from typing import Any, Final, Protocol, cast
+from typing import Any, cast
 
-import httptools
-from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.failure import Failure
-from gateway.message import Request, once
-from gateway.proxy.arrival import ADMITTED, CODING, EXPECT, HOST, LENGTH, Arrival, Head
-from gateway.proxy.cycle import cycle_of
-from gateway.proxy.doorkeeper import NEVER, Doorkeeper
-from gateway.proxy.framing import BodyAlone, ChunkGuard
-from gateway.proxy.peer import Trust, identify
-from gateway.proxy.receive import path_of, request_id_of, split_target
+from gateway.proxy.arrival import Arrival
+from gateway.proxy.cycle import cycle_of, reset
+from gateway.proxy.doorkeeper import NEVER
+from gateway.proxy.framing import BodyAlone
+from gateway.proxy.peer import identify
+from gateway.proxy.reading import Exchange, Reading
+from gateway.proxy.receive import split_target
 from gateway.proxy.respond import failure_bytes
 from gateway.telemetry import count, log
 
-LEARNED: Final = 8 * 1024  # bytes of a head that a connection remembers
-# The lines that most requests begin with. CONNECT, and whatever a body may come with, is left to the parser.
-REQUEST_LINE: Final = re.compile(rb"(GET|HEAD|OPTIONS|DELETE) ((/[!$-;=@-Z_a-z~]*+)(?:\?[!$-;=?-Z_a-z~]*+)?) HTTP/1\.1")
-PIPELINED: Final = 8  # requests that may wait behind one before reading pauses; a paused reader sees nobody leave
 
-
-class _Methods(dict[bytes, str]):
-    """The methods that the parser knows, as text; there are a few dozen."""
-
-    def __missing__(self, method: bytes) -> str:
-        self[method] = text = method.decode("ascii")
-        return text
-
-
-_METHODS: Final = _Methods()
-
-
-class Exchange(Protocol):
-    """A request that is being answered: by an ASGI app (`Cycle`) or by callbacks (`Relaying`)."""
-
-    response_started: bool
-    response_complete: bool
-    more_body: bool
-    keep_alive: bool
-
-    def take(self, body: bytes) -> None: ...
-    def end_body(self) -> None: ...
-    def leave(self, failure: Failure) -> None: ...
-
-
-class Door(HttpToolsProtocol):
-    """One client connection. `leave_by` is when the doorkeeper ends it, for being idle or slow.
+class Door(Reading):
+    """One client connection.
 
     `announced` is the address of the client, when the connection is a proxy's that has told it (PROXY protocol).
     """
 
-    leave_by = NEVER
     announced: str | None = None
-
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        keeper: Doorkeeper,
-        trust: Trust = Trust(),  # noqa: B008 - frozen
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._keeper, self._limits, self._trust = keeper, keeper.limits, trust
-        self._gone: asyncio.Future[None] = self.loop.create_future()
-        self._shut = self._feeding = self._in_head = self._leaving = self._large = self._upgrades = False
-        self._head_bytes = self._trailer_bytes = 0
-        self._head: Head | None = None  # the last one
-        self._refused: Failure | None = None
-        self._chunks = ChunkGuard()
-        self._running: Exchange | None = None  # the oldest one that is not answered; others wait in `pipeline`
-        self._newest: Exchange | None = None  # whose body is being read
-        self._held: Exchange | None = None  # to be started when all that came with it is parsed
 
     # asyncio.Protocol
 
@@ -124,77 +68,6 @@ class Door(HttpToolsProtocol):
         self._keeper.forget(self._counted_for)
         self._counted_for = ""
 
-    def data_received(self, data: bytes) -> None:
-        """Parse first, start the request that was found after."""
-        if self._shut or (self._running is None and self._is_like_the_last(data)):
-            return
-        idle_by, self.leave_by = self.leave_by, NEVER
-        self._feeding = True
-        self._large = len(data) + (self._head_bytes if self._in_head else 0) > self._limits.head_bytes
-        newest, chunks, was_in_head = self._newest, self._chunks, self._in_head
-        in_body = newest is not None and newest.more_body
-        try:
-            if chunks.lets_in(data, in_head=self._in_head, in_body=in_body):
-                self._parse(data)
-            else:
-                self._break_off(Failure.BAD_REQUEST)
-        finally:
-            self._feeding = False
-        chunks.has_read(in_head=self._in_head)
-        if self._in_head:
-            self._wait_for_head(len(data), idle_by)
-        elif self._running is None and self._held is None:
-            self.leave_by = idle_by
-        held, self._held = self._held, None
-        if held is not None:
-            if self._newest is held and chunks.heads == 1 and not (was_in_head or in_body or self._in_head):
-                self._learn(data, held)
-            self._start(held)
-
-    def _is_like_the_last(self, data: bytes) -> bool:
-        """Whether this was a request with the fields of the one before, byte for byte, and has been begun.
-
-        The parser has judged those bytes; what is left is the request line, and one that is not plain is the parser's.
-        """
-        head, newest = self._head, self._newest
-        if head is None or not head.block or not data.endswith(head.block) or self._in_head or self._leaving:
-            return False
-        line = REQUEST_LINE.fullmatch(data, 0, len(data) - len(head.block))
-        if line is None or (newest is not None and newest.more_body):
-            return False
-        method, target, path = line.groups()
-        if len(target) > self._limits.target_bytes or len(data) > self._limits.head_bytes:
-            return False
-        self.leave_by = NEVER
-        peer = self._peer
-        request = Request(
-            request_id_of(head), _METHODS[method], target, path, head.fields, peer.scheme, peer.client_ip, None
-        )
-        self._newest = exchange = self.plain_exchange(Arrival(request, peer, None, "1.1", head), line[0])
-        self._start(exchange)
-        return True
-
-    def _learn(self, data: bytes, exchange: Exchange) -> None:
-        """Remember the bytes of a head that is all there is of a request: the next one is often the same."""
-        head = self._head
-        if head is None or head.refused != ADMITTED or head.facts & (HOST | LENGTH | CODING | EXPECT) != HOST:
-            return
-        if not exchange.keep_alive or exchange.more_body:
-            return
-        line_ends = data.find(b"\r\n")
-        block = data[line_ends:]
-        whole = block.find(b"\r\n\r\n") == len(block) - 4
-        if whole and len(block) <= LEARNED and REQUEST_LINE.fullmatch(data, 0, line_ends) is not None:
-            head.block = block
-
-    def _parse(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self._break_off(self._refused or Failure.BAD_REQUEST)
-
     def adopt(self, app: Any) -> None:
         """Answer what comes from now on with another app of the same kind."""
         self.app, self._head = app, None
@@ -211,117 +84,48 @@ class Door(HttpToolsProtocol):
     def overstayed(self) -> None:
         """The doorkeeper's clock has passed `leave_by`."""
         self.leave_by = NEVER
-        if self._in_head and not self._shut:
-            self._break_off(Failure.HEAD_TOO_SLOW)
+        if self.transport.get_write_buffer_size():
+            self._wait_for_reader()
+        elif self._in_head and not self._shut:
+            self.break_off(Failure.HEAD_TOO_SLOW)
         else:
             self.transport.close()
 
-    # httptools' callbacks
+    def pause_writing(self) -> None:
+        """The client does not read as fast as it is answered; from here on it is looked after that it reads at all."""
+        super().pause_writing()
+        self._unread = self.transport.get_write_buffer_size()
+        self.leave_by = self._keeper.now + self._limits.unread_s
 
-    def on_message_begin(self) -> None:
-        """The first byte of a request."""
-        self._in_head = True
-        self._chunks.heads += 1
-        self._head_bytes = self._trailer_bytes = 0
-        self.url = b""
-        self.headers = []
+    def resume_writing(self) -> None:
+        """The client has read."""
+        super().resume_writing()
+        if self._running is not None:
+            self.leave_by = NEVER
 
-    def on_url(self, url: bytes) -> None:
-        """A part of the target."""
-        self.url += url
-        if len(self.url) > self._limits.target_bytes:
-            self._refuse(Failure.TARGET_TOO_LONG)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of the head, or a trailer, which is dropped."""
-        if self._in_head:
-            self.headers.append((name, value))
+    def _wait_for_reader(self) -> None:
+        """Wait on while a client reads, however slowly; one that has read nothing for so long never will."""
+        unread = self.transport.get_write_buffer_size()
+        if unread < self._unread:
+            self._unread = unread
+            self.leave_by = self._keeper.now + self._limits.unread_s
         else:
-            self._trailer_bytes += len(name) + len(value) + 4
-            if self._trailer_bytes > self._limits.head_bytes:
-                self._refuse(Failure.HEAD_TOO_LARGE)
-            if name.lower() in (b"connection", b"proxy-connection"):  # the parser obeys, and hears nothing any more
-                self._refuse(Failure.BAD_REQUEST)
-
-    def on_headers_complete(self) -> None:
-        """The head is whole: make of it what will be started, or what waits behind another."""
-        self._in_head = False
-        if len(self.headers) > self._limits.head_fields or (self._large and self._is_too_large()):
-            self._refuse(Failure.HEAD_TOO_LARGE)
-        self._upgrades = self.parser.should_upgrade()
-        if self._upgrades:
-            self.headers = [(name.lower(), value) for name, value in self.headers]  # as uvicorn reads them
-            if self._should_upgrade():
-                self._newest = None
-                return  # `_upgrade` goes on with it
-        version = self.parser.get_http_version()
-        arrival = self.arrival(version)
-        if arrival.head.facts & CODING and not self._chunks.begin_body():
-            self._refuse(Failure.BAD_REQUEST)
-        exchange = self.exchange(arrival)
-        exchange.keep_alive = version == "1.1" and self.parser.should_keep_alive() and not self._leaving
-        self._newest = exchange
-        if self._running is None and self._held is None:
-            self._held = exchange
-            return
-        self.pipeline.appendleft((cast(RequestResponseCycle, exchange), self.app))
-        if len(self.pipeline) > PIPELINED:
-            self.flow.pause_reading()
-
-    def _is_too_large(self) -> bool:
-        """Whether a head is, whose last piece was large enough to bring more than the head."""
-        fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
-        return len(self.url) + fields > self._limits.head_bytes
-
-    def on_body(self, body: bytes) -> None:
-        """A part of a request's body."""
-        self._chunks.rest = 0
-        if self._newest is not None:
-            self._newest.take(body)
-
-    def on_message_complete(self) -> None:
-        """The end of a request."""
-        self._chunks.lines = None
-        if self._newest is not None and not self._upgrades:
-            self._newest.end_body()
+            count("client_stalled")
+            reset(self.transport)
 
     # requests
-
-    def arrival(self, version: str) -> Arrival:
-        """The request whose head the parser has just read."""
-        head, url = self._head, self.url
-        if head is None or head.raw != self.headers:
-            head = self._head = Head(self.headers)
-            if self._peer.trusted:
-                self._peer = identify(self._peer.address, self.scheme or "http", head.fields, self._trust)
-        authority, target = (None, url) if url[:1] == b"/" else split_target(url)
-        return self._arrival(self.parser.get_method(), target, authority, version, head)
-
-    def _arrival(self, method: bytes, target: bytes, authority: bytes | None, version: str, head: Head) -> Arrival:
-        peer = self._peer
-        request = Request(
-            request_id_of(head),
-            _METHODS[method],
-            target,
-            path_of(target),
-            head.fields,
-            peer.scheme,
-            peer.client_ip,
-            once(b"") if head.has_body else None,  # what comes of it goes to `take`
-        )
-        return Arrival(request, peer, authority, version, head)
 
     def exchange(self, arrival: Arrival) -> Exchange:
         """What will answer a request; the edge has a shorter way for most."""
         return cycle_of(arrival, self, gone=self._gone)
 
     def plain_exchange(self, arrival: Arrival, line: bytes) -> Exchange:
-        """The same for a request that is like the last one and has this line: nothing is left to refuse."""
+        """The same for a request that is like the last one."""
         cycle = cycle_of(arrival, self, gone=self._gone)
         cycle.end_body()
         return cycle
 
-    def _start(self, exchange: Exchange) -> None:
+    def start(self, exchange: Exchange) -> None:
         self._running = exchange
         self._start_asgi_task(cast(RequestResponseCycle, exchange), self.app)
 
@@ -339,11 +143,11 @@ class Door(HttpToolsProtocol):
             return
         if done is not None and not done.keep_alive:
             self.pipeline.clear()  # what came behind it has reached nobody
-            self._hang_up(reads_on=done.more_body)
+            self._hang_up()
         elif self.pipeline:
             exchange, _ = self.pipeline.pop()
             self.flow.resume_reading()
-            self._start(cast(Exchange, exchange))
+            self.start(cast(Exchange, exchange))
         else:
             if self.flow.read_paused:
                 self.flow.resume_reading()
@@ -351,11 +155,8 @@ class Door(HttpToolsProtocol):
                 stays_s = self._limits.leaving_s if self._leaving else self._limits.keep_alive_s
                 self.leave_by = self._keeper.now + stays_s
 
-    def _hang_up(self, *, reads_on: bool) -> None:
-        """End the connection; a client that still sends would lose the answer to a reset, so it is read for a while."""
-        if not reads_on:
-            self.transport.close()
-            return
+    def _hang_up(self) -> None:
+        """End the connection. To close it with bytes unread would reset it, and cost the client its answer: read on."""
         self._shut = True
         self.flow.resume_reading()
         if self.transport.can_write_eof():
@@ -364,20 +165,7 @@ class Door(HttpToolsProtocol):
 
     # what goes no further
 
-    def _wait_for_head(self, size: int, idle_by: float) -> None:
-        if self._shut:
-            return
-        begun = self._head_bytes > 0
-        self._head_bytes += size
-        self.leave_by = idle_by if begun else self._keeper.now + self._limits.head_s
-        if self._head_bytes > self._limits.head_bytes:
-            self._break_off(Failure.HEAD_TOO_LARGE)
-
-    def _refuse(self, failure: Failure) -> None:
-        self._refused = failure
-        raise ValueError(failure.code)  # httptools turns it into a parser error, which ends the parsing
-
-    def _break_off(self, failure: Failure) -> None:
+    def break_off(self, failure: Failure) -> None:
         """Read no more. What was asked rightly before is answered in turn; then, or at once, the client is told."""
         self._shut, self._in_head = True, False
         waiting = self._unanswered()
@@ -412,15 +200,15 @@ class Door(HttpToolsProtocol):
             log("refused", code=failure.code, client=self._peer.client_ip)
         self._shut = True
         self.transport.write(failure_bytes(failure))
-        self._hang_up(reads_on=True)
+        self._hang_up()
 
-    def _upgrade(self, early: bytes) -> None:
+    def upgrade(self, early: bytes) -> None:
         """Hand a WebSocket handshake over; any other upgrade is not offered, so its request is an ordinary one."""
         if not self._should_upgrade():
             self._read_on(early)
             return
         if self._unanswered() or not self._is_handshake():
-            self._break_off(Failure.BAD_REQUEST)
+            self.break_off(Failure.BAD_REQUEST)
             return
         self._shut = True
         self._depart()

@@ -20,6 +20,7 @@ class DoorLimits:
 
     `head_s` runs from a head's first byte to its last, `keep_alive_s` while nothing is asked; `leaving_s` is for a
     connection that is to end: at the end of the process, or after an answer to a request that is still being sent.
+    `unread_s` is for one that takes nothing of its answer.
     `guests_of_one` connections may come from one address, 0 for any number.
     """
 
@@ -31,6 +32,7 @@ class DoorLimits:
     head_s: float = 10.0
     keep_alive_s: float = 75.0  # as nginx: an idle connection costs little, a new one costs a round trip
     leaving_s: float = 1.0
+    unread_s: float = 300.0
 
 
 class Guest(Protocol):

@@ -13,9 +13,10 @@ from gateway.message import Side
 from gateway.proxy.answering import Answering
 from gateway.proxy.app import Gateway
 from gateway.proxy.arrival import CODING, EXPECT, Arrival
-from gateway.proxy.door import Door, Exchange
+from gateway.proxy.door import Door
 from gateway.proxy.hosting import Hosting, InHouse
 from gateway.proxy.outbound import build, head_for
+from gateway.proxy.reading import Exchange
 from gateway.proxy.receive import refusal
 from gateway.proxy.relaying import ByWire, Relaying
 from gateway.proxy.splice import splice
@@ -87,12 +88,12 @@ class Edge(Door):
         capture = None if decision.shadow is None else gateway.capture(routed)
         return Relaying(self, errand, capture) if isinstance(errand, ByWire) else Hosting(self, errand, capture)
 
-    def _start(self, exchange: Exchange) -> None:
+    def start(self, exchange: Exchange) -> None:
         if isinstance(exchange, Answering):
             self._running = exchange
             exchange.start()
         else:
-            super()._start(exchange)
+            super().start(exchange)
 
     def websocket(self, early: bytes) -> None:
         """Splice it where a side is spoken to over HTTP; nothing of it is ever copied."""

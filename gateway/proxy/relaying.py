@@ -120,9 +120,14 @@ class Relaying(Answering):
             if last:
                 connection.transport.write(last)
             connection.sent_whole = True
-            connection.body_by = connection.taken_by = NEVER
-            if not self.response_started:
-                connection.answer_by = self._edge.loop.time() + self._errand.timeout_s
+            connection.body_by = NEVER
+            if not connection.write_paused:  # else the origin has not taken it yet
+                self._wait_for_answer(connection)
+
+    def _wait_for_answer(self, connection: Connection) -> None:
+        connection.taken_by = NEVER
+        if not self.response_started:
+            connection.answer_by = self._edge.loop.time() + self._errand.timeout_s
 
     def let_go(self) -> None:
         """Give the connection back, or stop waiting for one."""
@@ -160,6 +165,8 @@ class Relaying(Answering):
             connection.taken_by = NEVER
             if self.more_body:
                 connection.body_by = self._edge.loop.time() + self._errand.transport.body_idle_s
+            elif not self.response_complete:
+                self._wait_for_answer(connection)
         self._edge.flow.resume_reading()
 
     def heard(self) -> None:

@@ -134,8 +134,9 @@ class Connection(asyncio.Protocol):
         listener.heard()
 
     def eof_received(self) -> None:
-        """The origin sends no more."""
+        """The origin sends no more; whoever still sends it something must not wait until that is taken."""
         self.answer.eof()
+        self._listener.heard()
 
     def pause_writing(self) -> None:
         """The socket is full."""

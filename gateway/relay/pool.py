@@ -226,6 +226,7 @@ class Pool:
     def _tick(self) -> None:
         """One coarse clock for every exchange and every idle connection, instead of a timer for each."""
         now = self._loop.time()
+        self._ticking = self._loop.call_later(TICK_S, self._tick)  # first: a listener that fails must not stop it
         overdue = [(one, trouble) for one in self._busy if (trouble := one.overdue(now)) is not None]
         for connection, trouble in overdue:
             self._fail(connection, trouble, now)
@@ -234,7 +235,9 @@ class Pool:
             connection.transport.close()
         self._look_at_probes()
         self._addresses.tick(now)
-        self._ticking = self._loop.call_later(TICK_S, self._tick) if self._busy or self._idle else None
+        if not self._busy and not self._idle:
+            self._ticking.cancel()
+            self._ticking = None
 
     def _fail(self, connection: Connection, trouble: Trouble, now: float) -> None:
         if connection not in self._busy:  # who heard of another one has let go of this

@@ -11,7 +11,7 @@ from gateway.failure import Failure
 from gateway.proxy.door import Door
 from gateway.proxy.doorkeeper import DoorLimits
 from gateway.proxy.self_check import fault_of
-from tests.gateway.proxy.harness import OK, Reply, always, ask, gateway, get, until, upstream
+from tests.gateway.proxy.harness import OK, Received, Reply, always, ask, gateway, get, until, upstream
 
 HELLO = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -90,7 +90,7 @@ class Moved(Door):
 class Mute(Door):
     """A door that answers nobody."""
 
-    def _start(self, exchange: Any) -> None:
+    def start(self, exchange: Any) -> None:
         pass
 
 
@@ -99,3 +99,66 @@ def test_a_front_that_does_not_work_is_found_out() -> None:
     assert fault_of(Door) is None
     assert fault_of(Moved) is not None
     assert fault_of(Mute) == "it answers otherwise"
+
+
+async def test_a_client_that_takes_nothing_of_its_answer_is_let_go() -> None:
+    """Its answer would hold a connection to legacy, and memory, for ever."""
+
+    async def endless(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
+            await writer.drain()
+
+    limits = DoorLimits(unread_s=0.3)
+    async with upstream(endless) as legacy, gateway(legacy.url, limits=limits) as served:
+        _, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=1)
+        writer.write(HELLO)
+        async with asyncio.timeout(10):
+            await legacy.lost.wait()
+        writer.close()
+
+
+async def test_a_client_that_reads_slowly_gets_all_of_its_answer() -> None:
+    """Whoever reads at all is waited for, however long the whole takes."""
+    body = b"y" * 12_000_000
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    limits = DoorLimits(unread_s=0.6, keep_alive_s=0.6)
+    async with upstream(always(answer)) as legacy, gateway(legacy.url, limits=limits) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=1)
+        writer.write(HELLO)
+        got = 0
+        async with asyncio.timeout(30):
+            while chunk := await reader.read(1_000_000):
+                got += len(chunk)
+                await asyncio.sleep(0.01)
+        writer.close()
+    assert got > len(body)
+
+
+async def test_what_comes_behind_a_last_request_does_not_cost_its_answer() -> None:
+    """A connection that is closed with bytes unread is reset, and a reset takes the answer with it."""
+    body = b"z" * 300_000
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    more = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n" + b"u" * 4_000_000
+    async with upstream(always(answer)) as legacy, gateway(legacy.url) as served:
+        reply = await hear(served.port, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + more)
+    assert reply.body == body
+    assert [request.line for request in legacy.received] == [b"GET / HTTP/1.1"]
+
+
+async def test_an_origin_that_hangs_up_on_an_upload_is_heard_at_once() -> None:
+    """It takes no more of the body, so nothing would end the exchange but a timeout."""
+
+    async def leaves(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write_eof()
+        await asyncio.sleep(8)
+
+    upload = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 30000000\r\n\r\n" + b"u" * 30_000_000
+    async with upstream(leaves) as legacy, gateway(legacy.url, idle_timeout_s=60, timeout_s=60) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(upload)
+        async with asyncio.timeout(6):
+            line = await reader.readline()
+        writer.transport.abort()
+    assert line == b"HTTP/1.1 502 Bad Gateway\r\n"
