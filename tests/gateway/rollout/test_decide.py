@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from gateway.rollout.decide import Decision, decide
 from gateway.rollout.flag import Flag
 from gateway.rollout.stage import Stage
 from gateway.rollout.stickiness import stickiness_key
-from gateway.routing.route import Effect, Route, Stickiness
+from gateway.routing.route import Effect, Route, ShadowWrite, Stickiness
 from gateway.routing.template import Template
 
 PATH = Template.parse("/api/lots")
@@ -121,3 +122,30 @@ def test_no_authorization_header_breaks_the_key(value: bytes) -> None:
     for header in (value, b"Bearer " + value, b"Bearer a." + value + b".c"):
         key = stickiness_key(Stickiness.parse("jwt.sub"), request(((b"authorization", header),)))
         assert key is None or key
+
+
+@pytest.mark.parametrize("effect", [Effect.WRITE, Effect.IDEMPOTENT])
+@pytest.mark.parametrize("stage", Stage)
+def test_a_write_is_rehearsed_in_shadow_alone_and_copied_never(effect: Effect, stage: Stage) -> None:
+    """Where the route says that this is safe; legacy answers it."""
+    flag = Flag("lots.create", stage=stage, canary=10_000)
+    for shadow_write in ShadowWrite:
+        written = replace(route(effect), method="POST", shadow_write=shadow_write)
+        decision = decide(written, flag, request(), has_new=True)
+        assert decision.shadow is None
+        assert decision.rehearsed is (stage is Stage.SHADOW and shadow_write is ShadowWrite.ROLLED_BACK)
+        assert not decision.rehearsed or decision.authoritative is Side.LEGACY
+
+
+def test_a_share_of_the_callers_has_its_writes_rehearsed() -> None:
+    """By caller, as reads are compared; nobody with a sample of nothing, and never without a new side."""
+    written = replace(route(Effect.WRITE), method="POST", shadow_write=ShadowWrite.ROLLED_BACK)
+    callers = [request(((b"x-user", str(number).encode()),)) for number in range(2_000)]
+
+    def rehearsed(sample: int, *, has_new: bool = True) -> int:
+        flag = Flag("lots.create", stage=Stage.SHADOW, sample=sample)
+        return sum(decide(written, flag, caller, has_new=has_new).rehearsed for caller in callers)
+
+    assert rehearsed(0) == rehearsed(10_000, has_new=False) == 0
+    assert 100 < rehearsed(1_000) < 300
+    assert rehearsed(10_000) == 2_000
