@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from itertools import starmap, zip_longest
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.capture import Change
@@ -45,6 +46,8 @@ class Afterwards:
                 before = await self._versions([[] if one.op == "insert" else places for one, places in asked])
                 await self._connection.rollback()  # the next statement sees what there is now
                 after = await self._versions(found)
+        except SQLAlchemyError as error:  # legacy took longer than PostgreSQL keeps a snapshot for nobody
+            raise TimeoutError("the rehearsal's snapshot is gone") from error
         finally:
             await self.release()
         return [
