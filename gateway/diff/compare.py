@@ -23,6 +23,7 @@ from gateway.failure import Failure
 from gateway.message import Observation
 
 _NOT_MODIFIED: Final = 304
+_VERSIONS: Final = (b"etag", b"last-modified")
 MAX_DIFFERENCES: Final = 10_000  # of two bodies that are judged; more than that is another document
 
 # failures of the new side itself; any other (the client went away, a loop) says nothing about it
@@ -59,8 +60,11 @@ def _failed(control: Observation, failure: Failure) -> Verdict:
 def _unmodified(control: Observation, candidate: Observation) -> str:
     """Why an answer without content says nothing beside one with it; empty when it is not so.
 
-    A conditional request names a version that one side gave the client; the other never heard of it.
+    A conditional request names a version that one side gave the client; the other never heard of it. Where
+    neither answer has a version, no request can have named one.
     """
+    if not any(side.header(name) for side in (control, candidate) for name in _VERSIONS):
+        return ""
     for one, other in ((control, candidate), (candidate, control)):
         if one.status == _NOT_MODIFIED and other.status is not None and 200 <= other.status < 300:
             return f"{one.side}: the request is conditional, and the answer that nothing has changed"

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
 
-from tests.bench import lookup, micro, needs, wanted
+from tests.bench import comparing, lookup, micro, needs, wanted
 from tests.bench.fronts import PEERS
 from tests.bench.loads import ALL, HANDLER, LOADS, USUAL, Load
 from tests.bench.ours import KINDS
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def _micro() -> int:
-    print(f"{_circumstances([])}\n\n{micro.run()}")
+    print(f"{_circumstances([])}\n\n{micro.run()}\n\n{comparing.run()}")
     return 0
 
 
@@ -77,6 +77,7 @@ def _loads(options: argparse.Namespace) -> int:
     micro.pin()
     lookup_us = micro.time_us(lookup.among(lookup.MOST))
     print(wanted.table(Seen(findings.measured, findings.growth, lookup_us)))
+    print(f"\n{comparing.run()}")
     return 0
 
 

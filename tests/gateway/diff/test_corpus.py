@@ -23,10 +23,10 @@ def judged(pair: Pair) -> Verdict:
     return verdict
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(6))
 def test_every_pair_is_sorted_rightly(seed: int) -> None:
     """Outcome, kinds and places are those that were planted, and no others."""
-    for number, pair in enumerate(pairs(seed, 400)):
+    for number, pair in enumerate(pairs(seed, 250)):
         verdict = judged(pair)
         assert (verdict.outcome, tuple(found(verdict))) == (pair.outcome, pair.found), (
             f"{pair.name} ({seed}, {number}): {verdict}\n{pair.control}\n{pair.candidate}"

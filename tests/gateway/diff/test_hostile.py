@@ -33,6 +33,29 @@ def test_a_document_beyond_the_bounds_is_not_comparable(body: bytes) -> None:
     assert judged([1], body).outcome is Outcome.NOT_COMPARABLE
 
 
+@pytest.mark.parametrize(
+    ("media", "one", "other"),
+    [
+        ("application/x-ndjson", b"1\n" * 2_000_000, b"2\n" * 2_000_000),
+        ("text/event-stream", b"\n" * 2_000_000, b"\r" * 2_000_000 + b"data: 1"),
+        ("application/x-www-form-urlencoded", b"a&" * 2_000_000, b"b&" * 2_000_000),
+    ],
+)
+def test_millions_of_small_things_of_any_kind_are_not_comparable(media: str, one: bytes, other: bytes) -> None:
+    """Counted before anything is built."""
+    headers = ((b"content-type", media.encode()),)
+    verdict = compare(
+        answer(Side.LEGACY, one, headers=headers), answer(Side.NEW, other, headers=headers), Rules(), today=TODAY
+    )
+    assert verdict.outcome is Outcome.NOT_COMPARABLE
+
+
+def test_numbers_with_huge_exponents_stay_small() -> None:
+    """Seven letters must not become a million digits."""
+    one, other = ("[" + "1e999999," * 50_000 + last + "]" for last in ("1", "2"))
+    assert found(judged(one.encode(), other.encode())) == [(Kind.VALUE, "body/50000")]
+
+
 def nested(value: Any, levels: int) -> Any:
     """A value inside so many arrays."""
     for _ in range(levels):
