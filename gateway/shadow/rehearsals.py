@@ -43,6 +43,7 @@ class Rehearsed:
     candidate: Observation
     told: Told
     turn: Turn
+    flag_version: int
 
 
 class Rehearsals:
@@ -81,14 +82,12 @@ class Rehearsals:
         try:
             candidate = await self._new.rehearse(copy, told, budget_s=self.budget_s, cap=self.cap)
         except BaseException:
-            self._forget(told, turn)
+            self._forget(route, told, turn, flag_version)
             raise
-        if told.unsafe is not None:
-            self._mark(route, told.unsafe, flag_version)
         why = self._why_not(route, told, candidate)
         if why is None:
-            return Rehearsed(route, copy, candidate, told, turn)
-        self._forget(told, turn)
+            return Rehearsed(route, copy, candidate, told, turn, flag_version)
+        self._forget(route, told, turn, flag_version)
         return why
 
     def _why_not(self, route: str, told: Told, candidate: Observation) -> Drop | None:
@@ -108,7 +107,7 @@ class Rehearsals:
 
     def drop(self, rehearsed: Rehearsed) -> None:
         """Nothing will be compared: let go of what is held for it."""
-        self._forget(rehearsed.told, rehearsed.turn)
+        self._forget(rehearsed.route, rehearsed.told, rehearsed.turn, rehearsed.flag_version)
 
     def judge(self, rehearsed: Rehearsed, control: Observation, made: Callable[[Verdict], Exchange]) -> None:
         """Look at the rows, compare, and keep what is found; nobody waits for it."""
@@ -122,17 +121,22 @@ class Rehearsals:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LOOK_S)
 
-    def _forget(self, told: Told, turn: Turn) -> None:
+    def _forget(self, route: str, told: Told, turn: Turn, flag_version: int) -> None:
         self._turns.give(turn)
-        self._start(self._released(told))
+        if told.unsafe is not None:
+            self._mark(route, told.unsafe, flag_version)
+        self._start(self._released(route, told, flag_version))
 
-    async def _released(self, told: Told) -> None:
+    async def _released(self, route: str, told: Told, flag_version: int) -> None:
+        """Wait until nothing of a call runs any more, what stands behind its answer included, and let go of it."""
         try:
-            with suppress(TimeoutError):  # a unit that is being cancelled may still hand something over
+            with suppress(TimeoutError):
                 await asyncio.wait_for(told.over.wait(), LOOK_S)
-            await told.release()
+            if told.unsafe is not None:
+                self._mark(route, told.unsafe, flag_version)
         finally:
             self.under_way -= 1
+            await told.release()
 
     async def _judged(self, rehearsed: Rehearsed, control: Observation, made: Callable[[Verdict], Exchange]) -> None:
         try:
@@ -146,7 +150,7 @@ class Rehearsals:
             drop(rehearsed.route, Drop.BUG)
             log("shadow_failed", level=logging.ERROR, bug=bug, route=rehearsed.route)
         finally:
-            await self._released(rehearsed.told)
+            await self._released(rehearsed.route, rehearsed.told, rehearsed.flag_version)
 
     async def _finding(
         self, rehearsed: Rehearsed, control: Observation, made: Callable[[Verdict], Exchange]

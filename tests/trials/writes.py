@@ -30,6 +30,7 @@ from tests.legacy.stack import ACTIVE_RUN_ID, SECRET, create_database, start_leg
 from tests.services.rehearsals import prepared
 
 BUDGET_S = 0.25
+AT_ONCE = 4  # rehearsals for each client: those before are still compared
 SCHEDULING_S = 0.25  # this process serves the clients, the gateway and the new side on one loop
 
 
@@ -86,7 +87,7 @@ async def trial(legacy: str, url: str, *, writes: int, clients: int) -> list[str
         plain = await load(served, writes=max(writes // 10, 100), clients=clients, prefix="plain")
     counters.clear()
     async with AsyncExitStack() as parts:
-        more = {"rehearsal_s": BUDGET_S, "rehearsals_at_once": clients, "queue": writes}
+        more = {"rehearsal_s": BUDGET_S, "rehearsals_at_once": AT_ONCE * clients, "queue": writes}
         served = await parts.enter_async_context(both(legacy, **more))  # type: ignore[arg-type] # by name
         shadowed = await load(served, writes=writes, clients=clients, prefix="shadow")
         await settled(served)
@@ -127,7 +128,7 @@ def main() -> int:
     try:
         url = create_database(server)
         prepared(url)
-        size = str(asked.clients + 2)
+        size = str(AT_ONCE * asked.clients + 2)
         os.environ |= {"SERVICES_DATABASE_URL": url, "SUPABASE_JWT_SECRET": SECRET, "SERVICES_POOL_SIZE": size}
         process, legacy = start_legacy(url)
         try:

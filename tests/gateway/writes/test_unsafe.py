@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import insert, text
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -104,6 +105,27 @@ async def test_a_forbidden_act_ends_the_routes_rehearsals(
     assert unsafe.where.startswith("tests/gateway/writes/test_unsafe.py:")
     assert counters["shadow_dropped.unsafe/lots.create"] == 4
     assert served.kept.findings == []
+
+
+async def test_what_a_handler_leaves_for_later_is_refused_as_well(legacy: Legacy) -> None:
+    """A background task behind the answer belongs to the write that is rehearsed."""
+
+    def ask() -> None:
+        with suppress(RuntimeError):
+            urllib.request.urlopen("http://127.0.0.1:9/", timeout=1)
+
+    async def handler(request: Request) -> Response:
+        await fields_of(request)
+        return PlainTextResponse("done", 201, background=BackgroundTask(ask))
+
+    app = with_handler(handler, "/api/lots")
+    app.router.routes.insert(0, app.router.routes.pop())
+    async with both(legacy.base_url, app=app, routes=[CREATE]) as served:
+        await send(served, "POST", "/api/lots", {"lot_code": uuid.uuid4().hex})
+        await settled(served)
+        rehearsals = served.gateway.rehearsals
+        assert rehearsals is not None
+        assert rehearsals.unsafe["lots.create"].where.startswith("tests/gateway/writes/test_unsafe.py:")
 
 
 async def test_a_rehearsal_that_takes_too_long_is_given_up(legacy: Legacy, database: psycopg.Connection) -> None:
