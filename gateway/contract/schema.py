@@ -71,8 +71,8 @@ _ROUTE = _table(
 _RULE = _table(
     {
         "where": _said(
-            {"type": "string", "pattern": "^(status|header/[^/*]+|body(/.+)?)$"},
-            "status, header/NAME or body/PATH; * is one level, ** any number of levels",
+            {"type": "string", "pattern": "^(status|header/[^/*]+|body(/.+)?|rows/[^/]+(/[^/]+)?)$"},
+            "status, header/NAME, body/PATH or rows/TABLE/COLUMN; * is one level, ** any number of levels",
         ),
         "kind": {"anyOf": [{"enum": list(Kind)}, {"type": "array", "items": {"enum": list(Kind)}}]},
         "as": _said({"enum": list(Reading)}, "both values must be equal once read so"),

@@ -14,7 +14,8 @@ from gateway.diff.rules import Rule, Rules
 def revision_of(rules: Rules, new_version: str) -> str:
     """The revision of a route: evidence of another one says nothing about this one."""
     scoped = [f"{rule_id(rule)} {rule.until}" for rule in rules.rules]
-    return _digest([*scoped, *sorted(rules.headers), new_version])
+    paired = [f"{keyed.where.text} {keyed.by}" for keyed in rules.arrays]
+    return _digest([*scoped, *paired, *sorted(rules.headers), new_version])
 
 
 def rule_id(rule: Rule) -> str:
