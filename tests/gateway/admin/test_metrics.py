@@ -111,7 +111,7 @@ def test_names_and_labels_follow_the_conventions() -> None:
         assert metric.name.endswith("_total") is (metric.kind is Kind.COUNTER)
         assert not metric.name.endswith(("_ms", "_kb", "_count", "_sum", "_bucket"))
         assert set(metric.labels) <= {
-            *("route", "stage", "side", "status", "code", "cause", "outcome"),
+            *("route", "stage", "side", "status", "code", "cause", "outcome", "act", "where"),
             *("pool", "state", "address", "source", "version", "python"),
         }
 
