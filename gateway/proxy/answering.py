@@ -167,14 +167,15 @@ class Answering:
 
     # what goes wrong
 
-    def fail(self, failure: Failure) -> None:
+    def fail(self, failure: Failure, *, retry_after_s: int | None = None) -> None:
         """Tell the client in the gateway's words."""
         request = self._errand.request
         if failure.status < 500 or self.more_body:
             self.keep_alive = False
         self.response_started = self.response_complete = True
         self._tell("request_failed", failure)
-        answer = failure_bytes(failure, request.id, keep=self.keep_alive, head_only=request.method == "HEAD")
+        keep, head_only = self.keep_alive, request.method == "HEAD"
+        answer = failure_bytes(failure, request.id, keep=keep, head_only=head_only, retry_after_s=retry_after_s)
         self._transport.write(answer)
         self._write_down(failure.status, failure)
         self._edge.answered()

@@ -23,7 +23,7 @@ from gateway.proxy.rehearsing import Rehearsing, Write
 from gateway.proxy.rescue import Rescue
 from gateway.proxy.respond import only_asgi, write
 from gateway.proxy.tap import Capture
-from gateway.proxy.websocket import decline, join
+from gateway.proxy.websocket import decline, join, unless_left
 from gateway.rollout.decide import PANIC, RETIRED, SETTLED, decide
 from gateway.rollout.override import REASON as OVERRIDE
 from gateway.rollout.override import Ignored, Override, Overrides, overridden
@@ -107,7 +107,8 @@ class Gateway:
             if capture is not None and isinstance(answer, Response):
                 answer = capture.answer(request.method, answer)  # 6
             named = side if self.names_side and isinstance(answer, Response) else None
-            sent = await write(send, answer, request, side=named, begun=begun)  # 7
+            after = self._retry_after_s(side, answer)
+            sent = await write(send, answer, request, side=named, begun=begun, retry_after_s=after)  # 7
             entry.ends(sent.status, sent.failure, sent=sent.bytes, first_byte_ms=sent.first_byte_ms)
             if capture is not None:
                 watch = entry.watch(side.other, self._origin(side.other))
@@ -175,6 +176,13 @@ class Gateway:
 
         return Rescue(new, arrival.request, legacy, timeout_s=self.timeout_s(route), cap=self.limits.capture_bytes)
 
+    def _retry_after_s(self, side: Side, answer: Response | Failure) -> int | None:
+        """When a client may ask again, where the side's breaker knows."""
+        transport = self.transports.get(side)
+        if isinstance(answer, Failure) and isinstance(transport, HttpTransport):
+            return transport.retry_after_s(answer)
+        return None
+
     def timeout_s(self, route: Route | None) -> float:
         """Seconds that a side has until the first byte of its answer."""
         own = None if route is None else route.timeout_s
@@ -212,13 +220,14 @@ class Gateway:
                 if failure is None:
                     entry.ends(101)
                     return
-            outcome = failure or await self._open(side, outbound, scope, route)
+            outcome = failure or await unless_left(self._open(side, outbound, scope, route), receive)
             if isinstance(outcome, Opened):
                 entry.ends(101)
                 await self._join(outcome, receive, send)
             else:
                 entry.ends(outcome.status, outcome if isinstance(outcome, Failure) else None)
-                await decline(outcome, request, send)
+                after = None if isinstance(outcome, Declined) else self._retry_after_s(side, outcome)
+                await decline(outcome, request, send, retry_after_s=after)
 
     async def _join(self, opened: Opened, receive: Receive, send: Send) -> None:
         self.ledger.websockets += 1

@@ -18,6 +18,7 @@ from gateway.failure import Failure
 from gateway.proxy.arrival import Arrival
 from gateway.proxy.cycle import cycle_of, reset
 from gateway.proxy.doorkeeper import NEVER
+from gateway.proxy.flow import WatchedFlow
 from gateway.proxy.framing import BodyAlone
 from gateway.proxy.peer import identify
 from gateway.proxy.reading import Exchange, Reading
@@ -39,6 +40,7 @@ class Door(Reading):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """A client has connected; one that then says nothing is an idle one."""
         super().connection_made(transport)
+        self.flow = WatchedFlow(transport, self.loop)
         self._keeper.enter(self)
         if self.announced is not None:
             self.client = (self.announced, 0)

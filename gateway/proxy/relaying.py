@@ -68,7 +68,8 @@ class Relaying(Answering):
             self._edge.flow.resume_reading()
             self._send_on(connection)  # which may find the origin full at once
         else:
-            self.fail(self._errand.transport.failure(connection))
+            failure = self._errand.transport.failure(connection)
+            self.fail(failure, retry_after_s=self._errand.transport.retry_after_s(failure))
 
     def _send_on(self, connection: Connection) -> None:
         errand = self._errand

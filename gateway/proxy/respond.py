@@ -31,10 +31,18 @@ class Sent(NamedTuple):
     failure: Failure | None = None
 
 
-async def write(send: Send, outcome: Response | Failure, request: Request, *, side: Side | None, begun: float) -> Sent:
-    """Send an answer. `side` None leaves x-strangler-side out."""
+async def write(
+    send: Send,
+    outcome: Response | Failure,
+    request: Request,
+    *,
+    side: Side | None,
+    begun: float,
+    retry_after_s: int | None = None,
+) -> Sent:
+    """Send an answer. `side` None leaves x-strangler-side out, `retry_after_s` None says what the failure says."""
     if isinstance(outcome, Failure):
-        return await _write_failure(send, outcome, request, begun=begun)
+        return await _write_failure(send, outcome, request, begun=begun, retry_after_s=retry_after_s)
     count, first_byte_ms = 0, 0.0
     try:
         for status, reason, headers in outcome.interim:
@@ -164,15 +172,17 @@ _SIDE_LINES: Final[dict[Side | None, bytes]] = {
 }
 
 
-async def _write_failure(send: Send, failure: Failure, request: Request, *, begun: float) -> Sent:
+async def _write_failure(
+    send: Send, failure: Failure, request: Request, *, begun: float, retry_after_s: int | None
+) -> Sent:
     body = failure_body(failure, request.id)
-    headers = failure_headers(failure, body, request.id)
+    headers = failure_headers(failure, body, request.id, retry_after_s)
     await send({"type": "http.response.start", "status": failure.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
     return Sent(failure.status, len(body), (perf_counter() - begun) * 1000, whole=True, failure=failure)
 
 
-def failure_headers(failure: Failure, body: bytes, request_id: str) -> list[Header]:
+def failure_headers(failure: Failure, body: bytes, request_id: str, retry_after_s: int | None = None) -> list[Header]:
     """The headers of an answer of the gateway's own."""
     headers = [
         (b"content-type", b"application/json; charset=utf-8"),
@@ -180,8 +190,8 @@ def failure_headers(failure: Failure, body: bytes, request_id: str) -> list[Head
         (b"cache-control", b"no-store"),
         (b"x-request-id", request_id.encode()),
     ]
-    if failure.retry_after_s is not None:
-        headers.append((b"retry-after", b"%d" % failure.retry_after_s))
+    if (after := retry_after_s or failure.retry_after_s) is not None:
+        headers.append((b"retry-after", b"%d" % after))
     if failure.status < 500:
         headers.append((b"connection", b"close"))  # what else the client sends may not be framed as we think
     return headers
@@ -192,9 +202,17 @@ def failure_body(failure: Failure, request_id: str) -> bytes:
     return json.dumps({"error": failure.sentence, "code": failure.code, "request_id": request_id}).encode()
 
 
-def failure_bytes(failure: Failure, request_id: str = "", *, keep: bool = False, head_only: bool = False) -> bytes:
+def failure_bytes(
+    failure: Failure,
+    request_id: str = "",
+    *,
+    keep: bool = False,
+    head_only: bool = False,
+    retry_after_s: int | None = None,
+) -> bytes:
     """A whole answer of the gateway's own; the connection goes on after it when `keep`."""
     body = failure_body(failure, request_id := request_id or uuid4().hex)
-    headers = [header for header in failure_headers(failure, body, request_id) if header[0] != b"connection"]
+    headers = failure_headers(failure, body, request_id, retry_after_s)
+    headers = [header for header in headers if header[0] != b"connection"]
     head = wire.head(failure.status, None, headers, Framing.SIZED, keep=keep)
     return head if head_only else head + body

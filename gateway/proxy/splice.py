@@ -81,7 +81,7 @@ def _answer(client: ClientEnd, errand: ByWire, origin: OriginEnd | Trouble) -> t
     if isinstance(origin, Trouble):
         failure = errand.transport.failure(origin)
         _log(errand, "request_failed", origin)
-        client.end_with(failure_bytes(failure, request.id))
+        client.end_with(failure_bytes(failure, request.id, retry_after_s=errand.transport.retry_after_s(failure)))
         return failure.status, failure
     reader = cast(UpgradeReader, origin.reader)
     heads = [wire.head(*interim, Framing.BODILESS, keep=True) for interim in reader.interim]

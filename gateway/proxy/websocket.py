@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
@@ -17,7 +18,7 @@ from gateway.failure import Failure
 from gateway.message import Request
 from gateway.proxy.hop import without_hop_by_hop
 from gateway.proxy.receive import Receive, Send
-from gateway.proxy.respond import failure_body
+from gateway.proxy.respond import failure_body, failure_headers
 from gateway.telemetry import log
 from gateway.upstream.websocket import Declined, Opened
 
@@ -39,11 +40,28 @@ async def join(opened: Opened, receive: Receive, send: Send) -> None:
             opened.socket.transport.abort()  # also when this task is cancelled while the side takes its time
 
 
-async def decline(outcome: Declined | Failure, request: Request, send: Send) -> None:
+async def unless_left(
+    opening: Coroutine[Any, Any, Opened | Declined | Failure], receive: Receive
+) -> Opened | Declined | Failure:
+    """What becomes of a handshake, which is given up when its client leaves: nothing else comes before the answer."""
+    asking, leaving = asyncio.ensure_future(opening), asyncio.ensure_future(receive())
+    try:
+        await asyncio.wait({asking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return asking.result() if asking.done() else Failure.CLIENT_GONE
+    finally:
+        for task in (asking, leaving):
+            task.cancel()
+        await asyncio.gather(asking, leaving, return_exceptions=True)
+
+
+async def decline(
+    outcome: Declined | Failure, request: Request, send: Send, *, retry_after_s: int | None = None
+) -> None:
     """Give the client the plain answer it gets instead of a socket (ASGI extension websocket.http.response)."""
     if isinstance(outcome, Failure):
-        status, headers, body = outcome.status, [(b"content-type", b"application/json; charset=utf-8")], b""
-        body = failure_body(outcome, request.id)
+        status, body = outcome.status, failure_body(outcome, request.id)
+        ours = failure_headers(outcome, body, request.id, retry_after_s)
+        headers = [header for header in without_hop_by_hop(ours) if header[0] != b"content-length"]
     else:
         status, headers, body = outcome.status, list(without_hop_by_hop(outcome.headers)), outcome.body
         headers = [header for header in headers if header[0].lower() != b"content-length"]

@@ -60,6 +60,10 @@ class Addresses:
         """Whether no address may be tried."""
         return bool(self.current) and not any(address.breaker.admits(now) for address in self.current)
 
+    def closed_for_s(self, now: float) -> float:
+        """Seconds until some address may be tried."""
+        return min((address.breaker.closed_for_s(now) for address in self.current), default=0.0)
+
     def admitted(self, now: float) -> list[Address]:
         """Those that may be tried: the one with the fewest connections first, in turn among equals.
 

@@ -64,6 +64,10 @@ class Breaker:
         """Whether an attempt may be made."""
         return self.state is State.CLOSED or now >= self._until
 
+    def closed_for_s(self, now: float) -> float:
+        """Seconds for which no attempt may be made."""
+        return 0.0 if self.state is State.CLOSED else max(self._until - now, 0.0)
+
     def admit(self, now: float) -> bool:
         """Whether this attempt may be made; it is, then."""
         if self.state is not State.CLOSED:

@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         """The origin sends no more; whoever still sends it something must not wait until that is taken."""
         self.answer.eof()
-        self._listener.heard()
+        self.transport.abort()
 
     def pause_writing(self) -> None:
         """The socket is full."""

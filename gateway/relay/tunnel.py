@@ -135,7 +135,7 @@ class End(asyncio.Protocol):
         self._looking = False
         if self.gone or not self._paused or self.transport.is_closing():
             return
-        if _is_broken(self.transport, also_ended=self.other is None):
+        if is_broken(self.transport, also_ended=self.other is None):
             self._break()
         else:
             self._looking = True
@@ -227,7 +227,7 @@ def _socket(transport: asyncio.BaseTransport) -> socket.socket:
     return cast(socket.socket, transport.get_extra_info("socket"))
 
 
-def _is_broken(transport: asyncio.Transport, *, also_ended: bool) -> bool:
+def is_broken(transport: asyncio.Transport, *, also_ended: bool) -> bool:
     """Whether the peer has reset the connection, or `also_ended` it, which nobody is told who does not read."""
     look = select.poll()
     ended = getattr(select, "POLLRDHUP", 0) if also_ended else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from math import ceil
 
 from gateway.failure import Failure
 from gateway.message import BodyCut, OutboundRequest, Response, Side, once
@@ -59,6 +60,12 @@ class HttpTransport:
         if trouble is Trouble.STALLED_BODY:
             return Failure.REQUEST_BODY_TIMEOUT
         return failure_of(self._side, trouble.name)
+
+    def retry_after_s(self, failure: Failure) -> int | None:
+        """Seconds after which to try again: until an address is tried, while none is; else what the failure says."""
+        if failure is not failure_of(self._side, Trouble.UNAVAILABLE.name):
+            return failure.retry_after_s
+        return max(ceil(self._addresses.closed_for_s(asyncio.get_running_loop().time())), 1)
 
     async def send(self, request: OutboundRequest, *, timeout_s: float) -> Response | Failure:
         """Send the request; a safe one without a body is sent again when a kept connection was dead."""

@@ -15,8 +15,8 @@ from gateway.relay.breaker import Rules, State
 from gateway.relay.figures import AddressFigures, PoolFigures
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.reach import Reach
-from tests.gateway.proxy.harness import Answer, Received, Served, ask, gateway, get, until
-from tests.gateway.proxy.sockets import SWITCH, Streams, dial
+from tests.gateway.proxy.harness import Answer, Received, Reply, Served, ask, gateway, get, until
+from tests.gateway.proxy.sockets import HANDSHAKE, SWITCH, Streams, dial
 from tests.gateway.relay.places import Place, black_hole, places
 
 ON_BOTH_LOOPS = True
@@ -154,3 +154,16 @@ async def test_an_answer_closes_the_breaker(answer: bytes) -> None:
         await asyncio.sleep(0.2)
         assert await status(served) == int(answer.split(b" ")[1])
         assert address(served, legacy).state is State.CLOSED
+
+
+async def test_retry_after_is_the_time_until_legacy_is_asked_again() -> None:
+    """While the breaker is open, a request and a handshake are told to come back when it will not be."""
+    rules = Rules(misses=1, open_s=20)
+    async with places(hang_up) as (legacy,), gateway(legacy.url, reach=Reach(breaker=rules)) as served:
+        assert (await ask(served.port, get("/"))).status == 502
+        for request in (b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n", HANDSHAKE):
+            reader, writer = await dial(served.port, request)
+            refused = Reply(await reader.readuntil(b"\r\n\r\n"))
+            writer.close()
+            assert refused.status == 503
+            assert 14 <= int(refused.values(b"retry-after")[0]) <= 20

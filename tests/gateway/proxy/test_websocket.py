@@ -142,6 +142,28 @@ async def test_clients_that_leave_during_the_handshake_leave_no_socket_behind(ca
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
+async def test_a_client_that_leaves_while_legacy_thinks_takes_its_connection_with_it() -> None:
+    """Legacy hears of it at once, by either front."""
+    asked, gone = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        with suppress(ConnectionError):
+            await reader.read()
+        gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with server, gateway(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_s=30) as served:
+        _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(HANDSHAKE % b"/ws")
+        async with asyncio.timeout(5):
+            await asked.wait()
+            writer.transport.abort()
+            await gone.wait()
+
+
 @pytest.mark.parametrize(("host", "seen"), [("Shop.Test:80", "Shop.Test:80"), ("a/admin?x=", None), ("u:p@evil", None)])
 async def test_a_host_cannot_choose_what_legacy_is_asked(host: str, seen: str | None) -> None:
     """A Host is passed on as it came or refused; it never becomes a path, a query or credentials."""

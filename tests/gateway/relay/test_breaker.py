@@ -141,3 +141,13 @@ def test_open_times_are_spread() -> None:
         lows.missed(Miss.SILENT, 0.0)
     assert lows.admits(1.0 - SPREAD + 0.01)
     assert not lows.admits(1.0 - SPREAD - 0.01)
+
+
+def test_it_says_for_how_long_nobody_is_let_through() -> None:
+    """Until its open time is over; half-open, until the next may try."""
+    this = opened()
+    assert [this.closed_for_s(now) for now in (0.0, 0.75, 1.0, 2.0)] == [1.0, 0.25, 0.0, 0.0]
+    assert this.admit(1.0)
+    assert this.closed_for_s(1.25) == 0.75
+    this.answered()
+    assert this.closed_for_s(1.25) == 0.0
