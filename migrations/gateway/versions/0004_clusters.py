@@ -128,7 +128,15 @@ def _examples() -> None:
 
 
 def downgrade() -> None:
-    for table in ("verdict_minutes", "rule_hits", "strata", "mismatch_clusters", "findings", "exemplars", "evidence_key"):
+    for table in (
+        "verdict_minutes",
+        "rule_hits",
+        "strata",
+        "mismatch_clusters",
+        "findings",
+        "exemplars",
+        "evidence_key",
+    ):
         op.drop_table(table, schema="gateway")
     op.create_table(
         "verdict_counts",
