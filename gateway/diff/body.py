@@ -57,7 +57,7 @@ def read_body(observation: Observation) -> Body | Unreadable:
     if observation.status in _BODILESS:
         return Empty()
     if observation.truncated:
-        return Unreadable(f"the body was cut after {len(observation.body)} bytes")
+        return Unreadable("the body is longer than what is kept of one")
     content = decode(observation.body, _coding(observation))
     if isinstance(content, Unreadable):
         return content

@@ -29,7 +29,7 @@ class Call:
     """`outcome` is known when the answer has begun or failed; `read` gives the body, once.
 
     Whoever asked lets go at the end, in every case: the app hears of it, and one whose answer was not
-    whole is ended after `GRACE_S`. Work behind a whole answer is the app's own and may take its time.
+    whole is ended after `GRACE_S`, at once where nothing of it is to stay. Work behind a whole answer is the app's own and may take its time.
     """
 
     def __init__(self, request: OutboundRequest, *, idle_timeout_s: float) -> None:
@@ -45,6 +45,7 @@ class Call:
         self._body = request.body
         self._upload: Upload | None = None  # made when the app asks for the body
         self._bodiless = request.method == "HEAD"
+        self._commits = request.commit
         self._missing: int | None = None  # bytes until the length that the answer declared
         self._task: asyncio.Task[None] | None = None
         self._has_left = False
@@ -173,7 +174,7 @@ class Call:
         self._close_upload()
         _wake(self._room)
         if self._task is not None and not self.whole:
-            self._loop.call_later(GRACE_S, self._task.cancel)
+            self._loop.call_later(GRACE_S if self._commits else 0.0, self._task.cancel)
 
     # what happens on the way
 
