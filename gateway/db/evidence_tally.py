@@ -53,9 +53,7 @@ class Minute:
         else:
             self.counts["candidate_errors"] += candidate >= 500
             self.candidate_ms.append(finding.candidate_ms)
-        if (
-            control is not None and not finding.rescued
-        ):  # a rescue was asked one side after the other: no times to compare
+        if control is not None and not finding.rescued:  # nobody measured a rescue's times
             self.control_ms.append(finding.control_ms)
 
     def row(self) -> dict[str, Any]:

@@ -29,7 +29,8 @@ class Call:
     """`outcome` is known when the answer has begun or failed; `read` gives the body, once.
 
     Whoever asked lets go at the end, in every case: the app hears of it, and one whose answer was not
-    whole is ended after `GRACE_S`, at once where nothing of it is to stay. Work behind a whole answer is the app's own and may take its time.
+    whole is ended after `GRACE_S`, at once where nothing of it is to stay. Work behind a whole answer is
+    the app's own and may take its time.
     """
 
     def __init__(self, request: OutboundRequest, *, idle_timeout_s: float) -> None:
