@@ -116,6 +116,7 @@ COUNTED: Final[dict[str, Metric]] = {
     "failure": _counter("failures", "Requests that a side or the gateway failed, by the failure's code.", "code"),
     "refused": _counter("refused", "Requests refused at the door, by the failure's code.", "code"),
     "client_gone": _counter("client_gone", "Clients that left before they had their answer."),
+    "client_stalled": _counter("client_stalled", "Clients that took nothing of their answer for too long."),
     "shadow_offered": _counter("shadow_offered", "Copies that the mirror took.", "route"),
     "shadow_dropped": _counter("shadow_dropped", "Copies that were not compared, by cause.", "cause", "route"),
     "shadow_verdict": _counter("shadow_verdicts", "Comparisons, by outcome.", "outcome", "route"),
