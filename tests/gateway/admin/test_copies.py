@@ -20,5 +20,6 @@ def test_a_routes_copies_are_told_by_cause_and_outcome() -> None:
         "taken": 9,
         "dropped": {"queue_full": 3, "bytes": 2},
         "compared": {"matched": 8},
+        "unsafe": [],
     }
-    assert copies_json(snapshot, "runs.list") == {"taken": 0, "dropped": {}, "compared": {}}
+    assert copies_json(snapshot, "runs.list") == {"taken": 0, "dropped": {}, "compared": {}, "unsafe": []}
