@@ -120,7 +120,7 @@ def line_of(
         sent=sent,
         first_byte_ms=first_byte_ms,
         total_ms=total_s * 1000,
-        shadowed=routed.decision.shadow is not None,
+        shadowed=routed.decision.shadow is not None or routed.decision.rehearsed,
         failure="" if failure is None else failure.code,
         user_agent=request.header(b"user-agent"),
         trace_id=trace_id or trace_id_of(request.headers),

@@ -9,7 +9,6 @@ It leans on uvicorn's protocol class and adds what that does not look at:
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Any, Final, Protocol, cast
 
 import httptools
@@ -23,23 +22,10 @@ from gateway.proxy.arrival import ADMITTED, CODING, EXPECT, HOST, LENGTH, Arriva
 from gateway.proxy.doorkeeper import NEVER, Doorkeeper
 from gateway.proxy.framing import ChunkGuard
 from gateway.proxy.peer import Peer, Trust, identify
+from gateway.proxy.plain import METHODS, block_of, plain_line
 from gateway.proxy.receive import path_of, request_id_of, split_target
 
-LEARNED: Final = 8 * 1024  # bytes of a head that a connection remembers
-# The lines that most requests begin with. CONNECT, and whatever a body may come with, is left to the parser.
-REQUEST_LINE: Final = re.compile(rb"(GET|HEAD|OPTIONS|DELETE) ((/[!$-;=@-Z_a-z~]*+)(?:\?[!$-;=?-Z_a-z~]*+)?) HTTP/1\.1")
 PIPELINED: Final = 8  # requests that may wait behind one before reading pauses; a paused reader sees nobody leave
-
-
-class _Methods(dict[bytes, str]):
-    """The methods that the parser knows, as text; there are a few dozen."""
-
-    def __missing__(self, method: bytes) -> str:
-        self[method] = text = method.decode("ascii")
-        return text
-
-
-_METHODS: Final = _Methods()
 
 
 class Exchange(Protocol):
@@ -119,7 +105,7 @@ class Reading(HttpToolsProtocol):
         head, newest = self._head, self._newest
         if head is None or not head.block or not data.endswith(head.block) or self._in_head or self._leaving:
             return False
-        line = REQUEST_LINE.fullmatch(data, 0, len(data) - len(head.block))
+        line = plain_line(data, head.block)
         if line is None or (newest is not None and newest.more_body):
             return False
         method, target, path = line.groups()
@@ -128,7 +114,7 @@ class Reading(HttpToolsProtocol):
         self.leave_by = NEVER
         peer = self._peer
         request = Request(
-            request_id_of(head), _METHODS[method], target, path, head.fields, peer.scheme, peer.client_ip, None
+            request_id_of(head), METHODS[method], target, path, head.fields, peer.scheme, peer.client_ip, None
         )
         self._newest = exchange = self.plain_exchange(Arrival(request, peer, None, "1.1", head), line[0])
         self.start(exchange)
@@ -141,11 +127,7 @@ class Reading(HttpToolsProtocol):
             return
         if not exchange.keep_alive or exchange.more_body:
             return
-        line_ends = data.find(b"\r\n")
-        block = data[line_ends:]
-        whole = block.find(b"\r\n\r\n") == len(block) - 4
-        if whole and len(block) <= LEARNED and REQUEST_LINE.fullmatch(data, 0, line_ends) is not None:
-            head.block = block
+        head.block = block_of(data)
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -240,7 +222,7 @@ class Reading(HttpToolsProtocol):
         peer = self._peer
         request = Request(
             request_id_of(head),
-            _METHODS[method],
+            METHODS[method],
             target,
             path_of(target),
             head.fields,

@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from gateway.failure import Failure
-from gateway.message import BodyCut, Header, Headers, OutboundRequest
+from gateway.message import BodyCut, Headers, OutboundRequest
 from gateway.telemetry import log
+from gateway.upstream.fields import BAD, BAD_LENGTH, KINDS
 from gateway.upstream.patience import Patience
 from gateway.upstream.upload import Message, Upload
 
 HIGH = 64 * 1024  # bytes the app may be ahead of the reader
 GRACE_S = 10.0  # how long an app may go on after its caller has left
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
-_LINE_ENDS = re.compile(rb"[\r\n\0]")
-_LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
 class Call:
@@ -222,13 +219,13 @@ class Call:
             message["status"],
             tuple([(bytes(name), bytes(value)) for name, value in message.get("headers", ())]),
         )
-        kinds = [_KINDS[header] for header in headers]
+        kinds = [KINDS[header] for header in headers]
         lengths = [kind for kind in kinds if kind >= 0]
         if not 200 <= status <= 599:
             self._refuse("status")
-        elif _BAD_LENGTH in kinds or len(lengths) > 1:
+        elif BAD_LENGTH in kinds or len(lengths) > 1:
             self._refuse("content-length")
-        elif _BAD in kinds:
+        elif BAD in kinds:
             self._refuse("header")
         else:
             self._bodiless = self._bodiless or status in (204, 304)
@@ -261,29 +258,6 @@ class Call:
         log("new_bad_answer", level=logging.WARNING, why=why)
         self.fail(Failure.NEW_BAD_ANSWER)
         self.let_go()
-
-
-class _Kinds(dict[Header, int]):
-    """What is known of an app's headers: a length, nothing, or that they are no headers. An app repeats its own."""
-
-    def __missing__(self, header: Header) -> int:
-        name, value = header
-        if _TOKEN.fullmatch(name) is None or _LINE_ENDS.search(value):
-            return _BAD
-        kind = _NOTHING
-        if name.lower() == b"content-length":
-            kind = int(value) if _LENGTH.fullmatch(value) else _BAD_LENGTH
-        if len(name) + len(value) <= _LONGEST:
-            if len(self) >= _MOST:
-                self.clear()
-            self[header] = kind
-        return kind
-
-
-_NOTHING, _BAD, _BAD_LENGTH = -1, -2, -3
-_MOST = 2_000  # headers
-_LONGEST = 1_024  # bytes of one that is remembered
-_KINDS = _Kinds()
 
 
 def _wake(waiter: asyncio.Future[Any] | None) -> None:
