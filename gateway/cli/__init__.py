@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ from typing import Any
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    own = arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     try:
-        return _run(given)
+        return _run(given, own_process=own)
     except SystemExit as end:  # click ends the process with 1 when the reader of --help is gone: no error here
         return 0 if end.code == 1 else int(end.code or 0)
     except KeyboardInterrupt:
@@ -21,13 +23,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _confess(bug, given)
 
 
-def _run(given: list[str]) -> int:
+def _run(given: list[str], *, own_process: bool) -> int:
+    if own_process:  # a KeyboardInterrupt may be lost while modules are made: until then Ctrl-C ends Python itself
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     import typer
 
     from gateway.cli.output import Code, Trouble, complain
     from gateway.cli.tree import application
 
     _let_any_text_out()
+    if own_process:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     usage_error: Any = typer.BadParameter.__mro__[1]  # click's UsageError: from 0.26 on typer has a click of its own
     try:
         code = typer.main.get_command(application).main(given, prog_name="strangler", standalone_mode=False)

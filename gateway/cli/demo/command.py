@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,6 +67,8 @@ def _reset(folder: Any) -> Answer:
 
 
 def _play(folder: Any, *, listen: str, admin: str, legacy_port: int, traffic: float, as_json: bool) -> Answer:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # as in main(), until the demo has its own
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from gateway.cli.demo.files import Hold, take
     from gateway.cli.demo.needs import find_node, insist_on_checkout
     from gateway.cli.demo.play import Setting, play
