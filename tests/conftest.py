@@ -1,8 +1,14 @@
 """Fixtures every test may use."""
 
+import signal
 import socket
 
 import pytest
+
+# A shell that runs a command in the background has it ignore Ctrl-C, and children would inherit that: `make test`
+# runs parts so, and demos that a test starts must hear a SIGINT as they do at a terminal.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

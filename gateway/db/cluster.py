@@ -175,10 +175,11 @@ def _program(name: str, data: Path) -> Path:
 
 
 def _why(said: str, log: Path) -> str:
-    """The first line that names an error, from the program or else from the end of the server's log."""
+    """The first lines that name an error, from the program or else from the end of the server's log."""
     logged = []
     with suppress(OSError):
         logged = log.read_text(errors="replace").splitlines()[-20:]
     lines = [line.strip() for line in (*said.splitlines(), *logged) if line.strip()]
-    telling = ("FATAL", "error:", "terminated by")
-    return next((line for line in lines if any(word in line for word in telling)), lines[-1] if lines else "nothing")
+    telling = ("PANIC", "FATAL", "ERROR", "could not", "terminated by", "exited with", "error:")
+    told = [line for line in lines if any(word in line for word in telling)]
+    return "; ".join(told[:3]) or (lines[-1] if lines else "nothing")

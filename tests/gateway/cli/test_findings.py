@@ -85,6 +85,12 @@ def test_noise_and_the_places_beyond_the_bound_are_told_and_not_offered_as_rules
     assert "differences.yaml" not in text
 
 
+def test_a_difference_that_is_settled_is_not_offered_as_a_rule_again() -> None:
+    """What has not been seen since the rules or the new side changed needs no further rule."""
+    assert "where: body/kg" in shown(told(cluster("body/kg")))
+    assert "differences.yaml" not in shown(told(cluster("body/kg", current=False)))
+
+
 def test_rules_that_never_hit_are_named_once_more() -> None:
     """Each rule has its hits; the silent ones come again with their file and line."""
     rule = {
