@@ -1,12 +1,18 @@
-"""Clients that come at a steady pace, whether the ones before have been served or not: nobody's wait is left out."""
+"""Clients that come whether the ones before have been served or not: nobody's wait is left out.
+
+They come by chance (a Poisson process, the same one in every round). At even gaps each would meet the same moment of
+the one before it, and a few microseconds more or less would decide between meeting it and not.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from time import perf_counter
 from typing import Final
 
+SEED: Final = 20_261_121
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
 
@@ -25,11 +31,11 @@ class Clients:
             self._free.put_nowait(await asyncio.open_connection("127.0.0.1", self._port))
 
     async def run(self, target: str, *, seconds: float, rate: float) -> list[float]:
-        """Ask `rate` times a second; the milliseconds that each took from when it was due."""
+        """Ask `rate` times a second on average; the milliseconds that each took from when it was due."""
         head = f"GET {target} HTTP/1.1\r\nhost: trial\r\nx-caller: %d\r\n\r\n"
-        begun, asked = perf_counter(), []
+        chance, due, asked = random.Random(SEED), perf_counter(), []  # noqa: S311 - not a secret
         for number in range(int(seconds * rate)):
-            due = begun + number / rate
+            due += chance.expovariate(rate)
             if (early := due - perf_counter()) > 0:
                 await asyncio.sleep(early)
             asked.append(asyncio.create_task(self._ask((head % number).encode(), due)))
