@@ -33,7 +33,7 @@ class Clients:
     async def run(self, target: str, *, seconds: float, rate: float) -> list[float]:
         """Ask `rate` times a second on average; the milliseconds that each took from when it was due."""
         head = f"GET {target} HTTP/1.1\r\nhost: trial\r\nx-caller: %d\r\n\r\n"
-        chance, due, asked = random.Random(SEED), perf_counter(), []  # noqa: S311 - not a secret
+        chance, due, asked = random.Random(SEED), perf_counter(), []
         for number in range(int(seconds * rate)):
             due += chance.expovariate(rate)
             if (early := due - perf_counter()) > 0:
