@@ -52,6 +52,7 @@ class Rescue:
         self._told = Told()
         self._chunks: list[bytes] = []
         self._size = 0
+        self._reading: asyncio.Task[bytes | None] | None = None
 
     async def forward(self, outbound: OutboundRequest, _: Side, __: Route | None) -> Response | Failure:
         """The new side's answer, or legacy's where the new side failed and nothing of it stays."""
@@ -96,7 +97,7 @@ class Rescue:
         return self._told.nothing_stays
 
     async def _keep(self, source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        async for chunk in source:
+        while (chunk := await self._next(source)) is not None:
             self._size += len(chunk)
             if self._size <= self._cap:
                 self._chunks.append(chunk)
@@ -106,10 +107,22 @@ class Rescue:
 
     async def _again(self, source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """What the new side has read, then what it has not."""
-        for chunk in self._chunks:
+        for kept in self._chunks:
+            yield kept
+        while (chunk := await self._next(source)) is not None:
             yield chunk
-        async for chunk in source:
-            yield chunk
+
+    async def _next(self, source: AsyncIterator[bytes]) -> bytes | None:
+        """The next part, None after the last. A reader that is cancelled leaves its part to the next reader.
+
+        To cancel the read itself would end the source, and half an upload would look like a whole one to legacy.
+        """
+        if self._reading is None:
+            self._reading = asyncio.create_task(_part(source))
+            self._reading.add_done_callback(_look_at)
+        chunk = await asyncio.shield(self._reading)
+        self._reading = None
+        return chunk
 
     def _exchange(self, routed: Routed, sent: Sent, code: str) -> Exchange:
         """What it would have cost the client is a mismatch, whatever legacy said."""
@@ -130,3 +143,13 @@ class Rescue:
             verdict=Verdict(Outcome.MISMATCHED, (mismatch,), reason=f"rescued: {code}"),
             rescued=True,
         )
+
+
+async def _part(source: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(source, None)
+
+
+def _look_at(reading: asyncio.Task[bytes | None]) -> None:
+    """Nobody may come for a part; then asyncio would report its exception as lost."""
+    if not reading.cancelled():
+        reading.exception()

@@ -1,6 +1,7 @@
 """Rescue: legacy answers where the new side fails before anything of it stays, and never after that."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -105,3 +106,39 @@ async def test_a_handler_that_answers_is_not_rescued(legacy: Legacy, database: p
         replies = [await send(served, "POST", "/api/lots", {"lot_code": code}, "X-User: ann") for _ in range(1)]
     assert [(reply.status, reply.values(b"x-strangler-side")) for reply in replies] == [(201, [b"new"])]
     assert rows(database, code) == [("FG",)]
+
+
+async def test_legacy_gets_the_whole_upload_also_where_the_new_side_gave_up_in_the_middle(
+    legacy: Legacy, database: psycopg.Connection
+) -> None:
+    """A handler that stops waiting for the rest of a body ends nothing: half an upload must not look like a whole."""
+    code, gave_up = uuid.uuid4().hex, asyncio.Event()
+
+    async def impatient(request: Request) -> Response:
+        async with writing(request, ANONYMOUS):
+            try:
+                async with asyncio.timeout(0.2):
+                    await request.body()
+            finally:
+                gave_up.set()
+        return PlainTextResponse("new", 201)
+
+    app = with_handler(impatient, "/api/lots")
+    app.router.routes.insert(0, app.router.routes.pop())
+    body = json.dumps({"lot_code": code}).encode()
+    async with both(legacy.base_url, app=app, stage=Stage.NEW, routes=[RESCUED], timeout_s=5.0) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        head = b"POST /api/lots HTTP/1.1\r\nHost: a\r\nX-User: ann\r\nContent-Type: application/json\r\n"
+        writer.write(head + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + chunk(body[:5]))
+        async with asyncio.timeout(10):
+            await gave_up.wait()
+            await asyncio.sleep(0.2)
+            writer.write(chunk(body[5:]) + b"0\r\n\r\n")
+            reply = await reader.read()
+        writer.close()
+    assert reply.split(b"\r\n")[0] == b"HTTP/1.1 201 Created"
+    assert rows(database, code) == [(None,)]
+
+
+def chunk(content: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(content), content)
