@@ -18,26 +18,54 @@ def pair_by(
 ) -> tuple[list[Pair], list[int], list[int]]:
     """Pairs of elements with the same key, in the control's order, and the elements on each side without any.
 
-    Elements with one key more than once are paired in the order in which they stand.
+    Elements with one key more than once are paired with their equals first, the others in the order in which they
+    stand.
     """
-    waiting: dict[bytes, deque[int]] = defaultdict(deque)
-    without: list[int] = []
-    for j, value in enumerate(candidate):
-        key = _key(value, by)
-        if key is None:
-            without.append(j)
-        else:
-            waiting[key].append(j)
+    mine, own_without = _by_key(control, by)
+    theirs, without = _by_key(candidate, by)
     pairs: list[Pair] = []
-    own_without: list[int] = []
-    for i, value in enumerate(control):
+    left: list[int] = []
+    for key, own in mine.items():
+        others = theirs.pop(key, [])
+        if len(own) == len(others) == 1:
+            pairs.append((own[0], others[0]))
+            continue
+        equal, own, others = _equals(own, others, control, candidate)
+        met = min(len(own), len(others))
+        pairs += [*equal, *zip(own[:met], others[:met], strict=True), *((i, None) for i in own[met:])]
+        left += others[met:]
+    left += [j for others in theirs.values() for j in others]
+    return [*sorted(pairs, key=_first), *((None, j) for j in sorted(left))], own_without, without
+
+
+def _by_key(values: Sequence[Value], by: tuple[Place, ...]) -> tuple[dict[bytes, list[int]], list[int]]:
+    """The indices of elements by their keys, and of those without one."""
+    found: dict[bytes, list[int]] = {}
+    without: list[int] = []
+    for at, value in enumerate(values):
         key = _key(value, by)
-        if key is None:
-            own_without.append(i)
-        else:
-            pairs.append((i, waiting[key].popleft() if waiting.get(key) else None))
-    pairs += [(None, j) for j in sorted(j for left in waiting.values() for j in left)]
-    return pairs, own_without, without
+        (without if key is None else found.setdefault(key, [])).append(at)
+    return found, without
+
+
+def _equals(
+    mine: list[int], theirs: list[int], control: Sequence[Value], candidate: Sequence[Value]
+) -> tuple[list[Pair], list[int], list[int]]:
+    """Pairs of equal elements among these, and those of each side that are left."""
+    waiting: dict[bytes, deque[int]] = defaultdict(deque)
+    try:
+        for j in theirs:
+            waiting[canonical(candidate[j])].append(j)
+        texts = [canonical(control[i]) for i in mine]
+    except RecursionError:  # nested too deeply to be known by a text
+        return [], mine, theirs
+    pairs: list[Pair] = [(i, waiting[text].popleft()) for i, text in zip(mine, texts, strict=True) if waiting.get(text)]
+    met = [{i for i, _ in pairs}, {j for _, j in pairs}]
+    return pairs, [i for i in mine if i not in met[0]], [j for j in theirs if j not in met[1]]
+
+
+def _first(pair: Pair) -> int:
+    return -1 if pair[0] is None else pair[0]
 
 
 def identifying(control: Sequence[Value], candidate: Sequence[Value]) -> str | None:

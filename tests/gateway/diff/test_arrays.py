@@ -92,3 +92,21 @@ def test_an_error_envelope_is_one_difference_whatever_its_fields_are_called() ->
     assert expired.outcome is Outcome.MISMATCHED
     assert "ended on" in expired.reason
     assert verdict(rule("body", reading=Reading.ERROR_TEXT)).outcome is Outcome.MISMATCHED
+
+
+def test_elements_that_share_a_key_are_paired_with_their_equals_first() -> None:
+    """Two rows of one key that changed places are in another order, and one of them less is one difference."""
+    rows = [{"id": 1, "a": 1}, {"id": 1, "a": 2}, {"id": 2, "a": 0}]
+    turned = [rows[1], rows[0], rows[2]]
+    assert found(judged(rows, turned)) == [(Kind.ORDER, "body/lots")]
+    assert judged(rows, turned, rule("body/lots", reading=Reading.UNORDERED)).outcome is Outcome.ALLOWED
+    assert found(judged(rows, rows[1:])) == [(Kind.MISSING, "body/lots/0")]
+    assert found(judged(rows, [*rows[:2], {"id": 1, "a": 3}, rows[2]])) == [(Kind.EXTRA, "body/lots/2")]
+    changed = [rows[1], {"id": 1, "a": 5}, rows[2]]
+    assert found(judged(rows, changed)) == [(Kind.ORDER, "body/lots"), (Kind.VALUE, "body/lots/0/a")]
+
+
+def test_many_elements_of_one_key_are_paired_in_linear_time() -> None:
+    """A key that tells nothing apart must not cost the square of the rows."""
+    rows = [{"id": 1, "n": at} for at in range(20_000)]
+    assert found(judged(rows, [*rows[:9_000], *rows[9_001:]])) == [(Kind.MISSING, "body/lots/9000")]
