@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -53,12 +53,12 @@ def shown(cookie: Cookie) -> str:
 
 
 def moment_of(date: str | None) -> datetime | None:
-    """The moment an HTTP date names; None when it names none or lacks its zone."""
+    """The moment an HTTP date names, in UTC whatever it says of a zone (RFC 6265 section 5.1.1); None when it names none."""
     try:
         found = None if date is None else parsedate_to_datetime(date[:64])
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return found if found is not None and found.tzinfo is not None else None
+    return found if found is None or found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _live_alike(one: Cookie, other: Cookie) -> bool:

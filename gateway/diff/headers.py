@@ -128,9 +128,9 @@ def _policy(lines: list[str]) -> object:
 
 
 def _links(lines: list[str]) -> object:
-    """Each link by path and parameters (RFC 8288)."""
+    """Each link by path and parameters (RFC 8288); what holds no link is a text."""
     found = re.findall(r"<([^<>]*)>([^<]*)", _text(lines))
-    return frozenset(
+    return (_text(lines) if not found else None), frozenset(
         (_path([target]), frozenset(re.split(r"[\s;,]+", rest.replace('"', "").lower())) - {""})
         for target, rest in found
     )

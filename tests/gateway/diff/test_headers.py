@@ -88,6 +88,8 @@ def test_the_same_in_other_words_matches(name: str, control: str, candidate: str
         ("set-cookie", "a=1", "a="),
         ("content-disposition", 'attachment; filename="a.csv"', 'attachment; filename="b.csv"'),
         ("link", "</x>; rel=next", "</x>; rel=prev"),
+        ("link", "/x; rel=next", "/y; rel=next"),
+        ("set-cookie", "a=1; Expires=Sat Nov 21 08:00:00 2099", "a=1"),
         ("x-total-count", "10", "11"),
         ("content-range", "0-9/100", "0-9/101"),
     ],
