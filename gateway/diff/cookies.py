@@ -53,7 +53,7 @@ def shown(cookie: Cookie) -> str:
 
 
 def moment_of(date: str | None) -> datetime | None:
-    """The moment an HTTP date names, in UTC whatever it says of a zone (RFC 6265 section 5.1.1); None when it names none."""
+    """The moment an HTTP date names, None when it names none; one without a zone is UTC (RFC 6265 section 5.1.1)."""
     try:
         found = None if date is None else parsedate_to_datetime(date[:64])
     except (ValueError, TypeError, IndexError, OverflowError):
