@@ -23,6 +23,8 @@ MAX_BODY: Final = 16 * 1024  # bytes of a request's body that are kept
 MAX_HEADERS: Final = 30
 MAX_VALUE: Final = 1_000
 
+_PARTS: Final = "content-disposition: form-data"  # also where no content type says so
+
 LOOKED_INTO: Final = frozenset({Outcome.MISMATCHED, Outcome.NOT_COMPARABLE})
 
 # what belongs to the connection, to the way here or to the browser: asking again sets it anew, or does without
@@ -111,7 +113,7 @@ class Recorder:
 def asked(request: OutboundRequest, redactor: Redactor) -> AskedRequest:
     """What is kept of a request so that it can be asked again by somebody with credentials of their own."""
     headers = tuple(
-        (name.decode("latin-1"), redactor.text(value.decode("latin-1")))
+        (name.decode("latin-1"), redactor.value(value.decode("latin-1")))
         for name, value in request.headers
         if _is_kept(name, redactor) and len(value) <= MAX_VALUE
     )[:MAX_HEADERS]
@@ -143,7 +145,7 @@ def _body(request: OutboundRequest, redactor: Redactor) -> tuple[str | None, str
         text = body.decode()
     except UnicodeDecodeError:
         return None, "it is no text"
-    if "\0" in text or media_type(request.headers).startswith("multipart/"):
+    if "\0" in text or media_type(request.headers).startswith("multipart/") or _PARTS in text.lower():
         return None, "it is no text"
     is_form = media_type(request.headers) == "application/x-www-form-urlencoded"
     return redactor.form(text) if is_form else redactor.text(text), ""

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from secrets import token_bytes
 from typing import Final
 
@@ -40,11 +41,12 @@ _PAIR_VALUE: Final = re.compile(r"\"[^\"]*\"?|'[^']*'?|[^\s&;#\"'<>]*")
 _LINE: Final = re.compile(r"(?<![\w.-])([\w.-]{1,200})'?\s{0,20}:\s{0,20}")
 _LINE_VALUE: Final = re.compile(r"[^\r\n\"<]*")
 _ELEMENT: Final = re.compile(r"<([\w:.-]{1,100})(?:\s[^<>]{0,200})?>")
-_ELEMENT_VALUE: Final = re.compile(r"[^<]*")
+_ELEMENT_VALUE: Final = re.compile(r"(?:<!\[CDATA\[[^\]]*(?:\](?!\]>)[^\]]*)*(?:\]\]>)?|[^<])*")
+_KEY: Final = re.compile(r"\(([^()=\r\n]{1,200})\)=")  # as PostgreSQL tells of a duplicate: `Key (token)=(...)`
+_KEY_VALUE: Final = re.compile(r"\([^()\r\n]*\)?")
+_QUOTE: Final = re.compile(r'\\*"')
 _ESCAPED_QUOTE: Final = re.compile(r'\\+"')
 _CUT: Final = re.compile(r"(?:\\(?:u[0-9a-f]{0,3})?)?…$")  # the end of a cut text, which may lie within an escape
-
-
 # a long mix of letters and digits that no person made up: what follows a word like `reset` or `session` in a path
 _RANDOM: Final = re.compile(r"(?=(?:[^0-9]*[0-9]){3})(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_~.=-]{16,}")
 
@@ -104,6 +106,11 @@ class Redactor:
         plain = _ESCAPED_QUOTE.sub('"', shown)
         return shown if plain == shown or self._named(plain) == plain else self.mask(text)
 
+    def value(self, text: str) -> str:
+        """A header's value or a text out of an answer: it may be a URL, with others escaped within it."""
+        shown = self.text(text)
+        return self.form(shown) if "%" in shown else shown
+
     def _mismatch(self, mismatch: Mismatch) -> Mismatch:
         hide = any(map(self.is_secret, mismatch.where.split("/")))
         return replace(
@@ -126,14 +133,15 @@ class Redactor:
             text = json.loads(value if whole else _CUT.sub('"', value), strict=False)
         except ValueError:
             return cut(self.text(value))
-        shown = json.dumps(self.text(text), ensure_ascii=False)
+        shown = json.dumps(self.value(text), ensure_ascii=False)
         return cut(shown if whole else shown[:-1] + "…")
 
     def _named(self, text: str) -> str:
         secret, in_query, mask = self.is_secret, self._is_secret_in_query, self.mask
         text = _hide(text, _MEMBER, lambda name: secret(_read(name)), _json_end, lambda hidden: f'"{mask(hidden)}"')
         text = _hide(text, _PAIR, in_query, _end(_PAIR_VALUE), mask)
-        text = _hide(text, _LINE, secret, _end(_LINE_VALUE), mask)
+        text = _hide(text, _LINE, secret, _line_end, partial(_within_quotes, mask))
+        text = _hide(text, _KEY, secret, _end(_KEY_VALUE), lambda hidden: f"({mask(hidden.strip('()'))})")
         return _hide(text, _ELEMENT, secret, _end(_ELEMENT_VALUE), mask)
 
     def _is_secret_in_query(self, name: str) -> bool:
@@ -151,6 +159,9 @@ class Redactor:
 
     def _part(self, part: str) -> str:
         """A segment of a path or a parameter of a query; one that shows a secret only once unescaped goes whole."""
+        name, equals, value = part.partition("=")
+        if value and self._is_secret_in_query(name):  # whatever it holds, it ends where the parameter does
+            return f"{without_credentials(name, self.mask)}={self.mask(value)}"
         shown = self.text(part)
         plain = unescaped(shown)
         if plain == shown or self.text(plain) == plain:
@@ -199,6 +210,24 @@ def _end(value: re.Pattern[str]) -> _End:
         return at if found is None else found.end()
 
     return end
+
+
+def _line_end(text: str, at: int) -> int:
+    """Where what stands behind `name:` ends: with its quotes, escaped as often as they are, else with the line."""
+    opening = _QUOTE.match(text, at)
+    if opening is None:
+        return _end(_LINE_VALUE)(text, at)
+    closing = (found.end() for found in _QUOTE.finditer(text, opening.end()) if len(found[0]) <= len(opening[0]))
+    return next(closing, len(text))
+
+
+def _within_quotes(mask: Mask, hidden: str) -> str:
+    opening = _QUOTE.match(hidden)
+    if opening is None:
+        return mask(hidden)
+    quote = opening[0]
+    closing = quote if len(hidden) > len(quote) and hidden.endswith(quote) else ""
+    return f"{quote}{mask(hidden[len(quote) :].removesuffix(quote))}{closing}"
 
 
 def _json_end(text: str, at: int) -> int:

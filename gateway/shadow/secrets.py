@@ -36,7 +36,9 @@ _IN_QUERIES: Final = frozenset({"code", "key", "ticket", "samlresponse"})  # OAu
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,4}")  # one that starts also matches: linear
-_BEARER: Final = re.compile(r"\b(bearer|digest|negotiate|apikey)(\s+|%20|\+)(?!realm=)([^\s,;\"'<>&]+)", re.IGNORECASE)
+_BEARER: Final = re.compile(
+    r"\b(bearer|digest|negotiate|apikey)(\s+|%20|\+)(?!realm=|[\w-]+=\\?\")([^\s,;\"'<>&]+)", re.IGNORECASE
+)
 _BASIC: Final = re.compile(r"\b(basic)(\s+|%20|\+)([A-Za-z0-9+/=_-]{4,4096})", re.IGNORECASE)
 _USER: Final = re.compile(r"//([^\s/?#@\"'<>]{1,200})@")
 

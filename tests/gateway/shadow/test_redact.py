@@ -38,6 +38,8 @@ def kept(value: str, where: str = "body/note") -> str:
         (b"/api/tokens?page=2", "/api/tokens?page=2"),
         (b"/a?shipping=x&monkey=1&lot_code=2&postal_code=3", "/a?shipping=x&monkey=1&lot_code=2&postal_code=3"),
         (b"/a%2Fb?q=%20&z=a+b", "/a%2Fb?q=%20&z=a+b"),
+        (b"/a?password=s3;s3&x=1", "/a?password=(hidden)&x=1"),
+        (b"/a?x=1&password='s3<s3\"s3", "/a?x=1&password=(hidden)"),
         (b"/a?x=\x9b2J\x85", "/a?x=\\u009b2J\\u0085"),
     ],
 )
@@ -114,6 +116,14 @@ def test_an_ordinary_name_stays_readable(name: str) -> None:
         ('{"key": "size", "code": "E42", "order": 1}', '{"key": "size", "code": "E42", "order": 1}'),
         ('"token=s3c\\u00…', '"token=(hidden)…'),
         ('"' + JWT[:40] + "…", '"(hidden)…'),
+        ('"mutation { login(user: \\"bob\\", password: \\"s3cret\\") { id } }"', None),
+        ('"login(password: \\"s3cret\\", kg: 3)"', '"login(password: \\"(hidden)\\", kg: 3)"'),
+        ('{"query": "login(password: \\"s3c\\\\\\"s3cret\\", kg: 3)"}', None),
+        ('"<user><password><![CDATA[s3c]]s3c]]></password></user>"', '"<user><password>(hidden)</password></user>"'),
+        ('"Key (token)=(s3cret) already exists."', '"Key (token)=((hidden)) already exists."'),
+        ('"Digest qop=auth, nonce=\\"s3cret\\""', None),
+        ('"Digest nonce=\\"s3cret\\", qop=auth"', None),
+        ('"/cb?next=%2Fx%3Ftoken%3Ds3cret&lot=7"', '"/cb?next=(hidden)&lot=7"'),
         ('"a \\u009b b \\ud800"', '"a \\u009b b \\ud800"'),
     ],
 )
