@@ -111,7 +111,8 @@ class ClientGone(Exception):  # noqa: N818 - it names what happened to the reque
 class Observation:
     """One side's answer, frozen: either status, headers and body, or the failure instead of them.
 
-    `truncated` says that the body went past the cap and `body` holds only its beginning.
+    `truncated` says that the answer began and was not read to its end: its body went past the cap, and `body` holds at
+    most the beginning of it, or it broke off, and `failure` says why.
     `elapsed_ms` is the time until the last byte that was kept, in milliseconds.
     """
 

@@ -14,6 +14,7 @@ class Drop(StrEnum):
     BYTES = "bytes"  # what waits holds as many bytes as it may
     BODY_TOO_LARGE = "body_too_large"  # the request's body went past the cap, so that there is no copy of it
     BREAKER_OPEN = "breaker_open"  # the side has failed so often that it is left alone
+    RESTING = "resting"  # the side's answers to this route are never read to their end: it is asked now and then only
     INCOMPLETE = "incomplete"  # the client sent or got no whole message, through no fault of a side's
     CLIENT_GONE = "client_gone"  # the client left before the end of its answer
     BUSY = "busy"  # no connection for copies was free

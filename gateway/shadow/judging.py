@@ -18,6 +18,7 @@ from gateway.diff.compare import compare
 from gateway.diff.noise import judge_again
 from gateway.diff.rules import Rules
 from gateway.diff.verdict import Outcome, Verdict
+from gateway.failure import Failure
 from gateway.message import Observation, OutboundRequest, Side
 from gateway.shadow.comparer import Comparer, ComparerLost
 from gateway.shadow.drop import Drop
@@ -25,14 +26,17 @@ from gateway.shadow.finding import Finding
 from gateway.shadow.job import Job
 from gateway.shadow.recheck import Question, nothing_to_compare, question, unconditional, with_reason
 from gateway.shadow.record import Exchange, Recorder
+from gateway.shadow.rests import Rests
 from gateway.shadow.way import Limits, Way
-from gateway.telemetry import count
+from gateway.telemetry import count, log
 
 SHORT: Final = 512  # bytes of a target that are redacted without a thread
 TICK_S: Final = 1.05  # after so long a clock of whole seconds shows another time
 UNCONDITIONAL: Final = "legacy was asked again without the client's validators"
 GIVEN_UP: Final = "the comparison was given up: it took too long, or its process ended"
 NOT_AGAIN: Final = "legacy could not be asked again"
+
+_LATE: Final = frozenset({Failure.LEGACY_TIMEOUT, Failure.NEW_TIMEOUT})
 
 Answer = TypeVar("Answer")
 
@@ -73,18 +77,18 @@ class Court:
     pauses: Pauses
     recorder: Recorder
     comparer: Comparer
+    rests: Rests
 
 
 async def finding_on(job: Job, court: Court) -> Finding | Drop:
     """Ask the other side, compare, and ask legacy again where that tells noise from a mismatch."""
-    way = court.ways[job.answered.side.other]
-    observed = await way.ask(way.dressed(job.copy), court.limits, job.watch)
+    observed = await _asked(job, court)
     if isinstance(observed, Drop):
         return observed
     now, answered, rules = datetime.now(UTC), job.answered, court.rules(job.route)
     control, candidate = (observed, answered) if observed.side is Side.LEGACY else (answered, observed)
     comparing = partial(compare, control, candidate, rules, today=now.date())
-    if same_bytes(control, candidate):
+    if same_bytes(control, candidate) or not (_has_body(control) and _has_body(candidate)):
         judged = Judged(control, candidate, comparing())
     else:  # a document of 1 KiB may need a table of a hundred milliseconds
         judged = Judged(control, candidate, await compared(court, comparing))
@@ -92,6 +96,27 @@ async def finding_on(job: Job, court: Court) -> Finding | Drop:
     if judged.verdict.outcome is Outcome.MATCHED and len(job.copy.target) <= SHORT:
         return _finding(job, judged, rules, now, court.recorder)
     return await _apart(court, partial(_finding, job, judged, rules, now, court.recorder))
+
+
+async def _asked(job: Job, court: Court) -> Observation | Drop:
+    """What the other side says, or why it was not asked."""
+    side, now = job.answered.side.other, asyncio.get_running_loop().time
+    if not court.rests.sends(job.route, side, now()):
+        return Drop.RESTING
+    way, limits = court.ways[side], court.limits
+    if job.answered.truncated:
+        limits = Limits(limits.timeout_s, cap=0)  # there is nothing to compare a body with
+    observed = await way.ask(way.dressed(job.copy), limits, job.watch)
+    if isinstance(observed, Observation):
+        whole = not observed.truncated and observed.failure not in _LATE
+        if court.rests.heard(job.route, side, now(), whole=whole):
+            log("copies_rest", route=job.route, side=side.value)
+    return observed
+
+
+def _has_body(one: Observation) -> bool:
+    """Whether there is a body that somebody may have to read."""
+    return one.failure is None and not one.truncated
 
 
 async def _rechecked(job: Job, judged: Judged, rules: Rules, court: Court) -> Judged:

@@ -24,6 +24,7 @@ from gateway.shadow.job import Job
 from gateway.shadow.judging import Court, Pauses, finding_on
 from gateway.shadow.pending import Pending
 from gateway.shadow.record import Exchange, Recorder
+from gateway.shadow.rests import Rests
 from gateway.shadow.way import Limits, Way
 from gateway.telemetry import count, log, request_id
 
@@ -63,8 +64,11 @@ class Mirror:
         self.budget = Budget(bounds.held_bytes)
         self._pending = Pending(sink, most=bounds.queue, held_bytes=bounds.held_bytes)
         self._apart, self._comparer = ThreadPoolExecutor(1, "compare"), Comparer()
+        self._rests = Rests()
         limits, pauses = Limits(bounds.timeout_s, bounds.cap), Pauses((bounds.concurrency + 1) // 2)
-        self.court = Court(ways, rules, limits, self._apart, pauses, recorder or Recorder(), self._comparer)
+        self.court = Court(
+            ways, rules, limits, self._apart, pauses, recorder or Recorder(), self._comparer, self._rests
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -75,7 +79,7 @@ class Mirror:
 
     def has_room(self, side: Side, route: str) -> bool:
         """Whether a copy for this side would be taken now; counted when not. It saves keeping a body for nothing."""
-        why = self._refusal(side)
+        why = self._full() or self._rather_not(side, route)
         if why is not None:
             drop(route, why)
         return why is None
@@ -85,7 +89,7 @@ class Mirror:
 
         `held` bytes of the budget were taken for it already; they are the mirror's from here on.
         """
-        why = self._refusal(job.answered.side.other)
+        why = self._full()
         if why is None and not self.budget.take(job.size - held):
             why = Drop.BYTES
         if why is not None:
@@ -105,13 +109,17 @@ class Mirror:
         """Keep what a rescue was; its verdict is known."""
         self.found(self.court.recorder.finding(exchange, self.court.rules(exchange.route), datetime.now(UTC)))
 
-    def _refusal(self, side: Side) -> Drop | None:
+    def _full(self) -> Drop | None:
         if self._closed:
             return Drop.CLOSING
-        if self._jobs.full():
-            return Drop.QUEUE_FULL
+        return Drop.QUEUE_FULL if self._jobs.full() else None
+
+    def _rather_not(self, side: Side, route: str) -> Drop | None:
+        """Why a side would not be asked now; whoever sends a copy asks again."""
         way = self._ways.get(side)
-        return Drop.BREAKER_OPEN if way is not None and way.left_alone() else None
+        if way is not None and way.left_alone():
+            return Drop.BREAKER_OPEN
+        return Drop.RESTING if self._rests.has(route, side, asyncio.get_running_loop().time()) else None
 
     @property
     def waiting(self) -> int:

@@ -19,11 +19,11 @@ MOST_DIGITS: Final = 18  # of a length; the relay refuses longer ones
 async def observe(
     side: Side, transport: Transport, request: OutboundRequest, *, timeout_s: float, cap: int
 ) -> Observation:
-    """Ask a side and read its whole answer within `timeout_s`, keeping at most `cap` bytes of the body."""
+    """Ask a side and read its whole answer within `timeout_s`; one over `cap` bytes is let go of where that shows."""
     begun = perf_counter()
 
-    def failed(failure: Failure) -> Observation:
-        return Observation(side, None, (), b"", (perf_counter() - begun) * 1000, failure)
+    def failed(failure: Failure, *, cut: bool = False) -> Observation:
+        return Observation(side, None, (), b"", (perf_counter() - begun) * 1000, failure, truncated=cut)
 
     try:
         async with asyncio.timeout(timeout_s):
@@ -31,29 +31,29 @@ async def observe(
             if isinstance(answer, Failure):
                 return failed(answer)
             try:
-                body, truncated = await _read(request.method, answer, cap)
+                body = await _read(request.method, answer, cap)
             finally:
                 await answer.close()
     except TimeoutError:
         return failed(failure_of(side, "TIMEOUT"))
     except BodyCut as cut:
-        return failed(cut.failure)
+        return failed(cut.failure, cut=True)
     elapsed_ms = (perf_counter() - begun) * 1000
-    return Observation(side, answer.status, answer.headers, body, elapsed_ms, truncated=truncated)
+    return Observation(side, answer.status, answer.headers, body or b"", elapsed_ms, truncated=body is None)
 
 
-async def _read(method: str, answer: Response, cap: int) -> tuple[bytes, bool]:
+async def _read(method: str, answer: Response, cap: int) -> bytes | None:
+    """The body; None where it is over the cap: a part of it can be compared with nothing."""
     if answer.whole is not None:
-        return answer.whole[:cap], len(answer.whole) > cap
+        return answer.whole if len(answer.whole) <= cap else None
     if announced(method, answer) > cap:
-        return b"", True  # nobody can compare it: not worth a byte of it
+        return None
     body = bytearray()
     async for chunk in answer.body:
         if len(body) + len(chunk) > cap:
-            body += chunk[: cap - len(body)]
-            return bytes(body), True
+            return None
         body += chunk
-    return bytes(body), False
+    return bytes(body)
 
 
 def announced(method: str, answer: Response) -> int:

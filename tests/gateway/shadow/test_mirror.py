@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -24,10 +24,11 @@ from gateway.diff.verdict import Kind, Outcome
 from gateway.message import Headers, Observation, OutboundRequest, Side
 from gateway.relay.answer import AnswerReader
 from gateway.shadow import mirror as mirror_module
-from gateway.shadow import pending
+from gateway.shadow import pending, rests
 from gateway.shadow.finding import Finding
 from gateway.shadow.job import Job
 from gateway.shadow.mirror import Bounds, Mirror
+from gateway.shadow.rests import FEW
 from gateway.shadow.way import Way
 from gateway.telemetry import JsonLines, counters
 from gateway.upstream.http import HttpTransport
@@ -280,6 +281,13 @@ async def silent(scope: Any, receive: Any, send: Any) -> None:
     await asyncio.Event().wait()
 
 
+async def stubborn(scope: Any, receive: Any, send: Any) -> None:
+    """An app that does not end when it is told to, for a while."""
+    for _ in range(3):
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+
 @pytest.mark.parametrize(
     ("new", "reason"),
     [(endless, "new_timeout"), (silent, "new_timeout"), (hang, "new_timeout"), (huge, "longer than what is kept")],
@@ -317,9 +325,9 @@ async def test_a_copy_ends_when_its_origin_does_not(how: str) -> None:
     async with upstream(answer) as origin:
         new = HttpTransport(origin.url, side=Side.NEW, max_connections=2)
         async with mirror(new, timeout_s=0.5, cap=100_000) as (shadow, found):
-            for _ in range(6):
+            for _ in range(4):
                 shadow.offer(job())
-            await until(lambda: len(found) == 6)
+            await until(lambda: len(found) == 4)
             assert psutil.Process().memory_info().rss - before < 50 * MB
     wanted = {"huge": "longer than what is kept", "reset": "new_reset"}.get(how, "new_timeout")
     assert all(wanted in finding.verdict.reason for finding in found)
@@ -338,12 +346,88 @@ async def test_answers_that_are_too_long_are_let_go_of_at_once() -> None:
         async with mirror(new, cap=100_000) as (shadow, _):
             gc.disable()
             try:
-                for _ in range(10):
-                    shadow.offer(job())
-                await until(lambda: counters["shadow_verdict.not_comparable/lots.list"] == 10)
+                for number in range(10):
+                    shadow.offer(replace(job(), route=f"lots.{number}"))
+                await until(lambda: sum(counters[f"shadow_verdict.not_comparable/lots.{at}"] for at in range(10)) == 10)
                 assert not [one for one in gc.get_objects() if isinstance(one, AnswerReader) and one.chunks]
             finally:
                 gc.enable()
+
+
+@pytest.mark.parametrize("new", [endless, huge, silent, hang, stubborn])
+async def test_a_side_whose_answers_are_never_read_to_their_end_is_asked_now_and_then(
+    new: App, counted: Mapping[str, int]
+) -> None:
+    """After a few of them copies for this route rest, counted; those of other routes have the workers to themselves."""
+    asked = list[str]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        await (answering(b"{}") if scope["path"] == "/b" else new)(scope, receive, send)
+
+    async with mirror(app, timeout_s=0.2, cap=100_000) as (shadow, _):
+        for _ in range(100):
+            shadow.offer(job())
+        well = replace(job(b"{}"), route="lots.get")
+        for _ in range(20):
+            shadow.offer(replace(well, copy=well.copy._replace(target=b"/b")))
+        await until(lambda: counted["shadow_verdict.matched/lots.get"] == 20)
+        assert FEW <= asked.count("/a") <= FEW + 1
+        assert counted["shadow_dropped.resting/lots.list"] == 100 - asked.count("/a")
+        assert not shadow.has_room(Side.NEW, "lots.list")
+        assert shadow.has_room(Side.NEW, "lots.get")
+        assert shadow.has_room(Side.LEGACY, "lots.list")
+
+
+async def test_what_rests_still_finds_a_wrong_status_and_goes_on_with_the_first_answer_that_is_read(
+    counted: Mapping[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an answer over the cap the status is compared; once one is not over it, every copy is sent again."""
+    monkeypatch.setattr(rests, "FIRST_S", 0.1)
+    monkeypatch.setattr(rests, "LONGEST_S", 0.1)
+    status, body = 200, b"x" * 1_000
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": JSON})
+        await send({"type": "http.response.body", "body": body})
+
+    async def offered_until(name: str, number: int) -> None:
+        async with asyncio.timeout(15):
+            while counted[name] < number:
+                if shadow.has_room(Side.NEW, "lots.list"):
+                    shadow.offer(job())
+                await asyncio.sleep(0.01)
+
+    async with mirror(app, cap=100) as (shadow, _):
+        await offered_until("shadow_dropped.resting/lots.list", 1)
+        assert counted["shadow_verdict.not_comparable/lots.list"] >= FEW
+        status = 500
+        await offered_until("shadow_verdict.mismatched/lots.list", 2)
+        status, body = 200, b'{"a":1}'
+        await offered_until("shadow_verdict.matched/lots.list", 2)
+        before = counted["shadow_dropped.resting/lots.list"]
+        await offered_until("shadow_verdict.matched/lots.list", 50)
+    assert counted["shadow_dropped.resting/lots.list"] == before
+
+
+async def test_no_body_is_read_where_there_is_none_to_compare_it_with() -> None:
+    """Legacy's own answer was over the cap: the copy is for its status and headers, and takes nothing of the body."""
+    taken = list[int]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 404, "headers": JSON})
+        with suppress(OSError):
+            for _ in range(1_000):
+                await send({"type": "http.response.body", "body": b"x" * 1_000, "more_body": True})
+                taken.append(1_000)
+
+    async with mirror(app, cap=10 * MB) as (shadow, found):
+        large = replace(job(), answered=replace(job().answered, body=b"", truncated=True))
+        shadow.offer(large)
+        await until(lambda: len(found) == 1)
+    assert sum(taken) <= 70_000  # what an app may be ahead of its reader
+    assert found[0].verdict.outcome is Outcome.MISMATCHED
+    assert "longer than what is kept" in found[0].verdict.reason
 
 
 async def test_whoever_watches_a_copy_may_mark_it_and_hears_what_came_of_it() -> None:
