@@ -17,6 +17,7 @@ from typing import Any, Final
 from weakref import WeakSet
 
 import psycopg
+from psycopg.sql import Composable
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
@@ -94,7 +95,8 @@ def _install_drivers() -> None:
         for name in ("commit", "rollback"):
             _watch(kind, name, _ENDS)
     for cursor in (psycopg.Cursor, psycopg.AsyncCursor):
-        cursor.execute = _on_statement(cursor.execute)  # type: ignore[method-assign] # the watch
+        for name in ("execute", "executemany", "stream"):
+            setattr(cursor, name, _on_statement(getattr(cursor, name)))
 
 
 def _audit(name: str, _: tuple[Any, ...]) -> None:
@@ -145,6 +147,8 @@ def _on_statement(execute: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _text(query: Any) -> str:
+    if isinstance(query, Composable):
+        query = query.as_bytes(None)
     return query.decode("latin-1") if isinstance(query, bytes) else query if isinstance(query, str) else ""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy import create_engine, insert, text
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -95,6 +96,22 @@ async def commits_below_sqlalchemy(_: Request, session: WriteSession) -> None:
     await driver.execute("SELECT 1; COMMIT")
 
 
+async def commits_in_composed_sql(_: Request, session: WriteSession) -> None:
+    driver = (await connection_of(session).get_raw_connection()).driver_connection
+    await driver.execute(sql.SQL("{} WORK").format(sql.SQL("COMMIT")))
+
+
+async def commits_for_each_of_many(_: Request, session: WriteSession) -> None:
+    driver = (await connection_of(session).get_raw_connection()).driver_connection
+    await driver.cursor().executemany("COMMIT", [()])
+
+
+async def commits_in_a_stream(_: Request, session: WriteSession) -> None:
+    driver = (await connection_of(session).get_raw_connection()).driver_connection
+    async for _row in driver.cursor().stream("COMMIT"):
+        pass
+
+
 async def takes_another_connection(request: Request, _: WriteSession) -> None:
     async with parts_of(request).database.writers.connect() as other:
         await other.execute(text("INSERT INTO lots (lot_code) VALUES ('G-2')"))
@@ -165,6 +182,9 @@ FORBIDDEN = [
     commits_itself,
     commits_in_sql,
     commits_below_sqlalchemy,
+    commits_in_composed_sql,
+    commits_for_each_of_many,
+    commits_in_a_stream,
     takes_another_connection,
     uses_an_autocommit_engine,
     connects_with_psycopg,
