@@ -2,7 +2,7 @@
 
 A real gateway before a real legacy; rounds with every read compared and with none take turns in one run, because
 nothing else can be told apart from the machine's own noise. It prints, per misbehaviour, p50 and p99 of both, their
-ratios, the gateway's memory, and what became of the copies.
+ratios, the gateway's processor time for one request and its memory, and what became of the copies.
 """
 
 from __future__ import annotations
@@ -46,11 +46,19 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """The times of rounds without and with copies, how far memory grew in MB, and the counters of the mirror."""
+class Round:
+    """The milliseconds that each request took, in order, and those of the gateway's processor for one on average."""
 
-    off: list[list[float]]
-    on: list[list[float]]
+    took: list[float]
+    processor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The rounds without and with copies, how far memory grew in MB, and the counters of the mirror."""
+
+    off: list[Round]
+    on: list[Round]
     grown_mb: float
     failed: int
     counted: Counter[str]
@@ -105,10 +113,18 @@ async def trial(mode: Mode, wanted: Wanted) -> Seen:
         return Seen(off, on, (most - before) / 1e6, clients.failed, _counted(running))
 
 
-async def _round(running: Running, clients: Clients, wanted: Wanted, *, sample: int, seconds: float) -> list[float]:
+async def _round(running: Running, clients: Clients, wanted: Wanted, *, sample: int, seconds: float) -> Round:
     answer = await asyncio.to_thread(running.flip, ROUTE, "shadow", sample=sample)
     assert answer.status_code == 200, answer.text
-    return await clients.run("/things/7", seconds=seconds, rate=wanted.rate)
+    before = _processor_s(running)
+    took = await clients.run("/things/7", seconds=seconds, rate=wanted.rate)
+    return Round(took, (_processor_s(running) - before) / len(took) * 1000)
+
+
+def _processor_s(running: Running) -> float:
+    """Seconds that the gateway has computed, its threads included and the process that compares not."""
+    used = psutil.Process(running.process.pid).cpu_times()
+    return used.user + used.system
 
 
 def _answers(running: Running) -> bool:
@@ -132,21 +148,23 @@ def show(mode: Mode, seen: Seen) -> str:
     """A few lines on one misbehaviour."""
     cells = []
     for share in (0.5, 0.99):
-        off, on = ([quantile(one, share) for one in rounds] for rounds in (seen.off, seen.on))
+        off, on = ([quantile(one.took, share) for one in rounds] for rounds in (seen.off, seen.on))
         ratio = statistics.median(b / a for a, b in zip(off, on, strict=True))
         pooled = quantile(_all(seen.on), share) / quantile(_all(seen.off), share)
         cells.append(
             f"p{share * 100:.0f} {statistics.median(off):7.2f} -> {statistics.median(on):7.2f} ms "
             f"x{ratio:.3f} (all rounds x{pooled:.3f})"
         )
+    off_ms, on_ms = (statistics.median(one.processor for one in rounds) for rounds in (seen.off, seen.on))
+    cells.append(f"processor {off_ms:.2f} -> {on_ms:.2f} ms")
     counted = ", ".join(f"{name} {number}" for name, number in sorted(seen.counted.items()))
     return (
         f"{mode:<10} {'   '.join(cells)}   memory +{seen.grown_mb:.0f} MB, failed {seen.failed}\n           {counted}"
     )
 
 
-def _all(rounds: list[list[float]]) -> list[float]:
-    return sorted(chain.from_iterable(rounds))
+def _all(rounds: list[Round]) -> list[float]:
+    return sorted(chain.from_iterable(one.took for one in rounds))
 
 
 def main() -> None:

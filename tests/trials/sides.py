@@ -71,10 +71,12 @@ class Server:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n%b\r\n" % length)
         piece, pause_s = (b"x", 0.05) if self._mode is Mode.DRIPS else (PIECE, 0.0)
         for _ in range(100_000_000 // len(PIECE) if self._mode is Mode.HUGE else sys.maxsize):
+            if writer.is_closing():
+                break
             writer.write(piece)
             await writer.drain()
             await asyncio.sleep(pause_s)
-        raise ConnectionResetError  # the length is not quite met
+        raise ConnectionResetError  # who asked has left, or the length is not quite met
 
 
 async def main(port: int, mode: Mode, delay_s: float) -> None:
