@@ -13,10 +13,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from gateway.diff.compare import compare, take_differences
+from gateway.diff.equality import same
 from gateway.diff.guides import ByRules
 from gateway.diff.judging import Judging
 from gateway.diff.rules import Circumstances, Difference, Rules
-from gateway.diff.value import ABSENT, Found
+from gateway.diff.value import ABSENT, Value
 from gateway.diff.verdict import Kind, Outcome, Verdict
 from gateway.message import Observation
 
@@ -107,7 +108,7 @@ def _columns(
 ) -> Iterator[Difference]:
     for name, mine in wrote.items():
         theirs = left.get(name)
-        if mine == theirs or legacys.get(str(mine)) == str(theirs):
+        if same(_exact(mine), _exact(theirs)) or legacys.get(str(mine)) == str(theirs):
             continue
         if name in generated and _drawn_alike(mine, theirs):
             continue
@@ -115,16 +116,16 @@ def _columns(
         yield Difference(kind, (*place, name), _exact(theirs), _exact(mine))
 
 
-def _exact(value: Any) -> Found:
+def _exact(value: Any) -> Value:
     """A value of a row as the comparison has them."""
     match value:
         case float():
             return Decimal(repr(value))
         case Mapping():
-            return {str(name): _exact(member) for name, member in value.items()}  # type: ignore[misc] # no member is ABSENT
+            return {str(name): _exact(member) for name, member in value.items()}
         case list():
-            return [_exact(member) for member in value]  # type: ignore[misc] # no member is ABSENT
-        case None | bool() | int() | str():
+            return [_exact(member) for member in value]
+        case None | bool() | int() | Decimal() | str():
             return value
         case _:
             return str(value)

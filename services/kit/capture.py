@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
+from services.kit.rows import read, written
 
 SQLSTATE: Final = "SG001"
 MAX_ROWS: Final = 64
@@ -51,7 +51,7 @@ class Capture:
         self.overflowed = self.overflowed or self._bytes > MAX_BYTES or len(self._told) >= 2 * MAX_ROWS
         if self.overflowed:
             return
-        told = orjson.loads(text)
+        told = read(text)
         self._told.append(told)
         if told["op"] != "attempt":
             self.rows[told["table"]] += 1
@@ -84,7 +84,7 @@ def _change(told: dict[str, Any]) -> Change:
 
 
 def _identity(values: Values, key: tuple[str, ...]) -> str:
-    return orjson.dumps([values.get(name) for name in key] if key else values, option=orjson.OPT_SORT_KEYS).decode()
+    return written([values.get(name) for name in key] if key else values)
 
 
 def _merged(first: Change | None, then: Change) -> Change | None:

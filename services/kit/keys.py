@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.rows import read, written
 
 _OF_TABLE = text("""
     SELECT coalesce(jsonb_agg(DISTINCT columns) FILTER (WHERE is_primary), '[]') AS primary_keys,
@@ -70,5 +71,5 @@ async def version(
         f"SELECT t.xmin::text, t.xmax::text, to_jsonb(t)::text FROM {table} t, "  # noqa: S608 - names of the catalog
         f"jsonb_populate_record(NULL::{table}, CAST(:row AS jsonb)) k WHERE {where}"
     )
-    row = (await connection.execute(query, {"row": orjson.dumps(dict(values)).decode()})).fetchone()
-    return None if row is None else Version(row[0], row[1], orjson.loads(row[2]))
+    row = (await connection.execute(query, {"row": written(dict(values))})).fetchone()
+    return None if row is None else Version(row[0], row[1], read(row[2]))

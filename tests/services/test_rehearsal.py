@@ -52,6 +52,15 @@ async def test_what_a_rehearsal_inserts_is_handed_over_and_gone(side: Caller, da
     await rehearsed.of("rehearsed")["release"]()
 
 
+async def test_rows_keep_every_digit(side: Caller, database: psycopg.Connection) -> None:
+    """Two weights that are one double are told apart, on both sides of the comparison."""
+    rehearsed = await rehearse(side, "/api/lots", {"lot_code": "R-DIGITS", "weight_kg": 0.1})
+    database.execute("INSERT INTO lots (lot_code, weight_kg) VALUES ('R-DIGITS', 0.1000000000000000055)")
+    (row,) = rehearsed.of("rehearsed")["rows"]
+    (seen,) = await look(rehearsed)
+    assert (str(row["new"]["weight_kg"]), str(seen["row"]["weight_kg"])) == ("0.1", "0.1000000000000000055")
+
+
 async def test_the_look_finds_legacys_row_by_its_unique_code(side: Caller, database: psycopg.Connection) -> None:
     """Legacy's row has another id; the code leads to it, changed once."""
     rehearsed = await rehearse(side, "/api/lots", {"lot_code": "R-2"})

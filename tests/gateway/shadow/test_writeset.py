@@ -1,6 +1,7 @@
 """Rows of a rehearsal against what legacy left, and what a race does to the verdict."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -49,6 +50,16 @@ def test_a_column_that_differs_is_named() -> None:
     verdict = judged(Written([row(new={"weight_kg": 1.5})], [seen({"weight_kg": 2})]))
     assert places(verdict) == [("value", "rows/lots/weight_kg")]
     assert (verdict.mismatches[0].control, verdict.mismatches[0].candidate) == ("2", "1.5")
+
+
+@pytest.mark.parametrize(
+    ("wrote", "left"),
+    [(Decimal("0.1"), Decimal("0.10000000000000000555")), ({"on": True}, {"on": 1}), ([Decimal("1.5")], [1.25])],
+)
+def test_columns_are_equal_by_every_digit_and_true_is_no_number(wrote: Any, left: Any) -> None:
+    """As everywhere in a comparison."""
+    assert places(judged(Written([row(new={"a": wrote})], [seen({"a": left})]))) == [("value", "rows/lots/a")]
+    assert judged(Written([row(new={"a": wrote})], [seen({"a": wrote})])).outcome is Outcome.MATCHED
 
 
 @pytest.mark.parametrize(
