@@ -72,11 +72,6 @@ class Afterwards:
         ]
 
 
-def _seen(places: list[Place], old: list[Version | None], new: list[Version | None]) -> Seen:
-    changes = max(starmap(_changes, zip_longest(old, new)), default=0)
-    return {"changes": changes, "row": _values(new), "known": bool(places)}
-
-
 def _places(change: Change, keys: Keys, legacys: Mapping[str, str]) -> list[Place]:
     """By which columns and values legacy's row of a change is looked for."""
     values = change.attempted
