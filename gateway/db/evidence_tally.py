@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,6 +29,8 @@ TEXT: Final = 4_096  # characters of a target or a value
 PLACE: Final = 500
 FEW: Final = 10  # findings, which are added up in less than a millisecond unless they differ everywhere
 MANY: Final = "…"  # stands for every place or stratum beyond those a route may have
+
+_OWN: Final = re.compile(r"(?<=the key ).+(?= in one object)|(?:(?<=character )|(?<=line )|(?<=past ))[0-9]+")
 
 ClusterKey = tuple[str, str, str, str]  # route, outcome, place, kind
 StratumKey = tuple[str, str, Stratum]  # route, revision
@@ -147,7 +150,7 @@ def _places(finding: Finding) -> dict[ClusterKey, Mismatch | None]:
     """Where a request differed, each cluster once; what could not be compared differs by its reason."""
     verdict, route = finding.verdict, finding.route
     if verdict.outcome is Outcome.NOT_COMPARABLE:
-        return {(route, verdict.outcome.value, clean(verdict.reason, PLACE), verdict.outcome.value): None}
+        return {(route, verdict.outcome.value, _why(verdict.reason), verdict.outcome.value): None}
     noisy = [(Outcome.NOISE, mismatch) for mismatch in verdict.noise]
     differing = [(Outcome.MISMATCHED, mismatch) for mismatch in verdict.mismatches]
     found: dict[ClusterKey, Mismatch | None] = {}
@@ -159,6 +162,11 @@ def _places(finding: Finding) -> dict[ClusterKey, Mismatch | None]:
 @lru_cache(maxsize=4_096)
 def _place(where: str) -> str:
     return clean(TOKEN.sub(ANY, template(where)), PLACE)
+
+
+def _why(reason: str) -> str:
+    """A reason without what each answer has of its own: broken ones must not take the room of what differs."""
+    return clean(_OWN.sub(ANY, reason), PLACE)
 
 
 def overflow_of(key: ClusterKey) -> ClusterKey:

@@ -192,6 +192,25 @@ async def test_failed_side_is_kept_with_its_reason(store: EvidenceStore) -> None
     assert (found.control_status, found.reason, found.mismatches) == (None, "legacy_timeout", ())
 
 
+async def test_broken_answers_are_one_cluster_wherever_each_breaks(store: EvidenceStore) -> None:
+    """A place each would take the room of what really differs."""
+    reasons = [
+        reason
+        for at in range(600)
+        for reason in (
+            f"new: line {at}: the body is not JSON: Expecting value at character {at}",
+            f"legacy: the body repeats the key 'k{at}' in one object",
+        )
+    ]
+    broken = [replace(finding(), verdict=Verdict(Outcome.NOT_COMPARABLE, reason=reason)) for reason in reasons]
+    await store.store(broken)
+    places = {cluster.place: cluster.count for cluster in await store.clusters(ROUTE)}
+    assert places == {
+        "new: line *: the body is not JSON: Expecting value at character *": 600,
+        "legacy: the body repeats the key * in one object": 600,
+    }
+
+
 async def test_rules_are_counted_by_request(store: EvidenceStore) -> None:
     """A rule's hits say how many requests it allowed something of, and when."""
     await store.store([finding(Outcome.ALLOWED, rules_hit=("r1", "r2")), finding(Outcome.ALLOWED, rules_hit=("r1",))])
