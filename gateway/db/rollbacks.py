@@ -14,9 +14,11 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.db.engine import ANSWER_S, ask
+from gateway.db.engine import ANSWER_S, DatabaseDown, ask
 from gateway.db.flags import Unchanged, locked, write
 from gateway.db.rollout_tables import rollbacks, watch_tallies
+from gateway.db.tables import findings
+from gateway.diff.verdict import Outcome
 from gateway.rollout.breach import Breach, Seen
 from gateway.rollout.flag import Change, Flag, Flipped, Refused, apply
 from gateway.rollout.stage import Stage
@@ -73,6 +75,17 @@ class RollbackStore:
     async def told(self, versions: Mapping[str, int]) -> dict[str, Seen]:
         """What all processes have seen of routes at versions of their flags."""
         return await ask(self._told(versions)) if versions else {}
+
+    async def examples(self, flag: Flag, limit: int = 5) -> tuple[Exemplar, ...]:
+        """Requests that mismatched at this version of the flag, the newest first, as far as evidence has some."""
+        one = findings.c
+        at = one.route == flag.route, one.flag_version == flag.version, one.outcome == Outcome.MISMATCHED.value
+        place = func.coalesce(one.differences[0]["where"].astext, "").label("place")
+        wanted = select(one.request_id, place).where(*at).order_by(one.id.desc()).limit(limit)
+        try:
+            return await ask(self._examples(wanted))
+        except DatabaseDown:  # or somebody has dropped the table: a route goes back without examples, too
+            return ()
 
     async def of(self, route: str, limit: int = 50) -> list[Rollback]:
         """The rollbacks of a route, newest first."""
@@ -136,6 +149,10 @@ class RollbackStore:
         async with self._engine.connect() as connection:
             seen = await _sums(connection, versions)
         return {route: counts for (route, version), counts in seen.items() if versions[route] == version}
+
+    async def _examples(self, wanted: Any) -> tuple[Exemplar, ...]:
+        async with self._engine.connect() as connection:
+            return tuple(Exemplar(row.request_id, row.place) for row in await connection.execute(wanted))
 
     async def _read(self, statement: Any) -> list[Rollback]:
         async with self._engine.connect() as connection:

@@ -156,7 +156,9 @@ class Keeper:
         breach = watch.saw(more, None)  # each process has its own measure of slow
         if breach is None:
             return
-        outcome = await self._stores.rollbacks.take_back(flag, breach, (), webhook=self._webhook is not None)
+        rollbacks = self._stores.rollbacks
+        examples = await rollbacks.examples(flag)
+        outcome = await rollbacks.take_back(flag, breach, examples, webhook=self._webhook is not None)
         put_in_force(self._live, outcome.flag)
         if isinstance(outcome, Flipped):
             count(f"auto_rollback.{breach.what}/{flag.route}")

@@ -52,6 +52,7 @@ class Post:
         outcome = finding.verdict.outcome
         if finding.rescued:  # the ledger has legacy's good answer; a comparison it was not
             self._found += Seen(failed=1)
+            self._show(finding)
             return
         if outcome not in _COMPARED:
             return
@@ -59,7 +60,11 @@ class Post:
         # what failed is in the ledger already
         had = mismatched and finding.authoritative is Side.NEW and (finding.candidate_status or 500) < 500
         self._found += Seen(compared=1, mismatched=int(mismatched), wrong=int(had))
-        if mismatched and len(self.exemplars) < EXEMPLARS:
+        if mismatched:
+            self._show(finding)
+
+    def _show(self, finding: Finding) -> None:
+        if len(self.exemplars) < EXEMPLARS:
             places = finding.verdict.mismatches
             self.exemplars.append(Exemplar(finding.request_id, places[0].where if places else ""))
 
