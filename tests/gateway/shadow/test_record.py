@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from gateway.diff.pattern import Pattern
-from gateway.diff.rules import Rule, Rules, Scope
+from gateway.diff.rules import Keyed, Rule, Rules, Scope
 from gateway.diff.verdict import Allowance, Kind, Mismatch, Outcome, Verdict
 from gateway.message import Headers, Observation, OutboundRequest, Side
 from gateway.shadow.finding import AskedRequest, Finding
@@ -170,7 +170,7 @@ def test_a_finding_names_the_rules_that_hit_by_what_they_allow() -> None:
 
 
 def test_a_finding_is_of_the_rules_and_the_new_side_there_are() -> None:
-    """Other rules, compared headers or another new side make another revision; moved rules do not."""
+    """Other rules, compared headers, keys of arrays or another new side make another revision; moved rules do not."""
     one = kept(exchange(), Recorder(new_version="a"), Rules((RULE,))).revision
     assert one == revision_of(Rules((replace(RULE, origin="file:9", because="x"),)), "a")
     others = [
@@ -178,8 +178,11 @@ def test_a_finding_is_of_the_rules_and_the_new_side_there_are() -> None:
         revision_of(Rules(), "a"),
         revision_of(Rules((RULE,), frozenset({"x"})), "a"),
         revision_of(Rules((replace(RULE, until=date(2028, 1, 1)),)), "a"),
+        revision_of(Rules((RULE,), arrays=(Keyed(Pattern.parse("body/lots"), (("id",),)),)), "a"),
+        revision_of(Rules((RULE,), arrays=(Keyed(Pattern.parse("body/lots"), (("code",),)),)), "a"),
+        revision_of(Rules((RULE,), arrays=(Keyed(Pattern.parse("body/runs"), (("id",),)),)), "a"),
     ]
-    assert len({one, *others}) == 5
+    assert len({one, *others}) == 8
 
 
 def test_rules_that_are_put_in_force_count_at_once() -> None:
