@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from gateway.diff.pattern import Pattern
-from gateway.diff.rules import Keyed, Rule, Rules, Scope
+from gateway.diff.rules import Keyed as Pairs
+from gateway.diff.rules import Rule, Rules, Scope
 from gateway.diff.verdict import Allowance, Kind, Mismatch, Outcome, Verdict
 from gateway.message import Headers, Observation, OutboundRequest, Side
 from gateway.shadow.finding import AskedRequest, Finding
@@ -178,9 +179,9 @@ def test_a_finding_is_of_the_rules_and_the_new_side_there_are() -> None:
         revision_of(Rules(), "a"),
         revision_of(Rules((RULE,), frozenset({"x"})), "a"),
         revision_of(Rules((replace(RULE, until=date(2028, 1, 1)),)), "a"),
-        revision_of(Rules((RULE,), arrays=(Keyed(Pattern.parse("body/lots"), (("id",),)),)), "a"),
-        revision_of(Rules((RULE,), arrays=(Keyed(Pattern.parse("body/lots"), (("code",),)),)), "a"),
-        revision_of(Rules((RULE,), arrays=(Keyed(Pattern.parse("body/runs"), (("id",),)),)), "a"),
+        revision_of(Rules((RULE,), arrays=(Pairs(Pattern.parse("body/lots"), (("id",),)),)), "a"),
+        revision_of(Rules((RULE,), arrays=(Pairs(Pattern.parse("body/lots"), (("code",),)),)), "a"),
+        revision_of(Rules((RULE,), arrays=(Pairs(Pattern.parse("body/runs"), (("id",),)),)), "a"),
     ]
     assert len({one, *others}) == 8
 
