@@ -8,7 +8,6 @@ frozen dataclass, and made four times as fast.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -107,8 +106,7 @@ class ClientGone(Exception):  # noqa: N818 - it names what happened to the reque
     """The client left before its request was whole; raised by a request's body stream only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """One side's answer, frozen: either status, headers and body, or the failure instead of them.
 
     `truncated` says that the answer began and was not read to its end: its body went past the cap, and `body` holds at

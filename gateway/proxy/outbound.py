@@ -102,7 +102,9 @@ def _travelling(arrival: Arrival, own_host: bytes | None) -> list[Header]:
 
 def copy_of(outbound: OutboundRequest, body: bytes | None = None) -> OutboundRequest:
     """The same request as a marked copy with a body that is here already; it must leave no trace."""
-    kept = tuple(header for header in outbound.headers if header[0] != b"expect")
+    kept = outbound.headers
+    if b"expect" in dict(kept):  # told faster than by looking at each
+        kept = tuple(header for header in kept if header[0] != b"expect")
     return outbound._replace(headers=(*kept, (b"x-strangler-shadow", b"1")), body=body, commit=False)
 
 

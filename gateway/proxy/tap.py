@@ -28,7 +28,7 @@ class Kept:
     __slots__ = ("_body", "_budget", "_cap", "ended", "over", "starved", "whole")
 
     def __init__(self, cap: int, budget: Budget) -> None:
-        self._body = bytearray()
+        self._body: bytes | bytearray = b""  # what comes in one piece is not copied
         self._budget, self._cap = budget, cap
         self.over = False  # longer than what is kept
         self.starved = False  # there were no bytes for it
@@ -44,6 +44,8 @@ class Kept:
         if self.starved:
             self._forget()
         elif not self.over:
+            if self._body and isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
             self._body += chunk
 
     def expect(self, length: int) -> None:
@@ -65,7 +67,7 @@ class Kept:
 
     def _forget(self) -> None:
         self._budget.give(len(self._body))
-        self._body = bytearray()
+        self._body = b""
 
     @property
     def held(self) -> int:

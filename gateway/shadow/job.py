@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from itertools import chain
+from typing import Final, NamedTuple
 
 from gateway.message import Headers, Observation, OutboundRequest
 
@@ -13,8 +13,7 @@ OVERHEAD: Final = 2 * 1024  # bytes a job takes beside its texts, roughly
 Watch = Callable[[OutboundRequest], tuple[OutboundRequest, Callable[[Observation], None]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """A copy to send: the request for the other side, and what the client was answered.
 
     `target` is the client's own, which the new side may know by another path. `again` makes what legacy is asked in a
@@ -41,4 +40,4 @@ class Job:
 
 
 def _size(headers: Headers) -> int:
-    return sum(len(name) + len(value) for name, value in headers)
+    return sum(map(len, chain.from_iterable(headers)))

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
+from gateway.diff.agreement import agree
 from gateway.diff.body import same_bytes
 from gateway.diff.compare import compare
 from gateway.diff.noise import judge_again
@@ -36,6 +37,7 @@ UNCONDITIONAL: Final = "legacy was asked again without the client's validators"
 GIVEN_UP: Final = "the comparison was given up: it took too long, or its process ended"
 NOT_AGAIN: Final = "legacy could not be asked again"
 
+_MATCHED: Final = Verdict(Outcome.MATCHED)
 _LATE: Final = frozenset({Failure.LEGACY_TIMEOUT, Failure.NEW_TIMEOUT})
 
 Answer = TypeVar("Answer")
@@ -87,14 +89,14 @@ async def finding_on(job: Job, court: Court) -> Finding | Drop:
         return observed
     now, answered, rules = datetime.now(UTC), job.answered, court.rules(job.route)
     control, candidate = (observed, answered) if observed.side is Side.LEGACY else (answered, observed)
+    if agree(control, candidate, rules) and len(job.target) <= SHORT:
+        return _finding(job, Judged(control, candidate, _MATCHED), rules, now, court.recorder)
     comparing = partial(compare, control, candidate, rules, today=now.date())
     if same_bytes(control, candidate) or not (_has_body(control) and _has_body(candidate)):
         judged = Judged(control, candidate, comparing())
     else:  # a document of 1 KiB may need a table of a hundred milliseconds
         judged = Judged(control, candidate, await compared(court, comparing))
     judged = await _rechecked(job, judged, rules, court)
-    if judged.verdict.outcome is Outcome.MATCHED and len(job.copy.target) <= SHORT:
-        return _finding(job, judged, rules, now, court.recorder)
     return await _apart(court, partial(_finding, job, judged, rules, now, court.recorder))
 
 

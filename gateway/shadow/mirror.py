@@ -60,7 +60,7 @@ class Mirror:
     ) -> None:
         self._ways = ways
         self._bounds = bounds
-        self._jobs: asyncio.Queue[Job] = asyncio.Queue(maxsize=bounds.queue)
+        self._jobs: asyncio.Queue[tuple[Job, int]] = asyncio.Queue(maxsize=bounds.queue)
         self.budget = Budget(bounds.held_bytes)
         self._pending = Pending(sink, most=bounds.queue, held_bytes=bounds.held_bytes)
         self._apart, self._comparer = ThreadPoolExecutor(1, "compare"), Comparer()
@@ -89,14 +89,14 @@ class Mirror:
 
         `held` bytes of the budget were taken for it already; they are the mirror's from here on.
         """
-        why = self._full()
-        if why is None and not self.budget.take(job.size - held):
+        why, size = self._full(), job.size
+        if why is None and not self.budget.take(size - held):
             why = Drop.BYTES
         if why is not None:
             self.budget.give(held)
             drop(job.route, why)
             return False
-        self._jobs.put_nowait(job)
+        self._jobs.put_nowait((job, size))
         count(f"shadow_offered.{job.route}")
         return True
 
@@ -141,8 +141,8 @@ class Mirror:
         self._apart.shutdown(wait=False, cancel_futures=True)
         self._comparer.close()  # a kill, and milliseconds until the process is gone
         while not self._jobs.empty():
-            job = self._jobs.get_nowait()
-            self.budget.give(job.size)
+            job, size = self._jobs.get_nowait()
+            self.budget.give(size)
             drop(job.route, Drop.CLOSING)
         try:
             async with asyncio.timeout(CLOSE_S):
@@ -152,9 +152,9 @@ class Mirror:
 
     async def _work(self) -> None:
         while True:
-            await self._shadow(await self._jobs.get())  # no name here: it would keep the last job alive
+            await self._shadow(*await self._jobs.get())  # no name here: it would keep the last job alive
 
-    async def _shadow(self, job: Job) -> None:
+    async def _shadow(self, job: Job, size: int) -> None:
         request_id.set(job.request_id)
         try:
             finding = await finding_on(job, self.court)
@@ -169,4 +169,4 @@ class Mirror:
             drop(job.route, Drop.BUG)
             log("shadow_failed", level=logging.ERROR, bug=bug, route=job.route)
         finally:
-            self.budget.give(job.size)
+            self.budget.give(size)

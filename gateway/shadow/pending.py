@@ -23,7 +23,7 @@ class Pending:
     def __init__(self, sink: EvidenceSink, *, most: int, held_bytes: int) -> None:
         self._sink = sink
         self._most = most
-        self._findings: deque[Finding] = deque()
+        self._findings: deque[tuple[Finding, int]] = deque()  # with what each weighs
         self._held = Budget(held_bytes)
         self._found, self._many = asyncio.Event(), asyncio.Event()
 
@@ -33,12 +33,13 @@ class Pending:
 
     def add(self, finding: Finding) -> None:
         """Keep a finding for the store, or drop it, counted, when there is no room for it."""
+        weight = finding.weight
         if len(self._findings) >= self._most:
             count("evidence_dropped.queue_full")
-        elif not self._held.take(finding.weight):
+        elif not self._held.take(weight):
             count("evidence_dropped.bytes")
         else:
-            self._findings.append(finding)
+            self._findings.append((finding, weight))
             self._found.set()
             if len(self._findings) * 2 >= min(self._most, 2 * BATCH):
                 self._many.set()
@@ -58,9 +59,9 @@ class Pending:
         while self._findings:
             batch = [self._findings.popleft() for _ in range(min(BATCH, len(self._findings)))]
             try:
-                await self._store(batch)
+                await self._store([finding for finding, _ in batch])
             finally:
-                self._held.give(sum(each.weight for each in batch))
+                self._held.give(sum(weight for _, weight in batch))
 
     async def _store(self, findings: list[Finding]) -> None:
         try:

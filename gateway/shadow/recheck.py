@@ -62,5 +62,5 @@ def with_reason(verdict: Verdict, reason: str) -> Verdict:
 
 def _depends(request: OutboundRequest, status: int | None) -> bool:
     """Whether the request's validators are what a status came from."""
-    names = _BY_STATUS.get(status or 0, frozenset())
-    return any(name in names for name, _ in request.headers)
+    names = _BY_STATUS.get(status or 0)
+    return names is not None and any(name in names for name, _ in request.headers)

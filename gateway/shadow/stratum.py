@@ -127,7 +127,7 @@ def _claims(token: bytes) -> Mapping[str, Any]:
 
 
 def _header(headers: Headers, wanted: bytes) -> bytes:
-    return next((value for name, value in headers if name == wanted), b"")
+    return dict(reversed(headers)).get(wanted, b"")  # the first of this name
 
 
 def _form_keys(text: bytes) -> Iterable[str]:

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -250,7 +249,7 @@ async def test_a_log_line_of_the_mirror_names_the_request_and_no_data() -> None:
     try:
         async with mirror(answering(b"{}"), rules=rules) as (shadow, _):
             for name in ("abc-1", "abc-2"):
-                shadow.offer(replace(job(), request_id=name))
+                shadow.offer(job()._replace(request_id=name))
             await until(lambda: written.getvalue().count("\n") == 2)
     finally:
         logger.removeHandler(handler)
@@ -347,7 +346,7 @@ async def test_answers_that_are_too_long_are_let_go_of_at_once() -> None:
             gc.disable()
             try:
                 for number in range(10):
-                    shadow.offer(replace(job(), route=f"lots.{number}"))
+                    shadow.offer(job()._replace(route=f"lots.{number}"))
                 await until(lambda: sum(counters[f"shadow_verdict.not_comparable/lots.{at}"] for at in range(10)) == 10)
                 assert not [one for one in gc.get_objects() if isinstance(one, AnswerReader) and one.chunks]
             finally:
@@ -368,9 +367,9 @@ async def test_a_side_whose_answers_are_never_read_to_their_end_is_asked_now_and
     async with mirror(app, timeout_s=0.2, cap=100_000) as (shadow, _):
         for _ in range(100):
             shadow.offer(job())
-        well = replace(job(b"{}"), route="lots.get")
+        well = job(b"{}")._replace(route="lots.get")
         for _ in range(20):
-            shadow.offer(replace(well, copy=well.copy._replace(target=b"/b")))
+            shadow.offer(well._replace(copy=well.copy._replace(target=b"/b")))
         await until(lambda: counted["shadow_verdict.matched/lots.get"] == 20)
         assert FEW <= asked.count("/a") <= FEW + 1
         assert counted["shadow_dropped.resting/lots.list"] == 100 - asked.count("/a")
@@ -422,7 +421,7 @@ async def test_no_body_is_read_where_there_is_none_to_compare_it_with() -> None:
                 taken.append(1_000)
 
     async with mirror(app, cap=10 * MB) as (shadow, found):
-        large = replace(job(), answered=replace(job().answered, body=b"", truncated=True))
+        large = job()._replace(answered=job().answered._replace(body=b"", truncated=True))
         shadow.offer(large)
         await until(lambda: len(found) == 1)
     assert sum(taken) <= 70_000  # what an app may be ahead of its reader
@@ -443,7 +442,7 @@ async def test_whoever_watches_a_copy_may_mark_it_and_hears_what_came_of_it() ->
         return copy._replace(headers=((b"traceparent", b"t"),)), seen.append
 
     async with mirror(app) as (this, found):
-        this.offer(replace(job(), watch=watch))
+        this.offer(job()._replace(watch=watch))
         await until(lambda: len(found) == 1)
     assert sent == [((b"traceparent", b"t"),)]
     assert [one.status for one in seen] == [200]
