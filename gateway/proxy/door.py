@@ -19,7 +19,7 @@ from gateway.proxy.arrival import Arrival
 from gateway.proxy.cycle import cycle_of, reset
 from gateway.proxy.doorkeeper import NEVER
 from gateway.proxy.flow import WatchedFlow
-from gateway.proxy.framing import BodyAlone
+from gateway.proxy.framing import BodyAlone, is_handshake
 from gateway.proxy.peer import identify
 from gateway.proxy.reading import Exchange, Reading
 from gateway.proxy.receive import split_target
@@ -86,8 +86,9 @@ class Door(Reading):
     def overstayed(self) -> None:
         """The doorkeeper's clock has passed `leave_by`."""
         self.leave_by = NEVER
-        if self.transport.get_write_buffer_size():
-            self._wait_for_reader()
+        unread = self.transport.get_write_buffer_size()
+        if unread:
+            self._wait_for_reader(unread)
         elif self._in_head and not self._shut:
             self.break_off(Failure.HEAD_TOO_SLOW)
         else:
@@ -96,21 +97,23 @@ class Door(Reading):
     def pause_writing(self) -> None:
         """The client does not read as fast as it is answered; from here on it is looked after that it reads at all."""
         super().pause_writing()
-        self._unread = self.transport.get_write_buffer_size()
-        self.leave_by = self._keeper.now + self._limits.unread_s
+        self._unread, self.leave_by = NEVER, self._keeper.now  # it is looked at when all of this turn is written
 
     def resume_writing(self) -> None:
         """The client has read."""
         super().resume_writing()
-        if self._running is not None:
-            self.leave_by = NEVER
+        if self._running is None:
+            self._go_on()
+        else:
+            self.leave_by = self._keeper.now + self._limits.head_s if self._in_head else NEVER
 
-    def _wait_for_reader(self) -> None:
-        """Wait on while a client reads, however slowly; one that has read nothing for so long never will."""
-        unread = self.transport.get_write_buffer_size()
+    def _wait_for_reader(self, unread: int) -> None:
+        """Wait while a client reads, however slowly, whatever it was ended for; one that reads nothing never will."""
+        now = self._keeper.now
         if unread < self._unread:
-            self._unread = unread
-            self.leave_by = self._keeper.now + self._limits.unread_s
+            self._unread, self._unread_by = unread, now + self._limits.unread_s
+        if now < self._unread_by:
+            self.leave_by = min(self._unread_by, now + self._limits.leaving_s)
         else:
             count("client_stalled")
             reset(self.transport)
@@ -146,20 +149,27 @@ class Door(Reading):
         if done is not None and not done.keep_alive:
             self.pipeline.clear()  # what came behind it has reached nobody
             self._hang_up()
-        elif self.pipeline:
-            exchange, _ = self.pipeline.pop()
-            self.flow.resume_reading()
-            self.start(cast(Exchange, exchange))
+        elif self.flow.write_paused:
+            self.flow.pause_reading()  # who asks and asks and reads nothing would fill the memory with answers
         else:
-            if self.flow.read_paused:
-                self.flow.resume_reading()
-            if not self._in_head:
-                stays_s = self._limits.leaving_s if self._leaving else self._limits.keep_alive_s
-                self.leave_by = self._keeper.now + stays_s
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer the request that waits longest, or wait for one."""
+        self._unread = NEVER
+        self.flow.resume_reading()
+        if self.pipeline:
+            exchange, _ = self.pipeline.pop()
+            self.start(cast(Exchange, exchange))
+        elif self._in_head:
+            self.leave_by = min(self.leave_by, self._keeper.now + self._limits.head_s)
+        else:
+            stays_s = self._limits.leaving_s if self._leaving else self._limits.keep_alive_s
+            self.leave_by = self._keeper.now + stays_s
 
     def _hang_up(self) -> None:
         """End the connection. To close it with bytes unread would reset it, and cost the client its answer: read on."""
-        self._shut = True
+        self._shut, self._unread = True, NEVER
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -209,24 +219,13 @@ class Door(Reading):
         if not self._should_upgrade():
             self._read_on(early)
             return
-        if self._unanswered() or not self._is_handshake():
+        authority, _ = split_target(self.url)
+        if self._unanswered() or not is_handshake(self.parser.get_method(), self.headers, authority):
             self.break_off(Failure.BAD_REQUEST)
             return
         self._shut = True
         self._depart()
         self.websocket(early)
-
-    def _is_handshake(self) -> bool:
-        """Whether it is what RFC 6455 section 4.1 calls one: a GET without a body; and to one host."""
-        names = [name for name, _ in self.headers]
-        authority, _ = split_target(self.url)
-        hosts = [value.lower() for name, value in self.headers if name == b"host"]
-        return (
-            self.parser.get_method() == b"GET"
-            and b"content-length" not in names
-            and b"transfer-encoding" not in names
-            and (authority is None or [authority.lower()] == hosts)
-        )
 
     def _read_on(self, early: bytes) -> None:
         """The parser takes what follows a head that offers an upgrade for another protocol: it is a body or nothing."""

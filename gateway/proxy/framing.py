@@ -10,7 +10,7 @@ And it stops at every head that offers an upgrade, also where a body follows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 import httptools
@@ -144,6 +144,18 @@ class BodyAlone:
         if not self.over:
             self.over = True
             self._listener.on_message_complete()
+
+
+def is_handshake(method: bytes, headers: Sequence[Header], authority: bytes | None) -> bool:
+    """Whether it is what RFC 6455 section 4.1 calls one: a GET without a body; and to one host."""
+    names = [name for name, _ in headers]
+    hosts = [value.lower() for name, value in headers if name == b"host"]
+    return (
+        method == b"GET"
+        and b"content-length" not in names
+        and b"transfer-encoding" not in names
+        and (authority is None or [authority.lower()] == hosts)
+    )
 
 
 def _nth_head(raw: bytes, number: int) -> tuple[int, int]:

@@ -62,7 +62,7 @@ class Reading(HttpToolsProtocol):
         self._gone: asyncio.Future[None] = self.loop.create_future()
         self._shut = self._feeding = self._in_head = self._leaving = self._large = self._upgrades = False
         self._head_bytes = self._trailer_bytes = 0
-        self._unread = 0  # bytes that the client had not read when that was looked at
+        self._unread = self._unread_by = NEVER  # bytes that the client has not read, and until when it must take some
         self._head: Head | None = None  # the last one
         self._refused: Failure | None = None
         self._chunks = ChunkGuard()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from contextlib import suppress
 from typing import Any
 
@@ -134,6 +135,61 @@ async def test_a_client_that_reads_slowly_gets_all_of_its_answer() -> None:
                 await asyncio.sleep(0.01)
         writer.close()
     assert got > len(body)
+
+
+async def sized(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """As many bytes as the target says."""
+    size = int(request.target[1:])
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + bytes(size))
+
+
+@pytest.mark.parametrize("connection", [b"close", b"keep-alive"])
+async def test_a_client_that_pauses_gets_the_end_of_its_answer(connection: bytes) -> None:
+    """What ends an idle connection, or one after its last answer, waits for what the client has not read yet."""
+    limits = DoorLimits(keep_alive_s=0.2, leaving_s=0.2)
+
+    async def pausing(port: int, size: int) -> int:
+        loop, got = asyncio.get_running_loop(), b""
+        with socket.create_connection(("127.0.0.1", port)) as client, suppress(ConnectionError):
+            client.setblocking(False)
+            client.send(b"GET /%d HTTP/1.1\r\nHost: a\r\nConnection: %b\r\n\r\n" % (size, connection))
+            await asyncio.sleep(1.2)
+            while chunk := await loop.sock_recv(client, 2**20):
+                got += chunk
+        return len(Reply(got).body)
+
+    sizes = range(
+        2_000_000, 6_000_000, 100_000
+    )  # some leave their last bytes with the gateway, the rest with the kernel
+    async with upstream(sized) as legacy, gateway(legacy.url, limits=limits) as served:
+        assert await asyncio.gather(*(pausing(served.port, size) for size in sizes)) == [*sizes]
+
+
+@pytest.mark.parametrize("at_once", [1, 100])
+async def test_a_client_that_asks_and_never_reads_is_asked_for_nothing(at_once: int) -> None:
+    """Small answers, one after the other, would fill the memory as a large one would."""
+    asked = b"GET /100000 HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with upstream(sized) as legacy, gateway(legacy.url) as served:
+        _, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=1)
+        for _ in range(300 // at_once):
+            writer.write(asked * at_once)
+            await asyncio.sleep(0.005 * at_once)
+        assert 0 < len(legacy.received) < 200
+        writer.transport.abort()
+
+
+async def test_half_a_head_behind_an_answer_is_cut_as_any_other() -> None:
+    """Its time runs on, also when the client made the answer before it wait."""
+    limits = DoorLimits(head_s=0.5)
+    async with upstream(sized) as legacy, gateway(legacy.url, limits=limits) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=64 * 1024)
+        writer.write(b"GET /8000000 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost:")
+        await asyncio.sleep(0.2)
+        async with asyncio.timeout(10):
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(8_000_000)
+            assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+        writer.close()
 
 
 async def test_what_comes_behind_a_last_request_does_not_cost_its_answer() -> None:
