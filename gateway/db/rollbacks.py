@@ -67,10 +67,10 @@ class RollbackStore:
         """Send the route to legacy unless its flag is another one than `flag` by now."""
         return await ask(self._take_back(flag, breach, exemplars, webhook), within=within)
 
-    async def tell(self, process: str, seen: Mapping[Key, Seen]) -> None:
+    async def tell(self, process: str, seen: Mapping[Key, Seen], *, within: float = ANSWER_S) -> None:
         """Keep what a process has seen in all since a flag is at a version."""
         if seen:
-            await ask(self._tell(process, seen))
+            await ask(self._tell(process, seen), within=within)
 
     async def told(self, versions: Mapping[str, int]) -> dict[str, Seen]:
         """What all processes have seen of routes at versions of their flags."""

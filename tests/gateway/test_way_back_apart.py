@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +68,24 @@ def test_a_process_goes_back_alone_while_the_database_is_dead(
         assert stage.ask(20) == [200] * 20
         flag = stage.gateway.api("GET", "/api/routes/lots.get").json()["flag"]
         assert (flag["stage"], flag["version"], flag["set_by"]) == ("legacy", 2, "auto-rollback")
+
+
+def test_a_process_does_not_wait_for_a_database_that_hangs(
+    sides: tuple[Lots, Lots, Path], mortal: Mortal, tmp_path: Path
+) -> None:
+    """A server that takes every question and answers none holds nobody on a side that fails."""
+    with played(sides, tmp_path / "state", "--database-url", mortal.url) as stage:
+        stage.gateway.flip("lots.get", "new", sample=0)
+        assert eventually(lambda: stage.ask(5) == [200] * 5)
+        frozen = mortal.freeze()
+        stage.new.status = 503
+        stage.ask(20)
+        try:
+            assert eventually(lambda: stage.ask(5) == [200] * 5, within=4.5)
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+        assert eventually(lambda: [each["what"] for each in stage.rollbacks()] == ["errors"], within=30)
 
 
 class Listener:

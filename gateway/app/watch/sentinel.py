@@ -124,7 +124,7 @@ class Sentinel:
         flag, alone = post.flag, False
         while True:
             try:
-                await self._store.tell(self._process, {(flag.route, flag.version): breach.seen})
+                await self._store.tell(self._process, {(flag.route, flag.version): breach.seen}, within=WRITE_S)
                 outcome = await self._store.take_back(
                     flag, breach, post.exemplars, webhook=self._webhook, within=WRITE_S
                 )
