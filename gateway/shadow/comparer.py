@@ -6,6 +6,7 @@ are this file; they speak through pipes, so that the comparer ends with its gate
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import select
@@ -22,6 +23,7 @@ NICE: Final = 10
 LONGEST_S: Final = 20.0  # a comparison is bounded by its size; on a machine that is this busy nobody waits for it
 _LENGTH: Final = struct.Struct("!Q")
 _PIECE: Final = 1024 * 1024
+_LARGE: Final = 64 * 1024  # bytes that travel beside the pickle
 
 Answer = TypeVar("Answer")
 
@@ -44,7 +46,7 @@ class Comparer:
         with self._one_at_a_time:
             process = self._started()
             try:
-                _write(process.stdin, pickle.dumps(call, pickle.HIGHEST_PROTOCOL))
+                _write(process.stdin, *pickled(call))
                 raised, answer = pickle.loads(_read(process.stdout, self._longest_s))  # noqa: S301 - our own process
             except (OSError, EOFError, TimeoutError) as error:
                 self._end()
@@ -84,11 +86,46 @@ class Comparer:
             process.communicate()
 
 
-def _write(pipe: IO[bytes] | None, frame: bytes) -> None:
+class _Pickler(pickle.Pickler):
+    """Leaves large bytes out: to copy them would hold the interpreter, which serves clients meanwhile.
+
+    So would thousands of small things, if this method did not let other threads in between any two of them.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self.left_out: list[bytes] = []
+
+    def persistent_id(self, obj: object) -> int | None:
+        if not isinstance(obj, bytes) or len(obj) < _LARGE:
+            return None
+        self.left_out.append(obj)
+        return len(self.left_out) - 1
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, frame: bytes, left_out: list[bytes]) -> None:
+        super().__init__(io.BytesIO(frame))
+        self._left_out = left_out
+
+    def persistent_load(self, pid: int) -> bytes:
+        return self._left_out[pid]
+
+
+def pickled(call: Callable[[], object]) -> list[bytes]:
+    """A frame and what was left out of it, the number of which stands before."""
+    frame = io.BytesIO()
+    pickler = _Pickler(frame)
+    pickler.dump(call)
+    return [b"%d" % len(pickler.left_out), frame.getvalue(), *pickler.left_out]
+
+
+def _write(pipe: IO[bytes] | None, *frames: bytes) -> None:
     if pipe is None:
         raise EOFError
-    pipe.write(_LENGTH.pack(len(frame)))
-    pipe.write(frame)
+    for frame in frames:
+        pipe.write(_LENGTH.pack(len(frame)))
+        pipe.write(frame)
     pipe.flush()
 
 
@@ -116,14 +153,20 @@ def _exactly(pipe: IO[bytes], size: int, by: float) -> bytes:
 
 def serve(asked: IO[bytes], answers: IO[bytes]) -> None:
     """Run what comes, until nothing comes any more."""
-    while len(length := asked.read(_LENGTH.size)) == _LENGTH.size:
-        frame = asked.read(_LENGTH.unpack(length)[0])
+    while (number := _frame(asked)) is not None:
+        frame, *left_out = [_frame(asked) or b"" for _ in range(1 + int(number))]
         answer: tuple[Exception | None, object]
         try:
-            answer = None, pickle.loads(frame)()  # noqa: S301 - our own gateway
+            answer = None, _Unpickler(frame, left_out).load()()
         except Exception as bug:  # noqa: BLE001 - whoever asked is told, and the next call is served
             answer = RuntimeError(f"{type(bug).__module__}.{type(bug).__qualname__}"), None  # its text may hold data
         _write(answers, pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+
+
+def _frame(asked: IO[bytes]) -> bytes | None:
+    """The next frame, None when nothing comes any more."""
+    length = asked.read(_LENGTH.size)
+    return asked.read(_LENGTH.unpack(length)[0]) if len(length) == _LENGTH.size else None
 
 
 def main() -> None:

@@ -1,16 +1,19 @@
 """The comparer runs what it is given in another process, survives what that does, and never outlives its gateway."""
 
+import operator
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import tracemalloc
 from functools import partial
 
 import psutil
 import pytest
 
-from gateway.shadow.comparer import Comparer, ComparerLost
+from gateway.shadow.comparer import Comparer, ComparerLost, pickled
 from tests.gateway.running import eventually
 
 
@@ -38,6 +41,34 @@ def test_large_arguments_and_answers_travel() -> None:
         assert comparer.run(partial(max, b"a" * 5_000_000, b"b" * 5_000_000)) == b"b" * 5_000_000
     finally:
         comparer.close()
+
+
+def test_large_arguments_are_not_copied_on_their_way() -> None:
+    """A copy would hold the interpreter that serves clients, for as long as the body is large."""
+    comparer, bodies = Comparer(), (b"a" * 20_000_000, b"b" * 20_000_000)
+    try:
+        comparer.run(os.getpid)
+        tracemalloc.start()
+        assert comparer.run(partial(operator.eq, *bodies)) is False
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+        comparer.close()
+
+
+def test_other_threads_have_their_turns_while_a_call_is_pickled() -> None:
+    """A call with a thousand rules is thousands of small things, and the loop that serves clients waits for none."""
+    call = partial(len, [(number, str(number)) for number in range(200_000)])
+    pickling, turns, before = threading.Thread(target=pickled, args=(call,)), 0, sys.getswitchinterval()
+    sys.setswitchinterval(0.0002)
+    try:
+        pickling.start()
+        while pickling.is_alive():
+            turns += 1
+            time.sleep(0)
+        assert turns > 20
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_a_bug_is_told_without_its_text() -> None:
