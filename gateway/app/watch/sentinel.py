@@ -22,6 +22,7 @@ from gateway.rollout.breach import Breach, Seen
 from gateway.rollout.flag import Change, Flag, Flipped, apply
 from gateway.rollout.plan import Live
 from gateway.rollout.stage import Stage
+from gateway.rollout.steps import BY as PLAN
 from gateway.routing.route import Terms, WayBack
 from gateway.shadow.finding import EvidenceSink, Finding
 from gateway.telemetry import count, log
@@ -137,6 +138,9 @@ class Sentinel:
                 log("auto_rollback_bug", level=logging.ERROR, bug=bug, route=flag.route)
                 self._goes_ahead(post, breach)
                 return
+            if isinstance(outcome, Unchanged) and _is_a_plans_step(outcome.flag):
+                flag = outcome.flag
+                continue
             self._act_on(outcome, post, breach)
             return
 
@@ -180,6 +184,11 @@ class Sentinel:
                 log("watch_bug", level=logging.ERROR, bug=bug)
                 continue
             self._told = {key: self._told.get(key, Seen()) for key in totals} | news
+
+
+def _is_a_plans_step(flag: Flag) -> bool:
+    """Whether a rollout took its next step while this process noticed: nobody has decided that the breach is none."""
+    return flag.stage in WATCHED and flag.set_by == PLAN
 
 
 class Overheard:

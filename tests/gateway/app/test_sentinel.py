@@ -1,0 +1,81 @@
+"""The sentinel on a real database: a breach, and what has become of the flag meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.app.watch.sentinel import Sentinel
+from gateway.db.flags import FlagStore
+from gateway.db.rollbacks import RollbackStore
+from gateway.db.rollouts import RolloutStore
+from gateway.proxy.ledger import Ledger
+from gateway.rollout.flag import Change, Flag, Flipped
+from gateway.rollout.plan import Live, Source
+from gateway.rollout.stage import Stage
+from gateway.rollout.steps import Rollout, Step
+from tests.gateway.db.fixtures import database, engine, live, postgres, store
+
+__all__ = ["database", "engine", "live", "postgres", "store"]
+
+ROUTE = "lots.list"
+
+
+async def flip(flags: FlagStore, change: Change) -> Flag:
+    """A change by a person."""
+    outcome = await flags.change(ROUTE, change, by="ann", expected=None)
+    assert isinstance(outcome, Flipped)
+    return outcome.flag
+
+
+@asynccontextmanager
+async def failing(engine: AsyncEngine, live: Live) -> AsyncIterator[None]:
+    """A process that is watched while the new side fails all that it is asked."""
+    ledger = Ledger()
+    for _ in range(20):
+        ledger.ended(ROUTE, Stage.CANARY, "new", 503, 0.01)
+    sentinel = Sentinel(live, RollbackStore(engine), "one", webhook=False)
+    watching = asyncio.create_task(sentinel.watch(ledger))
+    yield
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.01)
+
+
+async def test_a_plans_next_step_is_taken_back_with_the_one_that_failed(
+    engine: AsyncEngine, store: FlagStore, live: Live
+) -> None:
+    """The step was taken while this process noticed: more callers on a failing side are no answer to a breach."""
+    await flip(store, Change(Stage.SHADOW))
+    flag = await flip(store, Change(Stage.CANARY, 100))
+    live.replace({ROUTE: flag}, Source.DATABASE)
+    steps = (Step(Stage.CANARY, 2_500), Step(Stage.CANARY, 10_000))
+    rollouts = RolloutStore(engine)
+    plan = await rollouts.begin(ROUTE, steps, bake_s=600, by="ann", reason="")
+    assert isinstance(plan, Rollout)
+    assert isinstance(await rollouts.take(plan, steps[0].change), Flipped)
+    async with failing(engine, live):
+        await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
+    newest, *_ = await store.history(ROUTE)
+    assert (newest.by, newest.before.version, newest.after.stage) == ("auto-rollback", 3, Stage.LEGACY)
+
+
+async def test_what_a_person_has_decided_meanwhile_stands(engine: AsyncEngine, store: FlagStore, live: Live) -> None:
+    """Somebody who moves the flag knows why; the next version is judged by itself."""
+    await flip(store, Change(Stage.SHADOW))
+    flag = await flip(store, Change(Stage.CANARY, 100))
+    live.replace({ROUTE: flag}, Source.DATABASE)
+    await flip(store, Change(Stage.CANARY, 50))
+    async with failing(engine, live):
+        await until(lambda: live.plan.flag(ROUTE).version == 3)
+    assert (await store.load())[ROUTE].canary == 50
