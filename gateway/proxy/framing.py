@@ -72,10 +72,11 @@ class ChunkGuard:
     body under way; the door forgets them at its end. `rest` are bytes since the last one of a body, as the door says.
     """
 
-    __slots__ = ("_raw", "heads", "lines", "rest")
+    __slots__ = ("_at", "_number", "_raw", "heads", "lines", "rest")
 
     def __init__(self) -> None:
         self._raw = b""  # from the beginning of the head that is under way, or of the newest bytes
+        self._at, self._number = 0, 1  # where in them a head begins that has been found, and which it is
         self.heads = 0
         self.lines: ChunkLines | None = None
         self.rest = 0
@@ -86,6 +87,7 @@ class ChunkGuard:
             self._raw += data
         else:
             self._raw = data
+            self._at, self._number = 0, 1
             self.heads = _LOST if in_body else 0  # where a head would begin behind a body is not known
         if not in_body:
             self.rest = 0
@@ -101,11 +103,22 @@ class ChunkGuard:
 
     def begin_body(self) -> bool:
         """The parser has read the head of a request with a chunked body: whether its lines may pass so far."""
-        head, body = _nth_head(self._raw, self.heads)
-        if body == _UNKNOWN:
+        if self.heads < self._number:
             return True
+        body = self._find_head()
         self.lines = ChunkLines()
-        return _PLAIN_CODING.search(self._raw, head, body) is not None and self.lines.are_plain(self._raw, body)
+        return _PLAIN_CODING.search(self._raw, self._at, body) is not None and self.lines.are_plain(self._raw, body)
+
+    def _find_head(self) -> int:
+        """Go on to the newest head; where its body begins. The parser has read all before, so it found the same."""
+        raw = self._raw
+        while True:
+            while raw[self._at : self._at + 1] in (b"\r", b"\n"):  # empty lines before a request
+                self._at += 1
+            body = raw.find(b"\r\n\r\n", self._at) + 4
+            if self._number == self.heads:
+                return body
+            self._at, self._number = _end_of_body(raw, self._at, body), self._number + 1
 
 
 class BodyListener(Protocol):
@@ -156,23 +169,6 @@ def is_handshake(method: bytes, headers: Sequence[Header], authority: bytes | No
         and b"transfer-encoding" not in names
         and (authority is None or [authority.lower()] == hosts)
     )
-
-
-def _nth_head(raw: bytes, number: int) -> tuple[int, int]:
-    """Where the head with this number (from 1) begins in `raw`, and its body; _UNKNOWN where it cannot be told.
-
-    The parser has read everything before it, so what is found here is what it found.
-    """
-    at = 0
-    while number > 0:
-        while raw[at : at + 1] in (b"\r", b"\n"):  # empty lines before a request
-            at += 1
-        body = raw.find(b"\r\n\r\n", at) + 4
-        number -= 1
-        if number == 0:
-            return at, body
-        at = _end_of_body(raw, at, body)
-    return _UNKNOWN, _UNKNOWN
 
 
 def _end_of_body(raw: bytes, head: int, body: int) -> int:

@@ -2,6 +2,7 @@
 
 import random
 from itertools import pairwise
+from time import perf_counter
 
 import httptools
 import pytest
@@ -123,6 +124,14 @@ def test_a_body_behind_an_unread_one_is_not_misread() -> None:
     assert door.feed(first)
     assert door.feed(b"x" * 300 + inner * 5)
     assert door.bodies[1:] == [b"hello"] * 5
+
+
+def test_thousands_of_pipelined_bodies_cost_no_more_each_than_one() -> None:
+    """A client that sends them at once must not hold up everybody else while the lines of each are looked for."""
+    door, begun = Door(), perf_counter()
+    assert door.feed(chunked(b"0\r\n\r\n") * 6_000)
+    assert len(door.bodies) == 6_000
+    assert perf_counter() - begun < 5  # a minute, when each was looked for from the first on
 
 
 def test_nothing_is_held_between_requests() -> None:
