@@ -65,14 +65,14 @@ class Kept:
             yield chunk
         self.end()
 
+    def leave(self) -> int:
+        """Keep no more, whatever still comes; so many bytes of the budget are somebody else's to give back."""
+        held, self._body, self.over = len(self._body), b"", True
+        return held
+
     def _forget(self) -> None:
         self._budget.give(len(self._body))
         self._body = b""
-
-    @property
-    def held(self) -> int:
-        """The bytes that were taken from the budget."""
-        return len(self._body)
 
     @property
     def body(self) -> bytes:
@@ -159,7 +159,7 @@ class Capture:
     def hand_over(self) -> int:
         """What was kept is somebody else's to let go of; so many bytes of the budget were taken for it."""
         self.open = False
-        return self.answered.held + (0 if self._sent is None else self._sent.held)
+        return self.answered.leave() + (0 if self._sent is None else self._sent.leave())
 
     def dropped(self, why: Drop) -> None:
         """Nothing will be compared."""
