@@ -23,7 +23,7 @@ from gateway.proxy.rehearsing import Rehearsing, Write
 from gateway.proxy.rescue import Rescue
 from gateway.proxy.respond import only_asgi, write
 from gateway.proxy.tap import Capture
-from gateway.proxy.websocket import decline, join, unless_left
+from gateway.proxy.websocket import decline, join, noted, unless_left
 from gateway.rollout.decide import PANIC, RETIRED, SETTLED, decide
 from gateway.rollout.override import REASON as OVERRIDE
 from gateway.rollout.override import Ignored, Override, Overrides, overridden
@@ -216,9 +216,9 @@ class Gateway:
             failure = refusal(arrival, self.addressing.pseudonym)
             transport = self.transports.get(side)
             if failure is None and isinstance(transport, InProcess):
-                failure = await transport.websocket(scope, outbound, receive, send)
+                with noted(send, entry, self.ledger) as told:
+                    failure = await transport.websocket(scope, outbound, receive, told)
                 if failure is None:
-                    entry.ends(101)
                     return
             outcome = failure or await unless_left(self._open(side, outbound, scope, route), receive)
             if isinstance(outcome, Opened):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection
@@ -16,13 +16,16 @@ from websockets.exceptions import ConnectionClosed
 
 from gateway.failure import Failure
 from gateway.message import Request
+from gateway.proxy.entry import Entry
 from gateway.proxy.hop import without_hop_by_hop
-from gateway.proxy.receive import Receive, Send
+from gateway.proxy.ledger import Ledger
+from gateway.proxy.receive import Message, Receive, Send
 from gateway.proxy.respond import failure_body, failure_headers
 from gateway.telemetry import log
 from gateway.upstream.websocket import Declined, Opened
 
 GOING_AWAY, INTERNAL = 1001, 1011  # RFC 6455 section 7.4.1
+REFUSED: Final = 403  # what a server makes of a close before the socket is open (ASGI WebSocket spec)
 _UNSENDABLE: Final = frozenset({1005, 1006, 1015})  # codes that say what was seen and are never sent
 
 
@@ -38,6 +41,30 @@ async def join(opened: Opened, receive: Receive, send: Send) -> None:
             await opened.socket.close(GOING_AWAY)
         finally:
             opened.socket.transport.abort()  # also when this task is cancelled while the side takes its time
+
+
+@contextmanager
+def noted(send: Send, entry: Entry, ledger: Ledger) -> Iterator[Send]:
+    """For an app's own socket: its handshake is taken down when it is answered; while it is open, it is counted."""
+    opened = 0
+
+    async def pass_on(message: Message) -> None:
+        nonlocal opened
+        match message["type"]:
+            case "websocket.accept" if not opened:
+                opened = 1
+                ledger.websockets += opened
+                entry.ends(101)
+            case "websocket.close":
+                entry.ends(REFUSED)
+            case "websocket.http.response.start":
+                entry.ends(message["status"])
+        await send(message)
+
+    try:
+        yield pass_on
+    finally:
+        ledger.websockets -= opened
 
 
 async def unless_left(
