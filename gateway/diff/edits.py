@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from gateway.diff.identity import Interner
+from gateway.diff.identity import Interner, Parted
 from gateway.diff.keyed import Pair
 from gateway.diff.value import Value
 
 _GAP = 10  # the cost of an insertion or a removal, and the most a replacement costs
 _PAIRED, _ADDED, _REMOVED = range(3)  # the ways through a table
+MAX_ROW = 100  # cells of a row that is an array, such as a point of a chart; a longer one is no row
 LIKE = 5  # a replacement at most this dear is the same thing changed
 
 
@@ -49,11 +50,17 @@ class Costs:
             return 0
         one, other = sides.control[i], sides.candidate[j]
         if isinstance(one, dict) and isinstance(other, dict):
-            mine, theirs = self._of(one, sides.mine[i]), self._of(other, sides.theirs[j])
-            return _GAP - (_GAP - 2) * len(mine & theirs) // max(len(mine), len(theirs), 1)
-        return _GAP - 1 if isinstance(one, list) and isinstance(other, list) else _GAP
+            return self._apart(one, other, i, j)
+        if isinstance(one, list) and isinstance(other, list):
+            is_row = len(one) <= MAX_ROW and len(other) <= MAX_ROW
+            return min(self._apart(one, other, i, j), _GAP - 1) if is_row else _GAP - 1
+        return _GAP
 
-    def _of(self, value: dict[str, Value], number: int) -> frozenset[str]:
+    def _apart(self, one: Parted, other: Parted, i: int, j: int) -> int:
+        mine, theirs = self._of(one, self._sides.mine[i]), self._of(other, self._sides.theirs[j])
+        return _GAP - (_GAP - 2) * len(mine & theirs) // max(len(mine), len(theirs), 1)
+
+    def _of(self, value: Parted, number: int) -> frozenset[str]:
         if number not in self._parts:
             self._parts[number] = self._interner.parts(value)
         return self._parts[number]

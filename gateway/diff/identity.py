@@ -12,6 +12,7 @@ from gateway.diff.equality import canonical
 from gateway.diff.value import Value
 
 MAX_BYTES = 64 * 1024 * 1024  # of texts in one comparison: arrays within arrays are read again at each level
+Parted = dict[str, Value] | list[Value]
 
 
 class Interner:
@@ -35,6 +36,7 @@ class Interner:
         self._left -= len(text)
         return self._numbers.setdefault(text, self._next())
 
-    def parts(self, value: dict[str, Value]) -> frozenset[str]:
-        """One text per key and value of an object; shared texts are what two objects agree on."""
-        return frozenset([f"{self.number(child)}:{key}" for key, child in value.items()])
+    def parts(self, value: Parted) -> frozenset[str]:
+        """One text per key, or place in an array, and value there; shared texts are what two of them agree on."""
+        children = value.items() if isinstance(value, dict) else enumerate(value)
+        return frozenset([f"{self.number(child)}:{key}" for key, child in children])

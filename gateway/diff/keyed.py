@@ -71,10 +71,11 @@ def _first(pair: Pair) -> int:
 def identifying(control: Sequence[Value], candidate: Sequence[Value]) -> str | None:
     """The name whose value tells most elements apart and is known to both sides, such as id; None when none does.
 
-    At least half of the shorter array must be known by it.
+    Elements that are arrays have places for names. At least half of the shorter array must be known by it.
     """
     first = control[0] if control else None
     names = list(first)[:MAX_NAMES] if isinstance(first, dict) else []
+    names = [str(at) for at in range(min(len(first), MAX_NAMES))] if isinstance(first, list) else names
     known = {name: len(_once(control, name) & _once(candidate, name)) for name in names}
     best = max(known, key=lambda name: known[name], default=None)
     return best if best is not None and known[best] * 2 >= min(len(control), len(candidate)) else None
@@ -97,5 +98,8 @@ def _key(value: Value, by: tuple[Place, ...]) -> bytes | None:
 def _at(value: Value, place: Place) -> Found:
     found: Found = value
     for name in place:
-        found = found.get(name, ABSENT) if isinstance(found, dict) else ABSENT
+        if isinstance(found, list) and name.isascii() and name.isdigit() and int(name) < len(found):
+            found = found[int(name)]
+        else:
+            found = found.get(name, ABSENT) if isinstance(found, dict) else ABSENT
     return found

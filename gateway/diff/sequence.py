@@ -76,12 +76,12 @@ class Aligner:
         if len(mine) == len(theirs) and sorted(mine) == sorted(theirs):
             return Alignment((), reordered=True)
         sides = Sides(control, candidate, mine, theirs)
-        if unordered:
-            return self._as_sets(sides)
         if len(mine) * len(theirs) > self._cells and _mostly_differ(mine, theirs):
             name = identifying(control, candidate)
             if name is not None:
                 return self.align_by(control, candidate, ((name,),))
+        if unordered:
+            return self._as_sets(sides)
         gaps = gaps_between(mine, theirs, small=self._cells)
         return Alignment(tuple(pair for gap in gaps for pair in self._pairs(gap, sides)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,6 +67,27 @@ def test_a_new_row_is_one_mismatch_in_a_long_list_whose_rows_all_differ_a_little
     number = rule("body/*/kg", reading=Reading.NUMBER)
     assert found(judged(rows, added, number)) == [(Kind.EXTRA, "body/700")]
     assert found(judged(rows, [*others[:700], *others[701:]], number)) == [(Kind.MISSING, "body/700")]
+
+
+@pytest.mark.parametrize("count", [5, 50, 2_000])
+def test_a_new_row_is_one_mismatch_where_rows_are_arrays(count: int) -> None:
+    """Points of a chart and rows of a table: each differs a little in a way that a rule allows."""
+    rows = [[f"L{at}", f"{at}.0", "x"] for at in range(count)]
+    others = [[f"L{at}", at, "x"] for at in range(count)]
+    number, middle = rule("body/*/1", reading=Reading.NUMBER), count // 2
+    added = [*others[:middle], ["new", 1, "x"], *others[middle:]]
+    assert found(judged(rows, added, number)) == [(Kind.EXTRA, f"body/{middle}")]
+    assert found(judged(rows, [*others[:middle], *others[middle + 1 :]], number)) == [(Kind.MISSING, f"body/{middle}")]
+    assert judged(rows, others[::-1], number, rule("body", reading=Reading.UNORDERED)).outcome is Outcome.ALLOWED
+
+
+def test_rows_that_all_differ_a_little_are_found_in_any_order_in_a_long_list_too() -> None:
+    """By what tells rows apart, as where order counts."""
+    rows = [{"id": at, "kg": f"{at}.0", "n": at % 7} for at in range(2_000)]
+    others = [{**row, "kg": at} for at, row in enumerate(rows)]
+    rules = rule("body/*/kg", reading=Reading.NUMBER), rule("body", reading=Reading.UNORDERED)
+    assert judged(rows, others[::-1], *rules).outcome is Outcome.ALLOWED
+    assert found(judged(rows, others[:0:-1], *rules)) == [(Kind.MISSING, "body/0")]
 
 
 def test_a_window_that_moved_is_an_insertion_and_a_removal() -> None:
