@@ -161,12 +161,11 @@ class BodyAlone:
 
 def is_handshake(method: bytes, headers: Sequence[Header], authority: bytes | None) -> bool:
     """Whether it is what RFC 6455 section 4.1 calls one: a GET without a body; and to one host."""
-    names = [name for name, _ in headers]
     hosts = [value.lower() for name, value in headers if name == b"host"]
     return (
         method == b"GET"
-        and b"content-length" not in names
-        and b"transfer-encoding" not in names
+        and [value for name, value in headers if name == b"content-length"] in ([], [b"0"])  # some devices send it
+        and all(name != b"transfer-encoding" for name, _ in headers)
         and (authority is None or [authority.lower()] == hosts)
     )
 

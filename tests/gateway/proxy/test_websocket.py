@@ -66,6 +66,16 @@ async def test_messages_pass_both_ways() -> None:
     assert asked[0].headers["Host"] == f"127.0.0.1:{served.port}"
 
 
+async def test_a_handshake_may_say_that_it_has_no_body() -> None:
+    """`Content-Length: 0` means a GET without a body: some devices send it with every request."""
+    async with echo() as (url, asked), gateway(url) as served:
+        nothing = {"Content-Length": "0"}
+        async with connect(f"ws://127.0.0.1:{served.port}/", proxy=None, additional_headers=nothing) as socket:
+            await socket.send("hello")
+            assert await socket.recv() == "hello"
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("code", [1000, 1001, 1008, 1011, 3000, 4999])
 async def test_close_codes_pass(code: int) -> None:
     """The code and the reason legacy closes with are the client's."""
