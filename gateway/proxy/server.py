@@ -102,7 +102,7 @@ def data_server(
             ws=Socket,
             ws_max_size=WEBSOCKET_MESSAGE,
             ws_ping_interval=None,
-            ws_per_message_deflate=False,
+            ws_per_message_deflate=False,  # a fragment of 64 KiB would hold 64 MiB here: what-it-refuses.md
             timeout_graceful_shutdown=ceil(drain_s),
         ),
         drain_s=drain_s,

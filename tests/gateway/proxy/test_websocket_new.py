@@ -31,6 +31,22 @@ async def test_a_new_side_that_speaks_websockets_answers() -> None:
     assert legacy.received == []
 
 
+async def test_compression_is_declined() -> None:
+    """A client that offers permessage-deflate is answered without it: a small frame would be a large message here."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "x" * 1000})
+
+    feed = route("feed", "GET /feed")
+    flag = Flag("feed", stage=Stage.RETIRED)
+    async with upstream(always(OK)) as legacy, gateway(legacy.url, routes=[feed], flags=[flag], new=app) as served:
+        async with connect(f"ws://127.0.0.1:{served.port}/feed", proxy=None, compression="deflate") as socket:
+            assert socket.protocol.extensions == []
+            assert await socket.recv() == "x" * 1000
+
+
 async def test_a_route_on_new_without_a_new_side_is_a_plain_502() -> None:
     """A WebSocket gets the same answer as a request would: its new side is missing."""
     feed, flag = route("feed", "GET /feed"), Flag("feed", stage=Stage.RETIRED)
