@@ -12,6 +12,8 @@ from gateway.diff.equality import canonical
 from gateway.diff.value import Value
 
 MAX_BYTES = 64 * 1024 * 1024  # of texts in one comparison: arrays within arrays are read again at each level
+MAX_WRAPS = 3  # levels of objects within an object that it is known by
+MAX_PARTS = 128  # texts that an object is known by, before what is within it goes as a whole
 Parted = dict[str, Value] | list[Value]
 
 
@@ -37,6 +39,17 @@ class Interner:
         return self._numbers.setdefault(text, self._next())
 
     def parts(self, value: Parted) -> frozenset[str]:
-        """One text per key, or place in an array, and value there; shared texts are what two of them agree on."""
-        children = value.items() if isinstance(value, dict) else enumerate(value)
-        return frozenset([f"{self.number(child)}:{key}" for key, child in children])
+        """One text per key, or place in an array, and value there; shared texts are what two of them agree on.
+
+        Objects within are taken apart too, as far as there are few: many an answer wraps its rows.
+        """
+        texts: list[str] = []
+        waiting: list[tuple[str, int, Parted]] = [("", 0, value)]
+        for prefix, depth, container in waiting:
+            children = container.items() if isinstance(container, dict) else enumerate(container)
+            for key, child in children:
+                if isinstance(child, dict) and depth < MAX_WRAPS and 0 < len(child) <= MAX_PARTS - len(texts):
+                    waiting.append((f"{prefix}{key}/", depth + 1, child))
+                else:
+                    texts.append(f"{self.number(child)}:{prefix}{key}")
+        return frozenset(texts)

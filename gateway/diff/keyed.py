@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from gateway.diff.equality import canonical
 from gateway.diff.pattern import Place
 from gateway.diff.value import ABSENT, Absent, Found, Value
 
 MAX_NAMES = 20  # of an element, that are tried when something has to identify it
+MAX_WRAPS = 3  # objects within each other, below which nothing is tried
 Pair = tuple[int | None, int | None]  # index on the control's side, on the candidate's; None: nothing there
 
 
@@ -68,22 +70,33 @@ def _first(pair: Pair) -> int:
     return -1 if pair[0] is None else pair[0]
 
 
-def identifying(control: Sequence[Value], candidate: Sequence[Value]) -> str | None:
-    """The name whose value tells most elements apart and is known to both sides, such as id; None when none does.
+def identifying(control: Sequence[Value], candidate: Sequence[Value]) -> Place | None:
+    """The place whose value tells most elements apart and is known to both sides, such as id; None when none does.
 
-    Elements that are arrays have places for names. At least half of the shorter array must be known by it.
+    At least half of the shorter array must be known by it.
     """
-    first = control[0] if control else None
-    names = list(first)[:MAX_NAMES] if isinstance(first, dict) else []
-    names = [str(at) for at in range(min(len(first), MAX_NAMES))] if isinstance(first, list) else names
-    known = {name: len(_once(control, name) & _once(candidate, name)) for name in names}
-    best = max(known, key=lambda name: known[name], default=None)
+    places = list(islice(_names(control[0]), MAX_NAMES)) if control else []
+    known = {place: len(_once(control, place) & _once(candidate, place)) for place in places}
+    best = max(known, key=lambda place: known[place], default=None)
     return best if best is not None and known[best] * 2 >= min(len(control), len(candidate)) else None
 
 
-def _once(values: Sequence[Value], name: str) -> set[bytes]:
-    """The values under a name that only one element has."""
-    keys = (_key(value, ((name,),)) for value in values)
+def _names(element: Value) -> Iterator[Place]:
+    """The places of an element's scalars, those of an object within it too; an array's are its positions."""
+    waiting: list[tuple[Place, Value]] = [((), element)]
+    for above, value in waiting:
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for name, child in items:
+            place = (*above, str(name))
+            if isinstance(child, dict) and len(place) <= MAX_WRAPS:
+                waiting.append((place, child))
+            elif not isinstance(child, dict | list):
+                yield place
+
+
+def _once(values: Sequence[Value], place: Place) -> set[bytes]:
+    """The values at a place that only one element has."""
+    keys = (_key(value, (place,)) for value in values)
     return {key for key, count in Counter(keys).items() if key is not None and count == 1}
 
 

@@ -77,9 +77,9 @@ class Aligner:
             return Alignment((), reordered=True)
         sides = Sides(control, candidate, mine, theirs)
         if len(mine) * len(theirs) > self._cells and _mostly_differ(mine, theirs):
-            name = identifying(control, candidate)
-            if name is not None:
-                return self.align_by(control, candidate, ((name,),))
+            place = identifying(control, candidate)
+            if place is not None:
+                return self.align_by(control, candidate, (place,))
         if unordered:
             return self._as_sets(sides)
         gaps = gaps_between(mine, theirs, small=self._cells)

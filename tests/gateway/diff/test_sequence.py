@@ -81,6 +81,18 @@ def test_a_new_row_is_one_mismatch_where_rows_are_arrays(count: int) -> None:
     assert judged(rows, others[::-1], number, rule("body", reading=Reading.UNORDERED)).outcome is Outcome.ALLOWED
 
 
+@pytest.mark.parametrize("count", [5, 50, 2_000])
+@pytest.mark.parametrize("more", [{}, {"__typename": "LotEdge"}])
+def test_a_new_row_is_one_mismatch_where_rows_are_wrapped(count: int, more: dict[str, Any]) -> None:
+    """As the edges of a GraphQL connection are."""
+    rows = [{**more, "node": {"lot": {"id": at, "kg": f"{at}.0", "of": "x"}}} for at in range(count)]
+    others = [{**more, "node": {"lot": {"id": at, "kg": at, "of": "x"}}} for at in range(count)]
+    number, middle = rule("body/**/kg", reading=Reading.NUMBER), count // 2
+    added = [*others[:middle], {**more, "node": {"lot": {"id": -1, "kg": 1, "of": "x"}}}, *others[middle:]]
+    assert found(judged(rows, added, number)) == [(Kind.EXTRA, f"body/{middle}")]
+    assert found(judged(rows, [*others[:middle], *others[middle + 1 :]], number)) == [(Kind.MISSING, f"body/{middle}")]
+
+
 def test_rows_that_all_differ_a_little_are_found_in_any_order_in_a_long_list_too() -> None:
     """By what tells rows apart, as where order counts."""
     rows = [{"id": at, "kg": f"{at}.0", "n": at % 7} for at in range(2_000)]
