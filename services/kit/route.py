@@ -58,7 +58,8 @@ class Route(APIRoute):
             except Refused as refused:
                 return refuse(request, refused.refusal)
             except DataError as error:
-                _log.warning("PostgreSQL refused a value: %s", error)
+                # never its words: they repeat the value
+                _log.warning("PostgreSQL refused a value: %s", getattr(error.orig, "sqlstate", ""))
                 return refuse(request, UNSTORABLE)
             except (OperationalError, InterfaceError, PoolExhausted) as error:
                 run = run_of(request.scope)  # a rehearsal gives up sooner than a database is out of reach

@@ -5,11 +5,17 @@ import logging
 
 import psycopg
 import pytest
+from sqlalchemy import UUID, cast, literal, select
+from starlette.requests import Request
+from starlette.responses import Response
 
 from services.app import build
+from services.kit.auth import ANONYMOUS
+from services.kit.unit import writing
 from tests.legacy.stack import ACTIVE_RUN_ID, OPERATOR_ID
 
 from .asgi import Answer, Caller, running
+from .rehearsals import with_handler
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 NOTES = "notes must have at least 10 characters for HOLD and FAIL"
@@ -159,6 +165,23 @@ async def test_unexpected_error_tells_the_client_nothing(
     assert refusal(answer) == (500, "Internal server error")
     assert "qc_decisions" in caplog.text
     assert "secret notes" not in caplog.text
+
+
+async def test_a_value_that_postgresql_refuses_is_not_logged(
+    environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The database's words repeat it; its code says what it was."""
+
+    async def handler(request: Request) -> Response:
+        async with writing(request, ANONYMOUS) as session:
+            await session.rows(select(cast(literal("s3cret"), UUID)))
+        return Response()
+
+    async with running(with_handler(handler)) as client:
+        answer = await client.send("POST", "/api/tried", body={}, commit=True)
+    assert answer.status == 422
+    assert "22P02" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 async def test_unreachable_database_is_503(environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
