@@ -189,7 +189,7 @@ class Answering:
         if self._framing is Framing.UNTIL_CLOSE:
             reset(self._transport)
         else:
-            self._transport.close()
+            self._edge.finish()
 
     def _tell(self, event: str, failure: Failure) -> None:
         count(f"failure.{failure.code}")

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn._types import ASGI3Application
@@ -46,6 +47,7 @@ class Cycle(RequestResponseCycle):
     framing = Framing.CHUNKED
     _head = b""  # of the answer, while it waits for the first of the body
     _loop: asyncio.AbstractEventLoop
+    _finish: Callable[[], None]  # ends the connection
 
     def take(self, body: bytes) -> None:
         """A part of the request's body."""
@@ -83,13 +85,13 @@ class Cycle(RequestResponseCycle):
     def _break_off(self) -> None:
         if not self.response_started:
             self.transport.write(failure_bytes(Failure.GATEWAY_BUG))
-            self.transport.close()
+            self._finish()
             return
         self._write_head()
         if self.framing is Framing.UNTIL_CLOSE:
             reset(self.transport)
         else:
-            self.transport.close()
+            self._finish()
 
     async def send(self, message: Any) -> None:
         """Send a part of the answer."""
@@ -211,7 +213,7 @@ def cycle_of(arrival: Arrival, door: Door, *, gone: asyncio.Future[None]) -> Cyc
         keep_alive=True,
         on_response=door.answered,
     )
-    cycle._loop = door.loop
+    cycle._loop, cycle._finish = door.loop, door.finish
     return cycle
 
 

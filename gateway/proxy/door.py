@@ -87,8 +87,11 @@ class Door(Reading):
         """The doorkeeper's clock has passed `leave_by`."""
         self.leave_by = NEVER
         unread = self.transport.get_write_buffer_size()
-        if unread:
-            self._wait_for_reader(unread)
+        if unread:  # whatever its time was up for: the end of its answer would be lost
+            self.leave_by = self._unread.look_again(unread, self._keeper.now)
+            if self.leave_by == NEVER:
+                count("client_stalled")
+                reset(self.transport)
         elif self._in_head and not self._shut:
             self.break_off(Failure.HEAD_TOO_SLOW)
         else:
@@ -97,26 +100,22 @@ class Door(Reading):
     def pause_writing(self) -> None:
         """The client does not read as fast as it is answered; from here on it is looked after that it reads at all."""
         super().pause_writing()
-        self._unread, self.leave_by = NEVER, self._keeper.now  # it is looked at when all of this turn is written
+        self._look_at_reader()
 
     def resume_writing(self) -> None:
         """The client has read."""
         super().resume_writing()
-        if self._running is None:
-            self._go_on()
-        else:
+        if self._running is not None:
             self.leave_by = self._keeper.now + self._limits.head_s if self._in_head else NEVER
-
-    def _wait_for_reader(self, unread: int) -> None:
-        """Wait while a client reads, however slowly, whatever it was ended for; one that reads nothing never will."""
-        now = self._keeper.now
-        if unread < self._unread:
-            self._unread, self._unread_by = unread, now + self._limits.unread_s
-        if now < self._unread_by:
-            self.leave_by = min(self._unread_by, now + self._limits.leaving_s)
+        elif self._shut:
+            self.leave_by = self._keeper.now + self._limits.leaving_s
         else:
-            count("client_stalled")
-            reset(self.transport)
+            self._go_on()
+
+    def _look_at_reader(self) -> None:
+        """At the next tick, when all of this turn is written."""
+        self._unread.forget()
+        self.leave_by = self._keeper.now
 
     # requests
 
@@ -156,7 +155,7 @@ class Door(Reading):
 
     def _go_on(self) -> None:
         """Answer the request that waits longest, or wait for one."""
-        self._unread = NEVER
+        self._unread.forget()
         self.flow.resume_reading()
         if self.pipeline:
             exchange, _ = self.pipeline.pop()
@@ -169,11 +168,18 @@ class Door(Reading):
 
     def _hang_up(self) -> None:
         """End the connection. To close it with bytes unread would reset it, and cost the client its answer: read on."""
-        self._shut, self._unread = True, NEVER
+        self._shut = True
+        self._unread.forget()
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.leave_by = self._keeper.now + self._limits.leaving_s
+
+    def finish(self) -> None:
+        """End the connection within an answer; its client may take what was written of it, as any other."""
+        self._shut, self._running = True, None
+        self.transport.close()
+        self._look_at_reader()
 
     # what goes no further
 
@@ -187,7 +193,7 @@ class Door(Reading):
                 self._running = None
                 broken.leave(failure)
                 if broken.response_started:
-                    self.transport.close()  # nothing of ours may stand within an answer
+                    self.finish()  # nothing of ours may stand within an answer
                     return
         if waiting:
             waiting[-1].keep_alive = False

@@ -35,6 +35,26 @@ class DoorLimits:
     unread_s: float = 300.0
 
 
+class Unread:
+    """How long an answer may wait for its client: while that takes some of it, however little, there is time."""
+
+    __slots__ = ("_by", "_bytes", "_limits")
+
+    def __init__(self, limits: DoorLimits) -> None:
+        self._limits = limits
+        self._bytes = self._by = NEVER
+
+    def forget(self) -> None:
+        """There are other bytes now."""
+        self._bytes = NEVER
+
+    def look_again(self, unread: int, now: float) -> float:
+        """When to look again, while there are so many; NEVER when none of them was taken for too long."""
+        if unread < self._bytes:
+            self._bytes, self._by = unread, now + self._limits.unread_s
+        return NEVER if now >= self._by else min(self._by, now + self._limits.leaving_s)
+
+
 class Guest(Protocol):
     """A connection as the doorkeeper sees it."""
 

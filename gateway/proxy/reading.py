@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from gateway.failure import Failure
 from gateway.message import Request, once
 from gateway.proxy.arrival import ADMITTED, CODING, EXPECT, HOST, LENGTH, Arrival, Head
-from gateway.proxy.doorkeeper import NEVER, Doorkeeper
+from gateway.proxy.doorkeeper import NEVER, Doorkeeper, Unread
 from gateway.proxy.framing import ChunkGuard
 from gateway.proxy.peer import Peer, Trust, identify
 from gateway.proxy.plain import METHODS, block_of, plain_line
@@ -62,7 +62,7 @@ class Reading(HttpToolsProtocol):
         self._gone: asyncio.Future[None] = self.loop.create_future()
         self._shut = self._feeding = self._in_head = self._leaving = self._large = self._upgrades = False
         self._head_bytes = self._trailer_bytes = 0
-        self._unread = self._unread_by = NEVER  # bytes that the client has not read, and until when it must take some
+        self._unread = Unread(self._limits)
         self._head: Head | None = None  # the last one
         self._refused: Failure | None = None
         self._chunks = ChunkGuard()
@@ -89,8 +89,8 @@ class Reading(HttpToolsProtocol):
         chunks.has_read(in_head=self._in_head)
         if self._in_head:
             self._wait_for_head(len(data), idle_by)
-        elif (self._running is None and self._held is None) or self.flow.write_paused:
-            self.leave_by = idle_by
+        elif self.leave_by == NEVER and ((self._running is None and self._held is None) or self.flow.write_paused):
+            self.leave_by = idle_by  # nobody has set another meanwhile
         held, self._held = self._held, None
         if held is not None:
             if self._newest is held and chunks.heads == 1 and not (was_in_head or in_body or self._in_head):
