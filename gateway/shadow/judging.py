@@ -87,6 +87,7 @@ async def finding_on(job: Job, court: Court) -> Finding | Drop:
     observed = await _asked(job, court)
     if isinstance(observed, Drop):
         return observed
+    await asyncio.sleep(0)  # clients' news first: what follows takes as long as serving one of them
     now, answered, rules = datetime.now(UTC), job.answered, court.rules(job.route)
     control, candidate = (observed, answered) if observed.side is Side.LEGACY else (answered, observed)
     if agree(control, candidate, rules) and len(job.target) <= SHORT:

@@ -153,6 +153,7 @@ class Mirror:
     async def _work(self) -> None:
         while True:
             await self._shadow(*await self._jobs.get())  # no name here: it would keep the last job alive
+            await asyncio.sleep(0)  # a full queue of copies that nobody is sent would let no client in between
 
     async def _shadow(self, job: Job, size: int) -> None:
         request_id.set(job.request_id)

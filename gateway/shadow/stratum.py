@@ -56,7 +56,13 @@ def _role(headers: Headers, status: int | None) -> str:
 
 def media_type(headers: Headers) -> str:
     """The media type of a request without its parameters, empty without one."""
-    given = _header(headers, b"content-type").partition(b";")[0].strip().lower().decode("latin-1")
+    given = _header(headers, b"content-type")
+    return _media_type_in(given) if given else ""
+
+
+@lru_cache(maxsize=256)  # a route's requests have one or two of them
+def _media_type_in(value: bytes) -> str:
+    given = value.partition(b";")[0].strip().lower().decode("latin-1")
     return given if not given or _MEDIA_TYPE.fullmatch(given) else SOME
 
 
@@ -131,12 +137,16 @@ def _header(headers: Headers, wanted: bytes) -> bytes:
 
 
 def _form_keys(text: bytes) -> Iterable[str]:
+    if not text:
+        return ()
     pieces = text[:MAX_BODY].decode("latin-1").split("&")[: 4 * MAX_KEYS]
     return [unquote_plus(piece.partition("=")[0]) for piece in pieces if piece]
 
 
 def _named(keys: Iterable[str]) -> tuple[str, ...]:
     """The set of keys in order; keys that are data (ids, tokens, what nobody would call a field) are one."""
+    if not keys:
+        return ()
     found = sorted({key if _is_name(key) else SOME for key in keys})
     return tuple(found if len(found) <= MAX_KEYS else [*found[:MAX_KEYS], SOME])
 

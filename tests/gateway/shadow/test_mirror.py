@@ -446,3 +446,19 @@ async def test_whoever_watches_a_copy_may_mark_it_and_hears_what_came_of_it() ->
         await until(lambda: len(found) == 1)
     assert sent == [((b"traceparent", b"t"),)]
     assert [one.status for one in seen] == [200]
+
+
+async def test_copies_that_nobody_is_sent_let_others_have_their_turns(counted: Mapping[str, int]) -> None:
+    """A thousand that wait for a side that is left alone by now are dropped a few at a time, clients in between."""
+    alone, turns = False, 0
+    way = Way(Side.NEW, InProcess(hang), (), lambda: alone)
+    this = Mirror({Side.NEW: way}, lambda route: Rules(), Kept(), Bounds(concurrency=2))
+    for _ in range(1_000):
+        assert this.offer(job())
+    alone = True
+    this.start()
+    while counted["shadow_dropped.breaker_open/lots.list"] < 1_000:
+        turns += 1
+        await asyncio.sleep(0)
+    await this.aclose()
+    assert turns >= 400
