@@ -61,14 +61,23 @@ class DataPlane:
         shown = [pool for _, _, pool in _pools(clients=self.front)]
         return any(pool.busy or pool.connecting or pool.waiting for pool in shown)
 
-    async def aclose(self) -> None:
-        """End the copies, then the connections; a new side in this process goes on."""
+    async def retire(self) -> None:
+        """End the copies. A request that began here may ask a side yet: clients' connections end when they are idle."""
         if self.gateway.rehearsals is not None:
             await self.gateway.rehearsals.aclose()
         await self.mirror.aclose()
-        for transport in (*self.front.values(), *self.behind.values()):
-            if isinstance(transport, HttpTransport):
-                await transport.aclose()
+        await _close(self.behind)
+
+    async def aclose(self) -> None:
+        """End the copies, then the connections; a new side in this process goes on."""
+        await self.retire()
+        await _close(self.front)
+
+
+async def _close(transports: Mapping[Side, Transport]) -> None:
+    for transport in transports.values():
+        if isinstance(transport, HttpTransport):
+            await transport.aclose()
 
 
 def data_plane(

@@ -220,5 +220,7 @@ async def _end(plane: DataPlane) -> None:
     try:
         while plane.is_busy:  # noqa: ASYNC110 - a pool tells nobody when it has nothing to do
             await asyncio.sleep(LOOK_S)
-    finally:
+        await plane.retire()
+    except asyncio.CancelledError:
         await plane.aclose()
+        raise

@@ -145,6 +145,28 @@ def test_settings_are_reloaded(both: Sides, tmp_path: Path) -> None:
             end_all(running)
 
 
+def test_a_reload_leaves_legacy_to_a_request_that_has_not_asked_it_yet(tmp_path: Path) -> None:
+    """The new side fails after the reload: legacy answers in its place, by the connections the request began with."""
+    with sides(tmp_path) as both:
+        contract = both.contracts / "who" / "route.yaml"
+        contract.write_text(contract.read_text() + "rescue: on\n")
+        file = tmp_path / "strangler.yaml"
+        file.write_text(f"legacy: {both.legacy.url}\n")
+        options = ("--new", "tests.gateway.apps:fails_late", "--contracts", str(both.contracts))
+        running = start_gateway(*options, state=tmp_path / "state", cwd=tmp_path)
+        try:
+            assert running.flip("who", "new").status_code == 200
+            with socket.create_connection(("127.0.0.1", port(running))) as client:
+                client.settimeout(10)
+                client.sendall(b"GET /who HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+                file.write_text(f"legacy: {both.legacy.url}\ndrain_s: 7\n")
+                running.process.send_signal(signal.SIGHUP)
+                assert eventually(lambda: events(running, "settings_reloaded") != [])
+                assert client.recv(65536).endswith(b"legacy")
+        finally:
+            end_all(running)
+
+
 def ask_on(sock: socket.socket) -> bytes:
     """One answer on a kept connection."""
     sock.settimeout(10)
