@@ -71,15 +71,12 @@ class Lookup:
             await asyncio.gather(self._asking, return_exceptions=True)
 
     async def _ask(self) -> None:
-        before = dict(self.hosts)
         try:
             await asyncio.gather(*map(self._ask_for, self._names))
         finally:
             self._asking = None
         if self._unknown:
             self._due = min(self._due, asyncio.get_running_loop().time() + AGAIN_S)
-        if self.hosts != before:
-            self._changed()
 
     async def _ask_for(self, origin: Origin) -> None:
         found: Sequence[str] = ()
@@ -89,8 +86,11 @@ class Lookup:
         except (OSError, UnicodeError) as error:  # a name that cannot even be asked for is a UnicodeError
             if origin not in self._unknown:
                 log("origin_lookup_failed", level=logging.WARNING, host=origin.host, error=type(error).__name__)
-        if found:
-            self._unknown.discard(origin)
-            self.hosts[origin] = tuple(dict.fromkeys(found))
-        else:
+        if not found:
             self._unknown.add(origin)
+            return
+        self._unknown.discard(origin)
+        hosts = tuple(dict.fromkeys(found))
+        if hosts != self.hosts.get(origin):
+            self.hosts[origin] = hosts
+            self._changed()  # at once: whoever comes now does not wait any more

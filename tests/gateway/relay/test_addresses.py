@@ -67,6 +67,26 @@ async def test_a_name_that_moves_takes_its_connections_along() -> None:
         await pool.aclose()
 
 
+async def test_who_comes_as_a_name_is_found_has_its_address() -> None:
+    """A caller in the very moment of the first answer is not told that there is no address."""
+
+    async def come(turns: int) -> int:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await addresses.known(asyncio.get_running_loop().time() + 10)
+        return len(addresses.current)
+
+    async def resolve(host: str, port: int) -> list[str]:
+        coming.extend(asyncio.create_task(come(turns)) for turns in range(4))
+        return ["127.0.0.1"]
+
+    coming: list[asyncio.Task[int]] = []
+    addresses = Addresses(Origin("legacy.test", 80), resolve=resolve)
+    assert await come(0) == 1
+    assert list(await asyncio.gather(*coming)) == [1] * 4
+    await addresses.aclose()
+
+
 async def test_a_resolver_that_fails_changes_nothing() -> None:
     """The last good addresses are kept, however often nobody knows the name."""
     async with places(always(OK)) as (place,):
