@@ -72,7 +72,8 @@ class Door(Reading):
 
     def adopt(self, app: Any) -> None:
         """Answer what comes from now on with another app of the same kind."""
-        self.app, self._head = app, None
+        self.app, self._head, self._trust = app, None, app.trust
+        self._peer = identify(self._peer.address, self.scheme or "http", (), self._trust)
 
     def shutdown(self) -> None:
         """End after an answer that says so: the next one, or one to a request that may be on its way already."""

@@ -167,10 +167,30 @@ def test_a_reload_leaves_legacy_to_a_request_that_has_not_asked_it_yet(tmp_path:
             end_all(running)
 
 
-def ask_on(sock: socket.socket) -> bytes:
+def test_a_proxy_that_is_trusted_no_more_is_not_believed_on_its_connections_either(both: Sides, tmp_path: Path) -> None:
+    """A reload holds for connections that are kept, which a proxy's are for hours."""
+    file, lines = tmp_path / "strangler.yaml", tmp_path / "access.log"
+    file.write_text(f"legacy: {both.legacy.url}\ntrusted_proxies: 127.0.0.1\n")
+    options = ("--access-log", "1", "--access-log-file", str(lines))
+    running = start_gateway(*options, state=tmp_path / "state", cwd=tmp_path)
+    try:
+        with socket.create_connection(("127.0.0.1", port(running))) as kept:
+            ask_on(kept, b"X-Forwarded-For: 203.0.113.9\r\n")
+            file.write_text(f"legacy: {both.legacy.url}\n")
+            running.process.send_signal(signal.SIGHUP)
+            assert eventually(lambda: events(running, "settings_reloaded") != [])
+            ask_on(kept, b"X-Forwarded-For: 203.0.113.9\r\n")
+        assert eventually(lambda: lines.read_text().count("\n") == 2)
+        seen = [json.loads(line)["client_ip"] for line in lines.read_text().splitlines()]
+        assert seen == ["203.0.113.9", "127.0.0.1"]
+    finally:
+        end_all(running)
+
+
+def ask_on(sock: socket.socket, headers: bytes = b"") -> bytes:
     """One answer on a kept connection."""
     sock.settimeout(10)
-    sock.sendall(b"GET /who HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+    sock.sendall(b"GET /who HTTP/1.1\r\nHost: shop.test\r\n" + headers + b"\r\n")
     return sock.recv(65536)
 
 
