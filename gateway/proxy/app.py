@@ -174,7 +174,8 @@ class Gateway:
             outbound = build(arrival, Side.LEGACY, route, self.addressing)._replace(body=body)
             return await self._forward(outbound, Side.LEGACY, route)
 
-        return Rescue(new, arrival.request, legacy, timeout_s=self.timeout_s(route), cap=self.limits.capture_bytes)
+        cap, budget = self.limits.capture_bytes, self.mirror.budget
+        return Rescue(new, arrival.request, legacy, timeout_s=self.timeout_s(route), cap=cap, budget=budget)
 
     def _retry_after_s(self, side: Side, answer: Response | Failure) -> int | None:
         """When a client may ask again, where the side's breaker knows."""

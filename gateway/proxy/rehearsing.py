@@ -16,7 +16,7 @@ from gateway.failure import Failure
 from gateway.message import Observation, OutboundRequest, Side
 from gateway.proxy.arrival import EXPECT, Arrival
 from gateway.proxy.outbound import Addressing, build, copy_of
-from gateway.proxy.tap import Capture
+from gateway.proxy.tap import Capture, Kept
 from gateway.rollout.routed import Routed
 from gateway.routing.route import Route
 from gateway.shadow.budget import Budget
@@ -49,8 +49,12 @@ class Rehearsing(Capture):
         """Have the new side go first; what legacy is to be sent, and None where nothing will be compared."""
         why = Drop.NO_REHEARSAL if self._write.arrival.head.facts & EXPECT else self._refusal()
         if why is None:
-            body, outbound = await _read(outbound, self._rehearsals.cap)
-            why = Drop.BODY_TOO_LARGE if body is None else await self._tried(body)
+            read = Kept(self._rehearsals.cap, self.budget)
+            try:
+                outbound = await _read(outbound, read)
+                why = read.lacks or await self._tried(read.body)
+            finally:
+                self.budget.give(read.leave())  # from here on what flows to legacy is kept
         if why is None:
             return outbound, self
         self.dropped(why)
@@ -124,19 +128,20 @@ def _key(arrival: Arrival, route: Route, body: bytes) -> object:
     return tuple(values.items()) if values else blake2b(body, digest_size=16).digest()
 
 
-async def _read(outbound: OutboundRequest, cap: int) -> tuple[bytes | None, OutboundRequest]:
-    """The whole body, None when it is longer than the cap; and the request with the same bytes before it still."""
+async def _read(outbound: OutboundRequest, read: Kept) -> OutboundRequest:
+    """Read the whole body, as far as it can be kept; the request with the same bytes before it still."""
     if outbound.body is None:
-        return b"", outbound
+        return outbound
     if isinstance(outbound.body, bytes):
-        return (outbound.body if len(outbound.body) <= cap else None), outbound
-    source, chunks, size = outbound.body, list[bytes](), 0
+        read.add(outbound.body)
+        return outbound
+    source, chunks = outbound.body, list[bytes]()
     async for chunk in source:
         chunks.append(chunk)
-        size += len(chunk)
-        if size > cap:
-            return None, outbound._replace(body=_again(chunks, source))
-    return b"".join(chunks), outbound._replace(body=_again(chunks, None))
+        read.add(chunk)
+        if read.lacks:
+            return outbound._replace(body=_again(chunks, source))
+    return outbound._replace(body=_again(chunks, None))
 
 
 async def _again(chunks: Sequence[bytes], rest: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:

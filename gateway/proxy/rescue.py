@@ -15,9 +15,10 @@ from gateway.diff.verdict import Kind, Mismatch, Outcome, Verdict
 from gateway.failure import Failure
 from gateway.message import Observation, OutboundRequest, Request, Response, Side
 from gateway.proxy.respond import Sent
-from gateway.proxy.tap import Capture
+from gateway.proxy.tap import Capture, Kept
 from gateway.rollout.routed import Routed
 from gateway.routing.route import Route
+from gateway.shadow.budget import Budget
 from gateway.shadow.drop import Drop
 from gateway.shadow.mirror import Mirror
 from gateway.shadow.record import Exchange
@@ -32,7 +33,7 @@ Body = AsyncIterator[bytes] | bytes | None
 
 
 class Rescue:
-    """One request that the new side is asked first. Its body is kept while it is read, up to `cap` bytes.
+    """One request that the new side is asked first. Its body is kept while it is read, up to `cap` bytes of `budget`.
 
     `failure` is the new side's, once legacy was asked in its place with `legacy`.
     """
@@ -45,17 +46,22 @@ class Rescue:
         *,
         timeout_s: float,
         cap: int,
+        budget: Budget,
     ) -> None:
         self.failure: Failure | None = None
         self._new, self._request, self._legacy = new, request, legacy
-        self._timeout_s, self._cap = timeout_s, cap
+        self._timeout_s, self._kept, self._budget = timeout_s, Kept(cap, budget), budget
         self._told = Told()
-        self._chunks: list[bytes] = []
-        self._size = 0
         self._reading: asyncio.Task[bytes | None] | None = None
 
     async def forward(self, outbound: OutboundRequest, _: Side, __: Route | None) -> Response | Failure:
         """The new side's answer, or legacy's where the new side failed and nothing of it stays."""
+        try:
+            return await self._forwarded(outbound)
+        finally:
+            self._budget.give(self._kept.leave())
+
+    async def _forwarded(self, outbound: OutboundRequest) -> Response | Failure:
         source = outbound.body
         kept = self._keep(source) if isinstance(source, AsyncIterator) else source
         answer = await self._new.send(outbound._replace(body=kept), timeout_s=self._timeout_s, told=self._told)
@@ -63,7 +69,8 @@ class Rescue:
         if failure is None or not await self._left_nothing(answer):
             return answer
         self.failure = failure
-        return await self._legacy(self._again(source) if isinstance(source, AsyncIterator) else source)
+        again = self._again(self._kept.body, source) if isinstance(source, AsyncIterator) else source
+        return await self._legacy(again)
 
     def instead_of(self, capture: Capture | None) -> None:
         """There is nothing to compare: what would have been new's answer is none, and legacy's is the client's."""
@@ -85,7 +92,7 @@ class Rescue:
 
     async def _left_nothing(self, answer: Response | Failure) -> bool:
         """Whether the call is over and rolled back, and its body still here."""
-        if self._told.committing or self._size > self._cap:
+        if self._told.committing or self._kept.lacks:
             return False
         try:
             async with asyncio.timeout(END_S):
@@ -98,17 +105,13 @@ class Rescue:
 
     async def _keep(self, source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         while (chunk := await self._next(source)) is not None:
-            self._size += len(chunk)
-            if self._size <= self._cap:
-                self._chunks.append(chunk)
-            else:
-                self._chunks.clear()
+            self._kept.add(chunk)
             yield chunk
 
-    async def _again(self, source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _again(self, body: bytes, source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """What the new side has read, then what it has not."""
-        for kept in self._chunks:
-            yield kept
+        if body:
+            yield body
         while (chunk := await self._next(source)) is not None:
             yield chunk
 

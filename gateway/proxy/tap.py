@@ -79,6 +79,13 @@ class Kept:
         """What was kept."""
         return bytes(self._body)
 
+    @property
+    def lacks(self) -> Drop | None:
+        """Why it is not kept, None as long as it is."""
+        if self.over:
+            return Drop.BODY_TOO_LARGE
+        return Drop.BYTES if self.starved else None
+
 
 class Capture:
     """Both bodies of an exchange that will be compared, and when what came.
@@ -174,8 +181,4 @@ class Capture:
 
 def _lacking(sent: Kept) -> Drop | None:
     """Why there is no copy of a request's body."""
-    if sent.over:
-        return Drop.BODY_TOO_LARGE
-    if sent.starved:
-        return Drop.BYTES
-    return None if sent.whole else Drop.INCOMPLETE
+    return sent.lacks or (None if sent.whole else Drop.INCOMPLETE)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import psycopg
 import pytest
@@ -89,6 +90,20 @@ async def test_nobody_is_rescued_after_a_commit(legacy: Legacy, database: psycop
         reply = await send(served, "POST", "/api/lots", {"lot_code": code}, "X-User: ann")
     assert reply.status in (500, 504)
     assert rows(database, code) == [("FG",)]
+
+
+async def test_bodies_that_are_kept_for_a_rescue_stay_within_the_budget(
+    legacy: Legacy, database: psycopg.Connection
+) -> None:
+    """Where there is no room for one there is no rescue, and what was kept is given back."""
+    code = uuid.uuid4().hex
+    lot = {"lot_code": code, "metadata": {"long": "x" * 50_000}}
+    for held_bytes, status in ((10_000, 500), (200_000, 201)):
+        more: dict[str, Any] = {"app": handling(fails), "routes": [RESCUED], "held_bytes": held_bytes}
+        async with both(legacy.base_url, stage=Stage.NEW, **more) as served:
+            assert (await send(served, "POST", "/api/lots", lot, "X-User: ann")).status == status
+            assert served.gateway.mirror.budget.held == 0
+    assert rows(database, code) == [(None,)]
 
 
 async def test_a_route_that_does_not_want_it_is_not_rescued(legacy: Legacy, database: psycopg.Connection) -> None:

@@ -157,6 +157,47 @@ async def test_a_body_over_the_cap_streams_on_untouched(legacy: Legacy, database
     assert counters["shadow_dropped.body_too_large/lots.create"] == 1
 
 
+async def test_uploads_that_are_read_for_rehearsals_stay_within_the_budget(
+    legacy: Legacy, database: psycopg.Connection
+) -> None:
+    """Slow clients hold no more than copies may in all; who finds no room is not rehearsed, and is served."""
+    counters.clear()
+    codes = [uuid.uuid4().hex for _ in range(10)]
+    async with both(legacy.base_url, routes=[CREATE], held_bytes=100_000) as served:
+        clients = [await half_sent(served.port, code) for code in codes]
+        async with asyncio.timeout(5):
+            while counters["shadow_dropped.bytes/lots.create"] < 8:  # noqa: ASYNC110 - nobody is told
+                await asyncio.sleep(0.01)
+        assert 40_000 < served.gateway.mirror.budget.held <= 100_000
+        replies = [await the_rest(*client) for client in clients]
+        await settled(served)
+        assert served.gateway.mirror.budget.held == 0
+    assert {reply.split(b"\r\n")[0] for reply in replies} == {b"HTTP/1.1 201 Created"}
+    assert [lots_like(database, code) for code in codes] == [1] * 10
+
+
+BODY = '{"lot_code": "%s", "metadata": {"long": "%s"}}'
+
+
+async def half_sent(port: int, code: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
+    """A client that has sent 40,000 bytes of its lot, and what it has not."""
+    body = (BODY % (code, "x" * 50_000)).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = "POST /api/lots HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:40_000])
+    await writer.drain()
+    return reader, writer, body[40_000:]
+
+
+async def the_rest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rest: bytes) -> bytes:
+    """Send it, and read the answer."""
+    writer.write(rest)
+    async with asyncio.timeout(10):
+        reply = await reader.read()
+    writer.close()
+    return reply
+
+
 async def test_an_app_that_does_not_say_that_it_rehearses_is_never_asked(
     legacy: Legacy, database: psycopg.Connection
 ) -> None:
