@@ -57,11 +57,11 @@ class Head:
     """The header fields of a request, and what they tell.
 
     A client sends the same ones again and again on a connection, so a door keeps the last and reads only other ones:
-    `raw` is what the parser gave, in its spelling. `refused` is for who judges it, once. `block` is the head's bytes
-    behind the request line, where the door knows them and the head is all there is of the request.
+    `raw` is what came, in its spelling. `fault` is for who judges it, once. `block` is the head's bytes behind the
+    request line, where it is plain, short enough to be remembered, and all there is of the request.
     """
 
-    __slots__ = ("block", "facts", "fields", "has_body", "host", "passed_on", "raw", "refused", "told")
+    __slots__ = ("block", "facts", "fault", "fields", "has_body", "host", "judged", "passed_on", "raw", "told")
 
     def __init__(self, raw: list[Header]) -> None:
         self.raw = raw
@@ -71,7 +71,8 @@ class Head:
             kind = KINDS[header[0]]
             if kind > TRAVELS:
                 self._note(kind, header[1])
-        self.refused: Refused | None = None
+        self.judged = False
+        self.fault: Failure | None = None
         self.block = b""
         self.passed_on: Headers = ()  # what a side is sent of them, and what is added for this peer; once it is known
         self.told: bytes | None = None  # the same as bytes, for the edge
@@ -90,15 +91,6 @@ class Head:
     def value(self, name: bytes) -> bytes:
         """The first value of a field, empty without one; `name` in lower case."""
         return next((value for key, value in self.fields if key == name), b"")
-
-
-class Refused(NamedTuple):
-    """A judgement: None lets the head in."""
-
-    why: Failure | None
-
-
-ADMITTED: Final = Refused(None)
 
 
 class Arrival(NamedTuple):

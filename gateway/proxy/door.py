@@ -125,7 +125,7 @@ class Door(Reading):
         return cycle_of(arrival, self, gone=self._gone)
 
     def plain_exchange(self, arrival: Arrival, line: bytes) -> Exchange:
-        """The same for a request that is like the last one."""
+        """The same for a request with a plain head."""
         cycle = cycle_of(arrival, self, gone=self._gone)
         cycle.end_body()
         return cycle

@@ -63,14 +63,14 @@ class Edge(Door):
         return super().exchange(arrival)
 
     def plain_exchange(self, arrival: Arrival, line: bytes) -> Exchange:
-        """The same for a request that is like the last one."""
+        """The same for a request with a plain head."""
         answering = self._answering(arrival, self._gateway.route(arrival), line)
         return super().plain_exchange(arrival, line) if answering is None else answering
 
     def _answering(self, arrival: Arrival, routed: Routed, line: bytes = b"") -> Answering | None:
         """Who answers by callbacks; None when the app is to look after it.
 
-        `line` is the request line of a request that has nothing left to refuse.
+        `line` is its request line, where that is plain: then only its fields may be refused.
         """
         gateway, decision = self._gateway, routed.decision
         if routed.tester or gateway.tracing is not None or (decision.rehearsed and gateway.rehearsals is not None):
@@ -125,7 +125,8 @@ class Edge(Door):
         gateway, route = self._gateway, routed.route
         if arrival.version == "1.0" or (route is not None and route.rescue):
             return None
-        if not line and refusal(arrival, gateway.addressing.pseudonym) is not None:
+        admitted = line and arrival.head.judged and arrival.head.fault is None
+        if not admitted and refusal(arrival, gateway.addressing.pseudonym) is not None:
             return None
         outbound, timeout_s = build(arrival, Side.NEW, route, gateway.addressing), gateway.timeout_s(route)
         return InHouse(gateway, arrival, arrival.request, arrival.version, routed, timeout_s, app, outbound)

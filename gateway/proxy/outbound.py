@@ -116,6 +116,8 @@ def _target(request: Request, side: Side, route: Route | None) -> bytes:
     """
     if side is Side.LEGACY or route is None:
         return request.target
+    if route.new_path is route.template and route.template.fits_as_it_is(request.path):
+        return request.target
     _, question, query = request.target.partition(b"?")
     return route.new_path.fill(route.template.values(request.path)) + question + query
 

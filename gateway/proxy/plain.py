@@ -1,6 +1,6 @@
-"""The heads that most requests have: one plain line, and fields that came before. Pure.
+"""The heads that most requests have: one plain line, and fields as plain. Pure.
 
-What is not plain in any way is the parser's: nothing is judged here.
+What is not plain in any way is the parser's: nothing is judged here. What is plain, the parser reads in the same way.
 """
 
 from __future__ import annotations
@@ -8,9 +8,19 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from gateway.message import Header
+
 LEARNED: Final = 8 * 1024  # bytes of a head that a connection remembers
+_MOST: Final = 2_000  # field lines, of all clients; browsers invent them (traces, times) faster than they are worth
+_LONGEST: Final = 512  # bytes of a field line that is remembered
 # The lines that most requests begin with. CONNECT, and whatever a body may come with, is left to the parser.
 _LINE: Final = re.compile(rb"(GET|HEAD|OPTIONS|DELETE) ((/[!$-;=@-Z_a-z~]*+)(?:\?[!$-;=?-Z_a-z~]*+)?) HTTP/1\.1")
+_FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++):[ \t]*+([\t -~]*+)")
+# These frame a message, or tell the parser what follows it.
+_THE_PARSERS: Final = frozenset(
+    {b"transfer-encoding", b"content-length", b"upgrade", b"expect", b"proxy-connection", b"connection"}
+)
+_SECRET: Final = frozenset({b"authorization", b"cookie", b"proxy-authorization"})  # never kept longer than a connection
 
 
 class _Methods(dict[bytes, str]):
@@ -21,7 +31,26 @@ class _Methods(dict[bytes, str]):
         return text
 
 
+class _Fields(dict[bytes, Header | None]):
+    """Headers by their lines; None for a line that is the parser's."""
+
+    def __missing__(self, line: bytes) -> Header | None:
+        found = _FIELD.fullmatch(line)
+        if found is None or line[-1:] in b" \t":
+            return None
+        name, value = found[1], found[2]
+        lower = name.lower()
+        if lower in _THE_PARSERS and (lower, value.lower()) != (b"connection", b"keep-alive"):
+            return None
+        if len(line) <= _LONGEST and lower not in _SECRET:
+            if len(self) >= _MOST:
+                self.clear()
+            self[line] = name, value
+        return name, value
+
+
 METHODS: Final = _Methods()
+_FIELDS: Final = _Fields()
 
 
 def plain_line(data: bytes, block: bytes) -> re.Match[bytes] | None:
@@ -29,11 +58,14 @@ def plain_line(data: bytes, block: bytes) -> re.Match[bytes] | None:
     return _LINE.fullmatch(data, 0, len(data) - len(block))
 
 
-def block_of(data: bytes) -> bytes:
-    """What follows the request line in the bytes of one request; empty where it is not worth remembering.
-
-    The parser has read them as one whole head without a body.
-    """
-    block = data[data.find(b"\r\n") :]
-    whole = block.find(b"\r\n\r\n") == len(block) - 4
-    return block if whole and len(block) <= LEARNED and plain_line(data, block) is not None else b""
+def plain_head(data: bytes) -> tuple[re.Match[bytes], list[Header]] | None:
+    """The request line and the fields of bytes that are one whole head without a body, and nothing else."""
+    if data[-4:] != b"\r\n\r\n":
+        return None
+    first, *lines = data[:-4].split(b"\r\n")
+    line = _LINE.fullmatch(first)
+    if line is None:
+        return None
+    fields = _FIELDS
+    headers = [fields[one] for one in lines]
+    return None if None in headers else (line, headers)  # type: ignore[return-value]  # there is no None in it

@@ -3,12 +3,13 @@
 It leans on uvicorn's protocol class and adds what that does not look at:
 - nothing is started before all that came with a request has been parsed: what is refused has reached nobody;
 - limits on heads, in bytes, fields and seconds; trailers never become headers;
-- a request with the fields of the one before, byte for byte, is read at a glance.
+- a request whose head is plain is read at a glance, as most are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, Final, Protocol, cast
 
 import httptools
@@ -18,11 +19,11 @@ from uvicorn.server import ServerState
 
 from gateway.failure import Failure
 from gateway.message import Request, once
-from gateway.proxy.arrival import ADMITTED, CODING, EXPECT, HOST, LENGTH, Arrival, Head
+from gateway.proxy.arrival import CODING, HOST, TWICE, Arrival, Head
 from gateway.proxy.doorkeeper import NEVER, Doorkeeper, Unread
 from gateway.proxy.framing import ChunkGuard
 from gateway.proxy.peer import Peer, Trust, identify
-from gateway.proxy.plain import METHODS, block_of, plain_line
+from gateway.proxy.plain import LEARNED, METHODS, plain_head, plain_line
 from gateway.proxy.receive import path_of, request_id_of, split_target
 
 PIPELINED: Final = 8  # requests that may wait behind one before reading pauses; a paused reader sees nobody leave
@@ -72,12 +73,12 @@ class Reading(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse first, start the request that was found after."""
-        if self._shut or (self._running is None and self._is_like_the_last(data)):
+        if self._shut or (self._running is None and self._is_plain(data)):
             return
         idle_by, self.leave_by = self.leave_by, NEVER
         self._feeding = True
         self._large = len(data) + (self._head_bytes if self._in_head else 0) > self._limits.head_bytes
-        newest, chunks, was_in_head = self._newest, self._chunks, self._in_head
+        newest, chunks = self._newest, self._chunks
         in_body = newest is not None and newest.more_body
         try:
             if chunks.lets_in(data, in_head=self._in_head, in_body=in_body):
@@ -93,26 +94,23 @@ class Reading(HttpToolsProtocol):
             self.leave_by = idle_by  # nobody has set another meanwhile
         held, self._held = self._held, None
         if held is not None:
-            if self._newest is held and chunks.heads == 1 and not (was_in_head or in_body or self._in_head):
-                self._learn(data, held)
             self.start(held)
 
-    def _is_like_the_last(self, data: bytes) -> bool:
-        """Whether this was a request with the fields of the one before, byte for byte, and has been begun.
-
-        The parser has judged those bytes; what is left is the request line, and one that is not plain is the parser's.
-        """
-        head, newest = self._head, self._newest
-        if head is None or not head.block or not data.endswith(head.block) or self._in_head or self._leaving:
+    def _is_plain(self, data: bytes) -> bool:
+        """Whether this was one whole request with a plain head, and nothing else, and has been begun."""
+        newest, limits = self._newest, self._limits
+        if self._in_head or self._leaving or len(data) > limits.head_bytes or (newest is not None and newest.more_body):
             return False
-        line = plain_line(data, head.block)
-        if line is None or (newest is not None and newest.more_body):
+        head, line = self._head, None
+        if head is not None and head.block and data.endswith(head.block):
+            line = plain_line(data, head.block)
+        if line is None and (line := self._plain_head(data)) is None:
             return False
         method, target, path = line.groups()
-        if len(target) > self._limits.target_bytes or len(data) > self._limits.head_bytes:
+        if len(target) > limits.target_bytes:
             return False
         self.leave_by = NEVER
-        peer = self._peer
+        peer, head = self._peer, cast(Head, self._head)
         request = Request(
             request_id_of(head), METHODS[method], target, path, head.fields, peer.scheme, peer.client_ip, None
         )
@@ -120,14 +118,19 @@ class Reading(HttpToolsProtocol):
         self.start(exchange)
         return True
 
-    def _learn(self, data: bytes, exchange: Exchange) -> None:
-        """Remember the bytes of a head that is all there is of a request: the next one is often the same."""
-        head = self._head
-        if head is None or head.refused != ADMITTED or head.facts & (HOST | LENGTH | CODING | EXPECT) != HOST:
-            return
-        if not exchange.keep_alive or exchange.more_body:
-            return
-        head.block = block_of(data)
+    def _plain_head(self, data: bytes) -> re.Match[bytes] | None:
+        """The request line of a plain head, whose fields become those of the last one; None leaves it to the parser."""
+        found = plain_head(data)
+        if found is None or len(found[1]) > self._limits.head_fields:
+            return None
+        line, raw = found
+        head = Head(raw)
+        if head.facts & (HOST | TWICE) != HOST:
+            return None
+        if len(data) - line.end() <= LEARNED:
+            head.block = data[line.end() :]
+        self._last_head_is(head)
+        return line
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -212,11 +215,16 @@ class Reading(HttpToolsProtocol):
         """The request whose head the parser has just read."""
         head, url = self._head, self.url
         if head is None or head.raw != self.headers:
-            head = self._head = Head(self.headers)
-            if self._peer.trusted:
-                self._peer = identify(self._peer.address, self.scheme or "http", head.fields, self._trust)
+            head = Head(self.headers)
+            self._last_head_is(head)
         authority, target = (None, url) if url[:1] == b"/" else split_target(url)
         return self._arrival(self.parser.get_method(), target, authority, version, head)
+
+    def _last_head_is(self, head: Head) -> None:
+        """Whoever asks next with these fields has these."""
+        self._head = head
+        if self._peer.trusted:
+            self._peer = identify(self._peer.address, self.scheme or "http", head.fields, self._trust)
 
     def _arrival(self, method: bytes, target: bytes, authority: bytes | None, version: str, head: Head) -> Arrival:
         peer = self._peer
@@ -237,7 +245,7 @@ class Reading(HttpToolsProtocol):
         raise NotImplementedError
 
     def plain_exchange(self, arrival: Arrival, line: bytes) -> Exchange:
-        """The same for a request that is like the last one and has this line: nothing is left to refuse."""
+        """The same for a request without a body that has this line, which is plain."""
         raise NotImplementedError
 
     def _wait_for_head(self, size: int, idle_by: float) -> None:

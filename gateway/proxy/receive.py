@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from gateway.failure import Failure
 from gateway.message import ClientGone, Request
-from gateway.proxy.arrival import CODING, HOST, LENGTH, TELLS_ID, VIA, Arrival, Head, Refused
+from gateway.proxy.arrival import CODING, HOST, LENGTH, TELLS_ID, TWICE, VIA, Arrival, Head
 from gateway.proxy.peer import Trust, identify
 
 Scope = MutableMapping[str, Any]
@@ -25,6 +25,7 @@ ARRIVAL_EXTENSION: Final = "strangler.arrival"  # an Arrival, set by our door, w
 GONE_EXTENSION: Final = "strangler.gone"  # a future, set by our door: done when the client's connection is lost
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _HOST: Final = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _REWRITTEN: Final = re.compile(rb"[\\']")  # in a URL, not in a path: `\` is `/` to it, and `'` is `%27`
 _PROCESS: Final = token_hex(10)
 _numbers: Final = count(1)
@@ -125,10 +126,10 @@ def read(scope: Scope, client: Client, *, trust: Trust) -> Arrival:
 def refusal(arrival: Arrival, pseudonym: bytes) -> Failure | None:
     """Why a request goes no further: it has been here before, or two readers would read it differently."""
     request, head = arrival.request, arrival.head
-    if head.refused is None:
-        head.refused = Refused(_fault_of(head, pseudonym))
-    if head.refused.why is not None:
-        return head.refused.why
+    if not head.judged:
+        head.judged, head.fault = True, _fault_of(head, pseudonym)
+    if head.fault is not None:
+        return head.fault
     sane = (
         (request.path[:1] == b"/" or (request.target == b"*" and request.method == "OPTIONS"))
         and request.method != "CONNECT"  # a tunnel is not offered
@@ -155,9 +156,10 @@ def _fault_of(head: Head, pseudonym: bytes) -> Failure | None:
     """What is wrong with the fields alone."""
     if head.facts & VIA and any(name == b"via" and pseudonym in value for name, value in head.fields):
         return Failure.LOOP
-    framing = [value for name, value in head.fields if name in (b"content-length", b"transfer-encoding")]
+    framed = head.facts & (LENGTH | CODING)
+    framing = [value for name, value in head.fields if name in _FRAMING] if framed else []
     sane = (
-        sum(name == b"host" for name, _ in head.fields) <= 1
+        (not head.facts & TWICE or sum(name == b"host" for name, _ in head.fields) <= 1)
         and (not head.facts & HOST or _HOST.fullmatch(head.host) is not None)
         and len(framing) <= 1
         # another coding would have to be undone here, an odd spelling hides one
