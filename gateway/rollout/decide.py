@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple, assert_never
 
 from gateway.message import Request, Side
@@ -13,7 +14,7 @@ from gateway.routing.route import Effect, Route, ShadowWrite
 
 
 class Decision(NamedTuple):
-    """Who answers (`authoritative`), who gets a copy (`shadow`), the reason in one word, the caller's bucket.
+    """Who answers (`authoritative`), who gets a copy (`shadow`), and the reason in one word.
 
     `rehearsed`: a write that the new side does first, in a transaction of which nothing stays (ADR 0016).
     """
@@ -21,7 +22,6 @@ class Decision(NamedTuple):
     authoritative: Side
     shadow: Side | None
     reason: str
-    bucket: int | None = None
     rehearsed: bool = False
 
 
@@ -51,9 +51,15 @@ def decide(route: Route, flag: Flag, request: Request, *, has_new: bool) -> Deci
     side, reason = _authoritative(flag, place)
     writes = route.effect is not Effect.READ
     if writes and (flag.stage is not Stage.SHADOW or route.shadow_write is not ShadowWrite.ROLLED_BACK):
-        return Decision(side, None, reason, place)
+        return _decision(side, None, reason, rehearsed=False)
     sampled = _sampled(route, flag, request, key)
-    return Decision(side, side.other if sampled and not writes else None, reason, place, rehearsed=sampled and writes)
+    return _decision(side, side.other if sampled and not writes else None, reason, rehearsed=sampled and writes)
+
+
+@lru_cache(maxsize=64)
+def _decision(side: Side, shadow: Side | None, reason: str, *, rehearsed: bool) -> Decision:
+    """One of a few dozen; to look it up is faster than to make it."""
+    return Decision(side, shadow, reason, rehearsed)
 
 
 def _authoritative(flag: Flag, place: int | None) -> tuple[Side, str]:

@@ -94,7 +94,7 @@ def overridden(decision: Decision, override: Override, route: Route, *, has_new:
     """
     if not override.covers(route) or decision.reason in _UNMOVED or (override.side is Side.NEW and not has_new):
         return decision
-    return Decision(override.side, None, REASON, decision.bucket)
+    return Decision(override.side, None, REASON)
 
 
 def without_override(cookie: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LITERAL = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%-]*")
@@ -24,6 +24,7 @@ class Template:
 
     text: str
     segments: tuple[Segment, ...]
+    _exactly: re.Pattern[bytes] = field(compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Template:
@@ -38,7 +39,7 @@ class Template:
         names = [segment.text for segment in segments if segment.is_parameter]
         if len(names) != len(set(names)):
             raise ValueError(f"path {text!r} uses a parameter name twice")
-        return cls(text, segments)
+        return cls(text, segments, _in_their_own_case(segments))
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -49,6 +50,10 @@ class Template:
         """The bytes that the parameters stand for in a path that this template fits."""
         parts = path[1:].split(b"/")  # one more than there are segments when the path ends with a slash
         return {segment.text: part for segment, part in zip(self.segments, parts, strict=False) if segment.is_parameter}
+
+    def fits_as_it_is(self, path: bytes) -> bool:
+        """Whether filling this template with the values of a path that it fits gives that path again."""
+        return self._exactly.fullmatch(path) is not None
 
     def fill(self, values: Mapping[str, bytes]) -> bytes:
         """The path with each parameter replaced by its bytes, which are taken as they are."""
@@ -74,6 +79,12 @@ class Template:
             elif mine.text.lower() != theirs.text.lower():
                 return False
         return mine_wins == theirs_wins
+
+
+def _in_their_own_case(segments: tuple[Segment, ...]) -> re.Pattern[bytes]:
+    """What the segments fit without another case, or a slash at the end."""
+    parts = [rb"[^/]+" if segment.is_parameter else re.escape(segment.text.encode()) for segment in segments]
+    return re.compile(rb"/" + rb"/".join(parts), re.DOTALL)
 
 
 def _segment(part: str, whole: str) -> Segment:

@@ -14,7 +14,7 @@ from typing import Any
 from gateway.failure import Failure
 from gateway.message import BodyCut, Headers, OutboundRequest
 from gateway.telemetry import log
-from gateway.upstream.fields import BAD, BAD_LENGTH, KINDS
+from gateway.upstream.fields import BAD, BAD_LENGTH, NOTHING, fields_of
 from gateway.upstream.patience import Patience
 from gateway.upstream.upload import Message, Upload
 
@@ -22,7 +22,7 @@ HIGH = 64 * 1024  # bytes the app may be ahead of the reader
 GRACE_S = 10.0  # how long an app may go on after its caller has left
 
 
-class Call:
+class Call(Patience):
     """`outcome` is known when the answer has begun or failed; `read` gives the body, once.
 
     Whoever asked lets go at the end, in every case: the app hears of it, and one whose answer was not
@@ -30,8 +30,15 @@ class Call:
     the app's own and may take its time.
     """
 
+    __slots__ = (
+        "_bodiless", "_body", "_chunks", "_commits", "_has_left", "_head", "_idle_timeout_s", "_left", "_loop",
+        "_missing", "_reader", "_room", "_task", "_told_of_none", "_upload", "abandoned", "held", "length", "listener",
+        "outcome", "trouble", "whole",
+    )  # fmt: skip
+
     def __init__(self, request: OutboundRequest, *, idle_timeout_s: float) -> None:
         self._loop = asyncio.get_running_loop()
+        super().__init__(self._loop)
         self.listener: Callable[[], None] | None = None
         self.outcome: tuple[int, Headers] | Failure | Exception | None = None
         self.length = -1  # of the body, as the answer's head says it
@@ -39,9 +46,9 @@ class Call:
         self.abandoned = False  # the reader left or its body broke off: what the app does now is no news
         self.whole = False
         self._idle_timeout_s = idle_timeout_s
-        self._patience = Patience(self._give_up)
         self._body = request.body
-        self._upload: Upload | None = None  # made when the app asks for the body
+        self._upload: Upload | None = None  # made when the app asks for a body
+        self._told_of_none = False  # it knows that there is none
         self._bodiless = request.method == "HEAD"
         self._commits = request.commit
         self._missing: int | None = None  # bytes until the length that the answer declared
@@ -57,19 +64,23 @@ class Call:
     def begin(self, task: asyncio.Task[None], *, timeout_s: float) -> None:
         """The app runs in this task, and has `timeout_s` seconds for its answer's head."""
         self._task = task
-        self._patience.begin(timeout_s)
+        self.await_it(timeout_s)
 
     # the app's end
 
     async def receive(self) -> Message:
         """Give the app the next part of the request, then the news that its caller has gone."""
-        if self._upload is None:
-            self._upload = Upload(self._body, self._patience)
-        try:
-            part = None if self._has_left else await self._upload.part()
-        except Exception as error:  # noqa: BLE001 - the request's own stream: its trouble is told to who sent it
-            self._break_off(error)
-            return {"type": "http.disconnect"}
+        part = None
+        if self._body is None:
+            part = await self._no_body()
+        elif not self._has_left:
+            if self._upload is None:
+                self._upload = Upload(self._body, self)
+            try:
+                part = await self._upload.part()
+            except Exception as error:  # noqa: BLE001 - the request's own stream: its trouble is told to who sent it
+                self._break_off(error)
+                return {"type": "http.disconnect"}
         if part is not None:
             return part
         if not self._has_left:
@@ -77,6 +88,14 @@ class Call:
                 self._left = self._loop.create_future()
             await asyncio.shield(self._left)
         return {"type": "http.disconnect"}
+
+    async def _no_body(self) -> Message | None:
+        if not self._has_left and not self._told_of_none:
+            await asyncio.sleep(0)  # starlette's is_disconnected() cancels at the first await, and drops the rest
+            if not self._told_of_none:
+                self._told_of_none = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+        return None
 
     async def send(self, message: Message) -> None:
         """Take the answer from the app; waits while the reader is more than `HIGH` bytes behind."""
@@ -98,7 +117,7 @@ class Call:
 
     def fail(self, failure: Failure) -> None:
         """What the app has not answered by now is a failure."""
-        self._patience.end()
+        self.await_no_more()
         self._close_upload()
         if not self.whole and self.trouble is None:
             self.trouble = failure
@@ -128,9 +147,9 @@ class Call:
     def wait(self, *, going_on: bool) -> None:
         """A reader that waits for nothing wants more of the answer, or is itself waited for."""
         if going_on and not self.whole:
-            self._patience.begin(self._idle_timeout_s)
+            self.await_it(self._idle_timeout_s)
         else:
-            self._patience.end()
+            self.await_no_more()
 
     async def read(self) -> AsyncIterator[bytes]:
         """The body as it comes; BodyCut when the app stopped before its end or made no progress in time."""
@@ -148,9 +167,9 @@ class Call:
                 if self.whole:
                     return
                 self._reader = self._loop.create_future()
-                self._patience.begin(self._idle_timeout_s)
+                self.await_it(self._idle_timeout_s)
                 await self._reader
-                self._patience.end()
+                self.await_no_more()
         finally:
             self.let_go()
 
@@ -168,7 +187,7 @@ class Call:
         self._has_left = True
         self.abandoned = self.abandoned or not self.whole
         _wake(self._left)
-        self._patience.end()
+        self.await_no_more()
         self._close_upload()
         _wake(self._room)
         if self._task is not None and not self.whole:
@@ -176,7 +195,8 @@ class Call:
 
     # what happens on the way
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """The app takes too long."""
         self.fail(Failure.NEW_TIMEOUT)
         self.let_go()
         if self._task is not None:
@@ -215,25 +235,21 @@ class Call:
     def _start(self, message: Message) -> None:
         if self.outcome is not None:
             raise RuntimeError("http.response.start comes once")
-        status, headers = (
-            message["status"],
-            tuple([(bytes(name), bytes(value)) for name, value in message.get("headers", ())]),
-        )
-        kinds = [KINDS[header] for header in headers]
-        lengths = [kind for kind in kinds if kind >= 0]
+        status: int = message["status"]
+        headers, length = fields_of(message.get("headers", ()))
         if not 200 <= status <= 599:
             self._refuse("status")
-        elif BAD_LENGTH in kinds or len(lengths) > 1:
+        elif length == BAD_LENGTH:
             self._refuse("content-length")
-        elif BAD in kinds:
+        elif length == BAD:
             self._refuse("header")
         else:
             self._bodiless = self._bodiless or status in (204, 304)
-            self._missing = lengths[0] if lengths and not self._bodiless else None
+            self._missing = length if length >= 0 and not self._bodiless else None
             if status == 204:  # RFC 9110 section 8.6
-                headers = tuple(header for header in headers if header[0].lower() != b"content-length")
-            self._patience.end()
-            self.length = lengths[0] if lengths and status != 204 else -1
+                headers, length = tuple(header for header in headers if header[0].lower() != b"content-length"), NOTHING
+            self.await_no_more()
+            self.length = length
             self._settle((status, headers))
             if self.listener is not None:  # the body mostly comes in this turn of the loop
                 self._loop.call_soon(self.listener)

@@ -6,9 +6,10 @@ An app sends the same ones again and again, so each is looked at once.
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
-from gateway.message import Header
+from gateway.message import Header, Headers
 
 NOTHING: Final = -1
 BAD: Final = -2
@@ -37,4 +38,19 @@ class _Kinds(dict[Header, int]):
         return kind
 
 
-KINDS: Final = _Kinds()
+_KINDS: Final = _Kinds()
+
+
+def fields_of(sent: Iterable[tuple[Any, Any]]) -> tuple[Headers, int]:
+    """An app's fields as bytes, and the length they say, or one of the constants above: BAD_LENGTH also for two."""
+    kinds, headers, length, worst = _KINDS, [], NOTHING, NOTHING
+    for name, value in sent:
+        header = bytes(name), bytes(value)
+        headers.append(header)
+        kind = kinds[header]
+        if kind >= 0:
+            worst = worst if length == NOTHING else BAD_LENGTH
+            length = kind
+        elif kind < worst:
+            worst = kind
+    return tuple(headers), length if worst == NOTHING else worst

@@ -43,7 +43,7 @@ class InProcess:
         self._app = app
         self._state = state or {}
         self._idle_timeout_s = idle_timeout_s
-        self._running: dict[asyncio.Task[None], Call] = {}
+        self._running: dict[Call, asyncio.Task[None]] = {}
         # an app says in its lifespan state that it follows the protocol; one that does not may keep what it should not
         self.unsafe: dict[str, Unsafe] = {}  # routes whose writes it cannot rehearse, as its code has shown
         self.tells = isinstance(self._state.get(EXTENSION), Mapping)
@@ -110,8 +110,7 @@ class InProcess:
             run = scope["extensions"][EXTENSION]
             run |= {"tell": told.tell} if request.commit else {"tell": told.tell, "budget_s": timeout_s}
         task = asyncio.get_running_loop().create_task(self._run(call, scope))
-        self._running[task] = call
-        task.add_done_callback(self._running.pop)
+        self._running[call] = task
         if told is not None:
             task.add_done_callback(lambda _: told.over.set())
         call.begin(task, timeout_s=timeout_s)
@@ -141,14 +140,14 @@ class InProcess:
 
     async def aclose(self) -> None:
         """Let the work behind whole answers end, for a while, then cancel what still runs."""
-        whole = [task for task, call in self._running.items() if call.whole]
+        whole = [task for call, task in self._running.items() if call.whole]
         if whole:
             await asyncio.wait(whole, timeout=GRACE_S)
-        for task, call in list(self._running.items()):
+        for call, task in list(self._running.items()):
             call.let_go()
             task.cancel()
         if self._running:  # an app may swallow its cancellation; it must not hold up the shutdown
-            await asyncio.wait(list(self._running), timeout=GRACE_S)
+            await asyncio.wait(list(self._running.values()), timeout=GRACE_S)
 
     async def _run(self, call: Call, scope: MutableMapping[str, Any]) -> None:
         try:
@@ -158,7 +157,9 @@ class InProcess:
             # that was not ours has no reader to tell (ours has told the reader before)
             if not call.abandoned:
                 tell(bug)
-        call.fail(Failure.NEW_CRASHED)
+        finally:
+            del self._running[call]
+            call.fail(Failure.NEW_CRASHED)
 
     def _scope(self, request: OutboundRequest) -> MutableMapping[str, Any]:
         path, _, query = request.target.partition(b"?")
@@ -182,8 +183,9 @@ class InProcess:
 
 def dated(headers: Headers) -> Headers:
     """An answer's headers with a Date (RFC 9110 section 6.6.1: whoever serves gives one)."""
-    if any(len(name) == 4 and name.lower() == b"date" for name, _ in headers):
-        return headers
+    for name, _ in headers:
+        if len(name) == 4 and name.lower() == b"date":
+            return headers
     return (*headers, (b"date", _date(int(time()))))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from functools import lru_cache
@@ -13,23 +13,26 @@ TICK_S: Final = 0.05  # how exactly the times are kept
 
 
 class Patience:
-    """Calls `give_up` when somebody has waited for the app too long; a new wait ends the one before."""
+    """Gives up when somebody has waited for the app too long; a new wait ends the one before."""
 
-    __slots__ = ("_clock", "_excuses", "_seconds", "give_up", "until")
+    __slots__ = ("_clock", "_excuses", "_seconds", "until")
 
-    def __init__(self, give_up: Callable[[], None]) -> None:
-        self._clock = _clock(asyncio.get_running_loop())
-        self.give_up = give_up
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._clock = _clock(loop)
         self._seconds: float | None = None
         self._excuses = 0
         self.until = 0.0  # when the time is up, by the loop's clock, while it runs
 
-    def begin(self, seconds: float) -> None:
+    def give_up(self) -> None:
+        """Nobody waits any longer."""
+        raise NotImplementedError
+
+    def await_it(self, seconds: float) -> None:
         """Somebody waits for the app."""
         self._seconds = seconds
         self._set()
 
-    def end(self) -> None:
+    def await_no_more(self) -> None:
         """Nobody waits any more."""
         if self._seconds is not None:
             self._seconds = None

@@ -152,7 +152,7 @@ def test_remembered_tokens_stay_few_and_still_expire() -> None:
     assert len(overrides._known) == MOST_KEPT
 
 
-CANARY_OUT = Decision(Side.LEGACY, Side.NEW, "canary_out", 77)
+CANARY_OUT = Decision(Side.LEGACY, Side.NEW, "canary_out")
 
 
 def wants(side: Side, routes: frozenset[str] | None = None, group: str | None = None) -> Override:
@@ -163,7 +163,7 @@ def wants(side: Side, routes: frozenset[str] | None = None, group: str | None = 
 def test_the_tester_is_answered_by_the_side_and_leaves_no_evidence() -> None:
     """The reason says so, and no copy is compared: a tester is not the traffic a promotion is judged by."""
     decided = overridden(CANARY_OUT, wants(Side.NEW), LOTS, has_new=True)
-    assert decided == Decision(Side.NEW, None, "override", 77)
+    assert decided == Decision(Side.NEW, None, "override")
     back = overridden(Decision(Side.NEW, Side.LEGACY, "stage_new"), wants(Side.LEGACY), LOTS, has_new=True)
     assert back == Decision(Side.LEGACY, None, "override")
 
