@@ -74,7 +74,7 @@ async def once(body: bytes) -> AsyncIterator[bytes]:
         yield body
 
 
-async def _nothing() -> None:
+async def nothing() -> None:
     """Close a response that holds nothing open."""
 
 
@@ -90,7 +90,7 @@ class Response(NamedTuple):
     status: int
     headers: Headers
     body: AsyncIterator[bytes]
-    close: Callable[[], Awaitable[None]] = _nothing
+    close: Callable[[], Awaitable[None]] = nothing
     reason: bytes | None = None
     interim: Sequence[tuple[int, bytes, list[Header]]] = ()
     trailers: Sequence[Header] = ()

@@ -97,17 +97,20 @@ class Gateway:
                 outbound, capture = await capture.first(outbound)
             if capture is not None:
                 outbound = capture.request(outbound)
-            outbound = entry.asks(outbound, side, self._origin(side))
+            if entry.follows:
+                outbound = entry.asks(outbound, side, self._origin(side))
             rescue = self._rescue(arrival, routed)
             forward = self._forward if rescue is None else rescue.forward
-            answer = entry.hears(refused or await forward(outbound, side, route))  # 5
+            answer = refused or await forward(outbound, side, route)  # 5
+            if entry.follows:
+                answer = entry.hears(answer)
             if rescue is not None and rescue.failure is not None:
                 rescue.instead_of(capture)
                 side, capture = Side.LEGACY, None
             if capture is not None and isinstance(answer, Response):
                 answer = capture.answer(request.method, answer)  # 6
             named = side if self.names_side and isinstance(answer, Response) else None
-            after = self._retry_after_s(side, answer)
+            after = self._retry_after_s(side, answer) if isinstance(answer, Failure) else None
             sent = await write(send, answer, request, side=named, begun=begun, retry_after_s=after)  # 7
             entry.ends(sent.status, sent.failure, sent=sent.bytes, first_byte_ms=sent.first_byte_ms)
             if capture is not None:
@@ -177,12 +180,10 @@ class Gateway:
         cap, budget = self.limits.capture_bytes, self.mirror.budget
         return Rescue(new, arrival.request, legacy, timeout_s=self.timeout_s(route), cap=cap, budget=budget)
 
-    def _retry_after_s(self, side: Side, answer: Response | Failure) -> int | None:
+    def _retry_after_s(self, side: Side, failure: Failure) -> int | None:
         """When a client may ask again, where the side's breaker knows."""
         transport = self.transports.get(side)
-        if isinstance(answer, Failure) and isinstance(transport, HttpTransport):
-            return transport.retry_after_s(answer)
-        return None
+        return transport.retry_after_s(failure) if isinstance(transport, HttpTransport) else None
 
     def timeout_s(self, route: Route | None) -> float:
         """Seconds that a side has until the first byte of its answer."""
@@ -227,7 +228,7 @@ class Gateway:
                 await self._join(outcome, receive, send)
             else:
                 entry.ends(outcome.status, outcome if isinstance(outcome, Failure) else None)
-                after = None if isinstance(outcome, Declined) else self._retry_after_s(side, outcome)
+                after = self._retry_after_s(side, outcome) if isinstance(outcome, Failure) else None
                 await decline(outcome, request, send, retry_after_s=after)
 
     async def _join(self, opened: Opened, receive: Receive, send: Send) -> None:

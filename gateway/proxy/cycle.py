@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from gateway.failure import Failure
 from gateway.message import Response, Side
 from gateway.proxy import wire
-from gateway.proxy.arrival import Arrival
+from gateway.proxy.arrival import EXPECT, Arrival
 from gateway.proxy.receive import ARRIVAL_EXTENSION, GONE_EXTENSION
 from gateway.proxy.respond import WHOLE, end_of, failure_bytes, head_for_client, start_of
 from gateway.proxy.wire import Framing
@@ -209,7 +209,8 @@ def cycle_of(arrival: Arrival, door: Door, *, gone: asyncio.Future[None]) -> Cyc
         access_log=False,
         default_headers=[],
         message_event=asyncio.Event(),
-        expect_100_continue=arrival.head.value(b"expect").lower() == b"100-continue",
+        expect_100_continue=arrival.head.facts & EXPECT != 0
+        and arrival.head.value(b"expect").lower() == b"100-continue",
         keep_alive=True,
         on_response=door.answered,
     )

@@ -30,13 +30,14 @@ if TYPE_CHECKING:  # it imports OpenTelemetry, which need not be there
 class Entry:
     """Begun once the request is routed; whatever happens within its block, it is written down once."""
 
-    __slots__ = ("_asked", "_begun", "_call", "_ledger", "_over", "_request", "_routed", "_span")
+    __slots__ = ("_asked", "_begun", "_call", "_ledger", "_over", "_request", "_routed", "_span", "follows")
 
     def __init__(self, ledger: Ledger, tracing: Tracing | None, request: Request, routed: Routed, begun: float) -> None:
         self._ledger, self._request, self._routed, self._begun = ledger, request, routed, begun
         self._asked, self._over = begun, False
         self._call: CallSpan | None = None
         self._span = None
+        self.follows = tracing is not None or routed.tester  # whether it has to `ask` and `hear`
         if tracing is not None:
             elapsed_s = perf_counter() - begun
             self._span = tracing.begin(

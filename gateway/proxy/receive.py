@@ -66,31 +66,38 @@ class Client:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
         self._gone_future: asyncio.Future[None] | None = (scope.get("extensions") or {}).get(GONE_EXTENSION)
-        self._body_read = asyncio.Event()
+        self._whole = False  # the body has been read, or there is none
+        self._on_whole: asyncio.Event | None = None  # for servers without our door
 
     async def body(self) -> AsyncIterator[bytes]:
         """The request body as it comes; ClientGone when the client leaves before its end."""
-        while not self._body_read.is_set():
+        while not self._whole:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                self._body_read.set()
+                self._is_whole()
                 raise ClientGone
             if not message.get("more_body", False):
-                self._body_read.set()
+                self._is_whole()
             if chunk := message.get("body", b""):
                 yield chunk
 
     def connected(self, *, has_body: bool) -> Stay:
         """A block that runs for as long as the client stays: when it goes, the block is cancelled with ClientGone."""
-        if not has_body:
-            self._body_read.set()
+        self._whole = not has_body
         if self._gone_future is not None:
             return Stay(self._gone_future, ours=False)
         return Stay(asyncio.get_running_loop().create_task(self._hear_of_leaving()), ours=True)
 
+    def _is_whole(self) -> None:
+        self._whole = True
+        if self._on_whole is not None:
+            self._on_whole.set()
+
     async def _hear_of_leaving(self) -> None:
         """For servers without our door: after the body, what `receive` says next is that the client has gone."""
-        await self._body_read.wait()
+        if not self._whole:
+            self._on_whole = asyncio.Event()
+            await self._on_whole.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
 

@@ -76,10 +76,10 @@ class Waiter:
             self._drain_waiter = self._loop.create_future()
             await self._drain_waiter
 
-    async def _news(self) -> None:
+    def _news(self) -> asyncio.Future[None]:
         waiter = self._loop.create_future()
         self._news_waiters.append(waiter)
-        await waiter
+        return waiter
 
     # Listener
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from math import ceil
 
 from gateway.failure import Failure
-from gateway.message import BodyCut, OutboundRequest, Response, Side, once
+from gateway.message import BodyCut, OutboundRequest, Response, Side, nothing, once
 from gateway.relay.exchange import Answer, exchange
 from gateway.relay.pool import Bounds, Pool
 from gateway.relay.trouble import Cut, Trouble
@@ -81,21 +81,15 @@ class HttpTransport:
         )
         if isinstance(answer, Trouble):
             return self.failure(answer)
+        status, headers, reason = answer.status, answer.headers, answer.reason
         whole = answer.whole()
+        if whole is not None:  # and the connection is given back
+            return Response(status, headers, once(whole), nothing, reason, answer.interim, answer.trailers, whole)
 
         async def close() -> None:
             answer.close()
 
-        return Response(
-            answer.status,
-            answer.headers,
-            self._read(answer) if whole is None else once(whole),
-            close,
-            answer.reason,
-            answer.interim,
-            answer.trailers,
-            whole,
-        )
+        return Response(status, headers, self._read(answer), close, reason, answer.interim, answer.trailers)
 
     async def aclose(self) -> None:
         """Close every connection."""
