@@ -56,7 +56,8 @@ class OutboundRequest(NamedTuple):
     """What one side is sent: hop-by-hop headers removed, forwarded headers set, target bytes final.
 
     `body` is None, whole bytes (a captured body, for a copy), or a stream that can be read once.
-    `commit` is false when whatever the new side does must be rolled back (design.md, services/kit/unit.py).
+    `commit` is false when whatever the new side does must be rolled back (design.md, services/kit/unit.py). `lines` are
+    the lines of `headers` as bytes up to the value of the last one, where somebody knows them already.
     """
 
     method: str
@@ -66,6 +67,11 @@ class OutboundRequest(NamedTuple):
     scheme: str
     client_ip: str
     commit: bool = True
+    lines: bytes = b""
+
+    def with_headers(self, headers: Headers) -> OutboundRequest:
+        """The same request with other headers."""
+        return self._replace(headers=headers, lines=b"")
 
 
 async def once(body: bytes) -> AsyncIterator[bytes]:

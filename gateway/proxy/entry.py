@@ -59,7 +59,7 @@ class Entry:
         if self._span is None:
             return outbound
         headers, self._call = self._span.call(outbound.method, outbound.headers, side, origin)
-        return outbound._replace(headers=headers)
+        return outbound.with_headers(headers)
 
     def hears(self, answer: Response | Failure) -> Response | Failure:
         """The side's answer, whose head is here now, or its failure."""

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from gateway.message import Header, Headers, OutboundRequest, Request, Side
-from gateway.proxy.arrival import CODING, CONNECTION, COOKIE, HOST, IF_TRUSTED, KINDS, TRAVELS, Arrival
+from gateway.proxy.arrival import CODING, CONNECTION, COOKIE, EXPECT, HOST, IF_TRUSTED, KINDS, LENGTH, TRAVELS, Arrival
 from gateway.proxy.hop import named_by
 from gateway.proxy.peer import Peer
 from gateway.rollout.override import without_override
@@ -43,12 +43,25 @@ def build(arrival: Arrival, side: Side, route: Route | None, to: Addressing) -> 
     """The request for a side: hop-by-hop removed, forwarded headers set, the path mapped for the new side."""
     request, head = arrival.request, arrival.head
     if to.hosts[side] is not None or arrival.peer.trusted:
-        kept = _passed_on(arrival, side, to)
+        kept, lines = _passed_on(arrival, side, to), b""
     else:  # the same for every side and every request with these fields on this connection
+        lines = _lines_of(arrival, side, to) if head.passed_on else b""  # worth it for fields that come again
         kept = head.passed_on = head.passed_on or _passed_on(arrival, side, to)
     headers = (*kept, (b"x-request-id", request.id.encode()))
     target = _target(request, side, route)
-    return OutboundRequest(request.method, target, headers, request.body, request.scheme, request.client_ip)
+    return OutboundRequest(
+        request.method, target, headers, request.body, request.scheme, request.client_ip, lines=lines
+    )
+
+
+def _lines_of(arrival: Arrival, side: Side, to: Addressing) -> bytes:
+    """What `wire.outgoing` may take for the headers, where it would add nothing to them."""
+    head = arrival.head
+    if head.facts & (HOST | LENGTH | CODING | EXPECT) != HOST:
+        return b""
+    if head.told is None:
+        head.told = _told_lines(arrival, side, to)
+    return head.told
 
 
 def _passed_on(arrival: Arrival, side: Side, to: Addressing) -> Headers:
@@ -105,7 +118,7 @@ def copy_of(outbound: OutboundRequest, body: bytes | None = None) -> OutboundReq
     kept = outbound.headers
     if b"expect" in dict(kept):  # told faster than by looking at each
         kept = tuple(header for header in kept if header[0] != b"expect")
-    return outbound._replace(headers=(*kept, (b"x-strangler-shadow", b"1")), body=body, commit=False)
+    return outbound._replace(headers=(*kept, (b"x-strangler-shadow", b"1")), body=body, commit=False, lines=b"")
 
 
 def _target(request: Request, side: Side, route: Route | None) -> bytes:

@@ -46,7 +46,7 @@ def question(
 
 def unconditional(request: OutboundRequest) -> OutboundRequest:
     """The request for the whole answer, whatever the client has of it already."""
-    return request._replace(headers=tuple(header for header in request.headers if header[0] not in _LEFT_OUT))
+    return request.with_headers(tuple(header for header in request.headers if header[0] not in _LEFT_OUT))
 
 
 def nothing_to_compare(control: Observation, candidate: Observation) -> Verdict:

@@ -66,4 +66,4 @@ class Way:
         names = {name for name, _ in self.replacements}
         kept = [header for header in copy.headers if header[0] not in names]
         own = [(name, value) for name, value in self.replacements if value is not None]
-        return copy._replace(headers=(*kept, *own))
+        return copy.with_headers((*kept, *own))

@@ -48,8 +48,11 @@ def outgoing(request: OutboundRequest, netloc: bytes) -> Outgoing | None:
     None when a part of it would end its line early: nobody may write a second request with the first.
     """
     method, target, headers, body = request.method, request.target, request.headers, request.body
-    known = _LINES
     meant, parts = 0, [method.encode(), b" ", target, b" HTTP/1.1\r\n"]
+    if request.lines and body is None and not _UNFIT_TARGET.search(target):
+        parts += (request.lines, headers[-1][1], b"\r\n\r\n")
+        return Outgoing(b"".join(parts), None, False, method == "HEAD", method in SAFE_METHODS)
+    known = _LINES
     for header in headers:
         line, meaning = known[header]
         parts.append(line)

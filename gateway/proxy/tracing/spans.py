@@ -116,7 +116,7 @@ class RequestSpan:
                 links=[Link(self.span.get_span_context())],
             )
             headers = with_traceparent(copy.headers, _parent(span), keep_state=False)
-            return copy._replace(headers=headers), CallSpan(span).observed
+            return copy.with_headers(headers), CallSpan(span).observed
 
         return begin
 

@@ -6,7 +6,9 @@ import re
 import pytest
 
 from gateway.proxy.doorkeeper import DoorLimits
-from tests.gateway.proxy.harness import OK, Received, always, gateway, upstream
+from gateway.rollout.flag import Flag
+from gateway.rollout.stage import Stage
+from tests.gateway.proxy.harness import OK, Received, always, gateway, route, until, upstream
 
 FIELDS = b"Host: shop.test\r\nAccept: */*\r\nX-Request-Id: one\r\n\r\n"
 PLAIN = b"GET /api/plain HTTP/1.1\r\n"
@@ -116,3 +118,22 @@ async def test_a_body_that_looks_like_a_known_request_is_a_body() -> None:
         writer.close()
         assert [request.target for request in legacy.received] == [b"/api/plain", b"/api/plain", b"/api/items"]
         assert legacy.received[-1].body == known
+
+
+async def test_what_is_sent_beside_a_request_whose_fields_came_before_is_its_own() -> None:
+    """Its copy is marked, as the first one's is; its own id goes to legacy and to the new side."""
+    read = route("plain.get", "GET /api/plain")
+    shadowed = Flag("plain.get", stage=Stage.SHADOW, sample=10_000)
+    fields = b"Host: shop.test\r\nAccept: */*\r\n\r\n"
+    async with (
+        upstream(always(OK)) as legacy,
+        upstream(always(OK)) as new,
+        gateway(legacy.url, new=new.url, routes=[read], flags=[shadowed]) as served,
+    ):
+        await exchange(served.port, PLAIN + fields, PLAIN + fields, PLAIN + fields)
+        await until(lambda: len(new.received) == 3)
+        assert [copy.values(b"x-strangler-shadow") for copy in new.received] == [[b"1"]] * 3
+        assert [asked.values(b"x-strangler-shadow") for asked in legacy.received] == [[]] * 3
+        asked, copied = ([one.values(b"x-request-id") for one in side.received] for side in (legacy, new))
+        assert asked == copied
+        assert len({name for (name,) in asked}) == 3
