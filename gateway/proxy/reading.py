@@ -99,7 +99,9 @@ class Reading(HttpToolsProtocol):
     def _is_plain(self, data: bytes) -> bool:
         """Whether this was one whole request with a plain head, and nothing else, and has been begun."""
         newest, limits = self._newest, self._limits
-        if self._in_head or self._leaving or len(data) > limits.head_bytes or (newest is not None and newest.more_body):
+        if self._in_head or self._leaving or self.flow.write_paused or len(data) > limits.head_bytes:
+            return False
+        if newest is not None and newest.more_body:
             return False
         head, line = self._head, None
         if head is not None and head.block and data.endswith(head.block):
