@@ -122,9 +122,10 @@ def _disposition(lines: list[str]) -> object:
 
 
 def _policy(lines: list[str]) -> object:
-    """Directives in any order, each but for its nonces."""
-    text = re.sub("'nonce-[^']*'", "'nonce'", _text(lines))
-    return frozenset(" ".join(part.split()) for part in re.split("[;,]", text) if part.strip()) or None
+    """Policies of directives in any order, each with its sources in any order, but for nonces."""
+    policies = re.sub("'nonce-[^']*'", "'nonce'", _text(lines)).split(",")
+    directives = ([part.split() for part in policy.split(";") if part.strip()] for policy in policies)
+    return frozenset(frozenset((name.lower(), frozenset(of)) for name, *of in one) for one in directives if one) or None
 
 
 def _links(lines: list[str]) -> object:
