@@ -62,7 +62,7 @@ class Reading(HttpToolsProtocol):
         self._peer: Peer
         self._gone: asyncio.Future[None] = self.loop.create_future()
         self._shut = self._feeding = self._in_head = self._leaving = self._large = self._upgrades = False
-        self._head_bytes = self._trailer_bytes = 0
+        self._head_bytes = self._trailer_bytes = self._body_bytes = 0
         self._unread = Unread(self._limits)
         self._head: Head | None = None  # the last one
         self._refused: Failure | None = None
@@ -76,7 +76,7 @@ class Reading(HttpToolsProtocol):
         if self._shut or (self._running is None and self._is_plain(data)):
             return
         idle_by, self.leave_by = self.leave_by, NEVER
-        self._feeding = True
+        self._feeding, self._body_bytes = True, 0
         self._large = len(data) + (self._head_bytes if self._in_head else 0) > self._limits.head_bytes
         newest, chunks = self._newest, self._chunks
         in_body = newest is not None and newest.more_body
@@ -89,7 +89,7 @@ class Reading(HttpToolsProtocol):
             self._feeding = False
         chunks.has_read(in_head=self._in_head)
         if self._in_head:
-            self._wait_for_head(len(data), idle_by)
+            self._wait_for_head(data, idle_by)
         elif self.leave_by == NEVER and ((self._running is None and self._held is None) or self.flow.write_paused):
             self.leave_by = idle_by  # nobody has set another meanwhile
         held, self._held = self._held, None
@@ -202,6 +202,7 @@ class Reading(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A part of a request's body."""
         self._chunks.rest = 0
+        self._body_bytes += len(body)
         if self._newest is not None:
             self._newest.take(body)
 
@@ -250,10 +251,13 @@ class Reading(HttpToolsProtocol):
         """The same for a request without a body that has this line, which is plain."""
         raise NotImplementedError
 
-    def _wait_for_head(self, size: int, idle_by: float) -> None:
+    def _wait_for_head(self, data: bytes, idle_by: float) -> None:
         if self._shut:
             return
-        begun = self._head_bytes > 0
+        begun, size = self._head_bytes > 0, len(data)
+        if not begun:  # what came before it was of other requests: it has no end of a head, and no body
+            end = data.rfind(b"\r\n\r\n")
+            size = max(1, min(size if end < 0 else size - end - 4, size - self._body_bytes))
         self._head_bytes += size
         self.leave_by = idle_by if begun else self._keeper.now + self._limits.head_s
         if self._head_bytes > self._limits.head_bytes:

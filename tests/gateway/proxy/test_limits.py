@@ -192,6 +192,30 @@ async def test_half_a_head_behind_an_answer_is_cut_as_any_other() -> None:
         writer.close()
 
 
+@pytest.mark.parametrize(
+    ("before", "requests"),
+    [
+        (HELLO * 60, 61),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n" + b"x" * 3000, 2),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3\r\nabc\r\n" * 300 + b"0\r\n\r\n", 2),
+    ],
+    ids=["heads", "length", "chunks"],
+)
+async def test_half_a_head_is_not_weighed_with_what_came_before_it(before: bytes, requests: int) -> None:
+    """Who sends many requests in a row has the last one cut anywhere; a head that is too long is still refused."""
+    async with upstream(always(OK)) as legacy, gateway(legacy.url, limits=DoorLimits(head_bytes=1024)) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(before + HELLO[:9])
+        await until(lambda: len(legacy.received) == requests - 1)
+        writer.write(HELLO[9:])
+        async with asyncio.timeout(10):
+            for _ in range(requests):
+                assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+        writer.close()
+        said = before + HELLO[:-2] + b"X: " + b"x" * 1024
+        assert (await hear(served.port, said + b"\r\n\r\n")).raw.count(b"HTTP/1.1 200") < requests
+
+
 async def test_what_comes_behind_a_last_request_does_not_cost_its_answer() -> None:
     """A connection that is closed with bytes unread is reset, and a reset takes the answer with it."""
     body = b"z" * 300_000
