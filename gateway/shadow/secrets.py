@@ -40,6 +40,11 @@ _BEARER: Final = re.compile(
     r"\b(bearer|digest|negotiate|apikey)(\s+|%20|\+)(?!realm=|[\w-]+=\\?\")([^\s,;\"'<>&]+)", re.IGNORECASE
 )
 _BASIC: Final = re.compile(r"\b(basic)(\s+|%20|\+)([A-Za-z0-9+/=_-]{4,4096})", re.IGNORECASE)
+# keys whose issuers begin them alike, so that they are found where they should not be; ours is the first
+_ISSUED: Final = re.compile(
+    r"\b(?:sgw_|sb_secret_|gh[oprsu]_|github_pat_|glpat-|xox[abeprs]-|[rs]k_(?:live|test)_|npm_|pypi-|A[KS]IA|AIza)"
+    r"[A-Za-z0-9_-]{16,}"
+)
 _USER: Final = re.compile(r"//([^\s/?#@\"'<>]{1,200})@")
 
 
@@ -75,7 +80,8 @@ def blank(_secret: str) -> str:
 
 
 def without_credentials(text: str, mask: Mask = blank) -> str:
-    """The text without what is a credential by its own form: JWTs, Authorization values, users in URLs."""
+    """The text without what is a credential by its own form: JWTs, known keys, Authorization values, users in URLs."""
+    text = _ISSUED.sub(lambda found: mask(found.group()), text)
     text = _JWT.sub(lambda found: mask(found.group()), text)
     text = _BEARER.sub(lambda found: found.group(1) + found.group(2) + mask(found.group(3)), text)
     text = _BASIC.sub(partial(_basic, mask), text)
