@@ -25,7 +25,6 @@ from gateway.proxy.respond import only_asgi, write
 from gateway.proxy.tap import Capture
 from gateway.proxy.websocket import decline, join, noted, unless_left
 from gateway.rollout.decide import PANIC, RETIRED, SETTLED, decide
-from gateway.rollout.override import REASON as OVERRIDE
 from gateway.rollout.override import Ignored, Override, Overrides, overridden
 from gateway.rollout.plan import Live
 from gateway.rollout.routed import PANICKED, UNROUTED, Routed
@@ -149,8 +148,6 @@ class Gateway:
         if not isinstance(override, Override):
             return routed
         decision = overridden(routed.decision, override, route, has_new=Side.NEW in self.transports)
-        if decision.reason == OVERRIDE:
-            count(f"override.{decision.authoritative}")
         return routed._replace(decision=decision, tester=True)
 
     async def _forward(self, outbound: OutboundRequest, side: Side, route: Route | None) -> Response | Failure:

@@ -19,6 +19,7 @@ from gateway.proxy.ledger import Ledger
 from gateway.proxy.respond import Sent
 from gateway.proxy.timing import server_timing
 from gateway.proxy.trace_context import trace_id_of
+from gateway.rollout.override import REASON as OVERRIDE
 from gateway.rollout.routed import Routed
 from gateway.shadow.job import Watch
 from gateway.telemetry import count, log
@@ -37,6 +38,8 @@ class Entry:
         self._asked, self._over = begun, False
         self._call: CallSpan | None = None
         self._span = None
+        if routed.decision.reason == OVERRIDE:  # every request of a tester takes the app's way
+            count(f"override.{routed.decision.authoritative}")
         self.follows = tracing is not None or routed.tester  # whether it has to `ask` and `hear`
         if tracing is not None:
             elapsed_s = perf_counter() - begun

@@ -168,7 +168,9 @@ def test_a_refusal_at_the_door_is_counted(gateway: Running) -> None:
 
 @pytest.mark.parametrize("carried", ["header", "cookie"])
 def test_a_tester_is_answered_by_the_other_side(gateway: Running, sides: Sides, carried: str) -> None:
-    """The side never sees the token, the answer says where the time went, no copy is made."""
+    """The side never sees the token, the answer says where the time went, no copy is made; it is counted once."""
+    chosen = ("strangler_overrides_total", "side=new")
+    before = metrics(gateway).get(chosen, 0)
     value = f"x-strangler-override={token()}"
     headers = {"x-strangler-override": token()} if carried == "header" else {"cookie": f"a=1; {value}; b=2"}
     answer = gateway.get("/api/lots", **headers)
@@ -179,6 +181,7 @@ def test_a_tester_is_answered_by_the_other_side(gateway: Running, sides: Sides, 
     assert "override" not in str(sides.last("new"))
     assert sides.last("new").get("cookie") == (None if carried == "header" else "a=1; b=2")
     assert eventually(lambda: lines(gateway)[-1]["reason"] == "override")
+    assert metrics(gateway)[chosen] == before + 1
 
 
 def test_a_cookie_of_ours_alone_leaves_no_cookie_header(gateway: Running, sides: Sides) -> None:
