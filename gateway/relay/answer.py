@@ -157,6 +157,8 @@ class AnswerReader:
                 self.trouble = Trouble.BAD_ANSWER
             return
         if self.complete:
+            if self._head_only and data[-1:] != b"\n":
+                self.keep = False  # behind the head is the beginning of a chunk, which the parser tells nobody of yet
             return
         if self._rest_bytes > REST_LIMIT or (not self.status and self._head_bytes > HEAD_LIMIT):
             self.trouble = Trouble.BAD_ANSWER
@@ -214,6 +216,11 @@ class AnswerReader:
             self.interim.append((status, self.reason, self.headers))
         self.headers, self.reason = [], b""
         self._framed, self._length = False, -1
+
+    def on_chunk_header(self) -> None:
+        """A chunk follows; not asked for where there is no body."""
+        if self.complete:
+            self.keep = False
 
     def on_body(self, body: bytes) -> None:
         """A part of the answer's body."""

@@ -108,6 +108,16 @@ def test_what_is_no_answer_is_trouble(raw: bytes) -> None:
     assert not reader.complete
 
 
+@pytest.mark.parametrize("body", [b"0\r\n\r\n", b"0", b"00000", b"5\r\nhello\r\n0\r\n\r\n", b"5;x=\r\n", b"x"])
+def test_a_chunked_body_behind_the_answer_to_head_ends_the_connection(body: bytes) -> None:
+    """Nobody asked for it, and what is left of it would be read before the next answer."""
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    for cut in range(1, len(head)):
+        reader = read(head + body, cuts=[cut], head_only=True, eof=False)
+        assert (reader.complete, reader.keep, reader.body()) == (True, False, b"")
+    assert read(head, head_only=True, eof=False).keep
+
+
 def test_a_refused_head_brings_no_body() -> None:
     """What came in one piece with a head that is no answer is not held as one: it would reach the client."""
     reader = read(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nHTTP/1.1 200 OK\r\n\r\nforged", eof=False)
