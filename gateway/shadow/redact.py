@@ -27,6 +27,7 @@ from gateway.shadow.secrets import (
     is_secret_in_query,
     unescaped,
     without_credentials,
+    without_values_of_tags,
 )
 
 HIDDEN: Final = f'"{SHOWN}"'
@@ -138,6 +139,7 @@ class Redactor:
 
     def _named(self, text: str) -> str:
         secret, in_query, mask = self.is_secret, self._is_secret_in_query, self.mask
+        text = without_values_of_tags(text, secret, mask)
         text = _hide(text, _MEMBER, lambda name: secret(_read(name)), _json_end, lambda hidden: f'"{mask(hidden)}"')
         text = _hide(text, _PAIR, in_query, _end(_PAIR_VALUE), mask)
         text = _hide(text, _LINE, secret, _line_end, partial(_within_quotes, mask))

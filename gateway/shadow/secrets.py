@@ -48,6 +48,12 @@ _ISSUED: Final = re.compile(
 _USER: Final = re.compile(r"//([^\s/?#@\"'<>]{1,200})@")
 
 
+# what HTML keeps values in, named by another attribute, before it or behind
+_TAG: Final = re.compile(r"<(?:input|meta)\b[^<>]*", re.IGNORECASE)
+_NAMED: Final = re.compile(r"\b(?:name|id|type|property)=[\"']?([\w.:-]+)", re.IGNORECASE)
+_VALUE: Final = re.compile(r"\b((?:value|content)=)(\"[^\"]*\"?|'[^']*'?|[^\s\"'>]+)", re.IGNORECASE)
+
+
 def is_secret(name: str) -> bool:
     """Whether a field, header or parameter of this name holds a secret, whatever its spelling and escaping."""
     plain = unescaped(name)
@@ -97,3 +103,14 @@ def _basic(mask: Mask, found: re.Match[str]) -> str:
     except Error:
         hide = False
     return f"{scheme}{space}{mask(credentials)}" if hide else found.group()
+
+
+def without_values_of_tags(text: str, secret: Callable[[str], bool], mask: Mask) -> str:
+    """HTML without the values of its fields and metadata that are named like a secret (`csrf-token`)."""
+
+    def shown(tag: re.Match[str]) -> str:
+        if not any(secret(name) for name in _NAMED.findall(tag.group())):
+            return tag.group()
+        return _VALUE.sub(lambda found: f'{found.group(1)}"{mask(found.group(2))}"', tag.group())
+
+    return _TAG.sub(shown, text)

@@ -123,6 +123,13 @@ def test_an_ordinary_name_stays_readable(name: str) -> None:
         ('"see https://x/y/sb_secret_s3cretABCDEFGHIJ0123 too"', '"see https://x/y/(hidden) too"'),
         ('{"note": "ghp_s3cABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"}', '{"note": "(hidden)"}'),
         ('{"note": "task_live_1, npm_run and AIza"}', '{"note": "task_live_1, npm_run and AIza"}'),
+        (
+            '"<input value=\\"s3cret\\" type=\\"password\\"><p>3</p>"',
+            '"<input value=\\"(hidden)\\" type=\\"password\\"><p>3</p>"',
+        ),
+        ('"<head><meta name=csrf-token content=s3cret>"', '"<head><meta name=csrf-token content=\\"(hidden)\\">"'),
+        ('"<meta name=\\"csrf-token\\" content=\\"s3c…', None),
+        ('"<input name=\\"kg\\" value=\\"3\\">"', '"<input name=\\"kg\\" value=\\"3\\">"'),
         ('"Key (token)=(s3cret) already exists."', '"Key (token)=((hidden)) already exists."'),
         ('"Digest qop=auth, nonce=\\"s3cret\\""', None),
         ('"Digest nonce=\\"s3cret\\", qop=auth"', None),
