@@ -37,6 +37,7 @@ class Hop:
 UNREADABLE: Final = Hop(None)
 LIMIT: Final = 4096  # bytes of such headers that are read, from the end, where the proxies we know have written
 MAX_HOPS: Final = 32
+LONGEST: Final = 64  # characters of a node that is remembered
 
 
 def parse_forwarded(values: Sequence[bytes]) -> list[Hop]:
@@ -71,9 +72,12 @@ def members(values: Sequence[bytes]) -> list[str]:
     return [part.strip(b" \t").decode("latin-1") for part in parts[-MAX_HOPS:]]
 
 
-@lru_cache(maxsize=4096)
 def address_of(node: str) -> str | None:
     """An address in its shortest form, without brackets and port; IPv4 within IPv6 is IPv4. None for anything else."""
+    return _known(node) if len(node) <= LONGEST else _address_of(node)
+
+
+def _address_of(node: str) -> str | None:
     found = _NODE.fullmatch(node)
     if found is None:
         return None
@@ -85,6 +89,9 @@ def address_of(node: str) -> str | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return str(mapped or address)
+
+
+_known: Final = lru_cache(maxsize=4096)(_address_of)
 
 
 def _elements(text: str) -> list[Hop] | None:

@@ -22,7 +22,8 @@ HOP_BY_HOP: Final = frozenset(
 # `Connection: host` must not be a way to take away what gives a message its meaning or its length.
 _NEVER_NAMED: Final = frozenset({b"host", b"content-length", b"content-type", b"content-encoding", b"date", b"via"})
 _NAMES_NOTHING: Final = frozenset({b"keep-alive", b"close"})
-_MOST_NAMES: Final = 4_096  # a client invents names faster than they are worth remembering
+_MOST_NAMES: Final = 4_096  # a client invents names faster than they are worth remembering: then it begins anew
+_LONGEST_NAME: Final = 128  # bytes of one that is remembered
 
 
 class Kinds(dict[bytes, int]):
@@ -34,7 +35,9 @@ class Kinds(dict[bytes, int]):
 
     def __missing__(self, name: bytes) -> int:
         kind = self._kind_of(name.lower())
-        if len(self) < _MOST_NAMES:
+        if len(name) <= _LONGEST_NAME:
+            if len(self) >= _MOST_NAMES:
+                self.clear()
             self[name] = kind
         return kind
 

@@ -15,6 +15,7 @@ from gateway.rollout.override import without_override
 from gateway.routing.route import Route
 
 _CHUNKED: Final = b"\r\ntransfer-encoding: chunked\r\n\r\n"
+_LONGEST_HOST: Final = 256  # bytes of one that is remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +140,11 @@ def _told(arrival: Arrival) -> Headers:
     """Who asked, by X-Forwarded-* and Forwarded (RFC 7239)."""
     if arrival.peer.trusted:
         return _forwarded_on(arrival.request, arrival.peer, arrival.head.host)
-    return _forwarded(arrival.peer.address, arrival.head.host, arrival.request.scheme)
+    host = arrival.head.host
+    tell = _known if len(host) <= _LONGEST_HOST else _forwarded
+    return tell(arrival.peer.address, host, arrival.request.scheme)
 
 
-@lru_cache(maxsize=4_096)
 def _forwarded(address: str, host: bytes, scheme: str) -> Headers:
     """X-Forwarded-* and Forwarded (RFC 7239) for a peer that is not asked whom it speaks for."""
     return (
@@ -151,6 +153,9 @@ def _forwarded(address: str, host: bytes, scheme: str) -> Headers:
         (b"x-forwarded-host", host),
         (b"forwarded", _element(address, host, scheme)),
     )
+
+
+_known: Final = lru_cache(maxsize=4_096)(_forwarded)
 
 
 def _forwarded_on(request: Request, peer: Peer, host: bytes) -> Headers:
