@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import IO, Final, TypeVar
 
 NICE: Final = 10
@@ -46,8 +46,9 @@ class Comparer:
         with self._one_at_a_time:
             process = self._started()
             try:
-                _write(process.stdin, *pickled(call))
-                raised, answer = pickle.loads(_read(process.stdout, self._longest_s))  # noqa: S301 - our own process
+                by = time.monotonic() + self._longest_s
+                _send(process.stdin, pickled(call), by)
+                raised, answer = pickle.loads(_read(process.stdout, by))  # noqa: S301 - our own process
             except (OSError, EOFError, TimeoutError) as error:
                 self._end()
                 raise ComparerLost(type(error).__name__) from error
@@ -77,6 +78,8 @@ class Comparer:
                 stdout=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": path},
             )
+            if self._process.stdin is not None:
+                os.set_blocking(self._process.stdin.fileno(), False)  # so that it never takes longer than it may
         return self._process
 
     def _end(self) -> None:
@@ -129,11 +132,22 @@ def _write(pipe: IO[bytes] | None, *frames: bytes) -> None:
     pipe.flush()
 
 
-def _read(pipe: IO[bytes] | None, within_s: float) -> bytes:
+def _send(pipe: IO[bytes] | None, frames: Iterable[bytes], by: float) -> None:
+    """The same to a process that may have stopped reading; TimeoutError when it has not taken everything by then."""
+    if pipe is None:
+        raise EOFError
+    for frame in frames:
+        for piece in (_LENGTH.pack(len(frame)), frame):
+            left = memoryview(piece)
+            while left:
+                _wait(pipe, select.POLLOUT, by)
+                left = left[os.write(pipe.fileno(), left[:_PIECE]) :]
+
+
+def _read(pipe: IO[bytes] | None, by: float) -> bytes:
     """One frame; TimeoutError when it is not there in time, EOFError when it ends early."""
     if pipe is None:
         raise EOFError
-    by = time.monotonic() + within_s
     (length,) = _LENGTH.unpack(_exactly(pipe, _LENGTH.size, by))
     return _exactly(pipe, length, by)
 
@@ -141,14 +155,20 @@ def _read(pipe: IO[bytes] | None, within_s: float) -> bytes:
 def _exactly(pipe: IO[bytes], size: int, by: float) -> bytes:
     read = bytearray()
     while len(read) < size:
-        ready, _, _ = select.select([pipe], [], [], max(by - time.monotonic(), 0))
-        if not ready:
-            raise TimeoutError
+        _wait(pipe, select.POLLIN, by)
         piece = os.read(pipe.fileno(), min(size - len(read), _PIECE))
         if not piece:
             raise EOFError
         read += piece
     return bytes(read)
+
+
+def _wait(pipe: IO[bytes], wanted: int, by: float) -> None:
+    """Wait for a pipe; by poll, for select knows no descriptor from 1,024 on, and every client has one."""
+    poll = select.poll()
+    poll.register(pipe, wanted)
+    if not poll.poll(max(by - time.monotonic(), 0) * 1000):
+        raise TimeoutError
 
 
 def serve(asked: IO[bytes], answers: IO[bytes]) -> None:

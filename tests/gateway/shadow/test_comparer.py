@@ -2,7 +2,9 @@
 
 import operator
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -53,6 +55,33 @@ def test_large_arguments_are_not_copied_on_their_way() -> None:
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()
+        comparer.close()
+
+
+def test_it_works_beside_thousands_of_connections() -> None:
+    """Its pipes have numbers beyond those that select() knows, where it begins when many clients are there."""
+    many, limits = 1_100, resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 2 * many), limits[1]))
+    sockets, comparer = [socket.socket() for _ in range(many)], Comparer()
+    try:
+        assert comparer.run(partial(int, "5")) == 5
+    finally:
+        comparer.close()
+        for each in sockets:
+            each.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_process_that_reads_no_more_is_given_up() -> None:
+    """One that was stopped takes no question, however long anyone waits; the next call has another one."""
+    comparer = Comparer(longest_s=1.0)
+    try:
+        pid = comparer.run(os.getpid)
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(ComparerLost):
+            comparer.run(partial(len, b"x" * 5_000_000))
+        assert comparer.run(os.getpid) != pid
+    finally:
         comparer.close()
 
 
