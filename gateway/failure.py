@@ -39,6 +39,7 @@ class Failure(Enum):
     TARGET_TOO_LONG = ("target_too_long", 414, "The request's target is too long.")
     TOO_MANY_CLIENTS = ("too_many_clients", 503, "The gateway has as many connections as it takes.", 1)
     TOO_MANY_FROM_CLIENT = ("too_many_from_client", 429, "This client has as many connections as it may have.", 1)
+    TOO_MANY_REQUESTS = ("too_many_requests", 429, "This client asks more often than it may.", 1)
     REQUEST_BODY_TIMEOUT = ("request_body_timeout", 408, "The request body did not arrive in time.")
     CLIENT_GONE = ("client_gone", 499, "The client went away.")
     GATEWAY_BUG = ("gateway_error", 500, "The gateway failed.")

@@ -240,6 +240,15 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Client connections of one address at most, trusted proxies aside; 0: as many as it likes.",
     )
+    max_rate_per_client: float = Field(
+        default=0.0,
+        ge=0,
+        le=1_000_000,
+        description="Requests a second of one client at most, on average and for each process; 0: as many as it likes.",
+    )
+    max_burst_per_client: int = Field(
+        default=100, ge=1, le=1_000_000, description="Requests that such a client may make at once."
+    )
     head_bytes: int = Field(
         default=65_536, ge=1_024, le=1_048_576, description="Bytes of a request's head at most, else 431."
     )

@@ -144,6 +144,8 @@ def _door_limits(settings: Settings) -> DoorLimits:
     return DoorLimits(
         guests=settings.max_clients,
         guests_of_one=settings.max_clients_per_address,
+        rate_of_one=settings.max_rate_per_client,
+        burst_of_one=settings.max_burst_per_client,
         head_bytes=settings.head_bytes,
         head_fields=settings.head_fields,
         target_bytes=settings.target_bytes,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.failure import Failure
+from gateway.proxy.rate import Rate
 
 TICK_S: Final = 0.25  # how exactly the times of `DoorLimits` are kept
 TOLD_A_TICK: Final = 3
@@ -21,11 +22,14 @@ class DoorLimits:
     `head_s` runs from a head's first byte to its last, `keep_alive_s` while nothing is asked; `leaving_s` is for a
     connection that is to end: at the end of the process, or after an answer to a request that is still being sent.
     `unread_s` is for one that takes nothing of its answer.
-    `guests_of_one` connections may come from one address, 0 for any number.
+    `guests_of_one` connections may come from one address, and `rate_of_one` requests a second from one client, with
+    `burst_of_one` at once; 0 for any number.
     """
 
     guests: int = 20_000
     guests_of_one: int = 0
+    rate_of_one: float = 0.0
+    burst_of_one: int = 100
     head_bytes: int = 64 * 1024
     head_fields: int = 100
     target_bytes: int = 16 * 1024
@@ -67,7 +71,7 @@ class Guest(Protocol):
 class Doorkeeper:
     """Make it for one listener. `now` is the loop's time, at most `TICK_S` old while anybody is connected."""
 
-    __slots__ = ("_guests", "_loop", "_of_one", "_ticking", "_told", "limits", "now")
+    __slots__ = ("_guests", "_loop", "_of_one", "_rate", "_ticking", "_told", "limits", "now")
 
     def __init__(self, limits: DoorLimits | None = None) -> None:
         self.limits = limits or DoorLimits()
@@ -75,6 +79,8 @@ class Doorkeeper:
         self._loop: asyncio.AbstractEventLoop
         self._guests: set[Guest] = set()
         self._of_one: Counter[str] = Counter()
+        rate = self.limits.rate_of_one
+        self._rate = Rate(rate, self.limits.burst_of_one) if rate else None
         self._told = 0
         self._ticking: asyncio.TimerHandle | None = None
 
@@ -107,6 +113,10 @@ class Doorkeeper:
             self._of_one[address] -= 1
             if self._of_one[address] <= 0:
                 del self._of_one[address]
+
+    def is_asked_too_often(self, client: str) -> bool:
+        """Whether a client's request, whose head has just come, is one too many; else it is counted."""
+        return self._rate is not None and self._rate.exceeded(client, self._loop.time())
 
     def tells(self) -> bool:
         """Whether another refusal may go to the log: who is refused all the time must not fill it."""

@@ -113,6 +113,9 @@ class Reading(HttpToolsProtocol):
             return False
         self.leave_by = NEVER
         peer, head = self._peer, cast(Head, self._head)
+        if self._keeper.is_asked_too_often(peer.client_ip):
+            self.break_off(Failure.TOO_MANY_REQUESTS)
+            return True
         request = Request(
             request_id_of(head), METHODS[method], target, path, head.fields, peer.scheme, peer.client_ip, None
         )
@@ -178,10 +181,13 @@ class Reading(HttpToolsProtocol):
         if self._upgrades:
             self.headers = [(name.lower(), value) for name, value in self.headers]  # as uvicorn reads them
             if self._should_upgrade():
+                self.arrival(self.parser.get_http_version())
+                self._count()
                 self._newest = None
                 return  # `_upgrade` goes on with it
         version = self.parser.get_http_version()
         arrival = self.arrival(version)
+        self._count()
         if arrival.head.facts & CODING and not self._chunks.begin_body():
             self._refuse(Failure.BAD_REQUEST)
         exchange = self.exchange(arrival)
@@ -193,6 +199,11 @@ class Reading(HttpToolsProtocol):
         self.pipeline.appendleft((cast(RequestResponseCycle, exchange), self.app))
         if len(self.pipeline) > PIPELINED:
             self.flow.pause_reading()
+
+    def _count(self) -> None:
+        """One more request of this client."""
+        if self._keeper.is_asked_too_often(self._peer.client_ip):
+            self._refuse(Failure.TOO_MANY_REQUESTS)
 
     def _is_too_large(self) -> bool:
         """Whether a head is, whose last piece was large enough to bring more than the head."""
