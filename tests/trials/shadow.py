@@ -24,6 +24,7 @@ from typing import Final
 import psutil
 import uvloop
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from tests.gateway.running import CLIENT, Running, eventually, free_ports, start_gateway
 from tests.legacy.stack import REPOSITORY
@@ -32,6 +33,7 @@ from tests.trials.sides import Mode
 
 ROUTE: Final = "things.get"
 WARM_S: Final = 2.0
+SETTLE_S: Final = 120.0  # at most, until copies that wait are worked off: a round without any must be one
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ async def trial(mode: Mode, wanted: Wanted) -> Seen:
 async def _round(running: Running, clients: Clients, wanted: Wanted, *, sample: int, seconds: float) -> Round:
     answer = await asyncio.to_thread(running.flip, ROUTE, "shadow", sample=sample)
     assert answer.status_code == 200, answer.text
+    await asyncio.to_thread(eventually, lambda: not _waiting(running), within=SETTLE_S)
     before = _processor_s(running)
     took = await clients.run("/things/7", seconds=seconds, rate=wanted.rate)
     return Round(took, (_processor_s(running) - before) / len(took) * 1000)
@@ -131,17 +134,25 @@ def _answers(running: Running) -> bool:
     return running.get("/things/7").status_code == 200
 
 
+def _waiting(running: Running) -> int:
+    """How many copies wait."""
+    return sum(int(sample.value) for sample in _samples(running) if sample.name == "strangler_mirror_jobs")
+
+
 def _counted(running: Running) -> Counter[str]:
     """What became of copies, by its word."""
     found: Counter[str] = Counter()
-    for family in text_string_to_metric_families(CLIENT.get(f"{running.admin}/metrics").text):
-        for sample in family.samples:
-            if sample.name.startswith("strangler_shadow_") and sample.name.endswith("_total"):
-                word = sample.labels.get("cause") or sample.labels.get("outcome") or "offered"
-                found[f"{sample.name.removeprefix('strangler_shadow_').removesuffix('_total')}:{word}"] += int(
-                    sample.value
-                )
+    for sample in _samples(running):
+        if sample.name.startswith("strangler_shadow_") and sample.name.endswith("_total"):
+            word = sample.labels.get("cause") or sample.labels.get("outcome") or "offered"
+            name = sample.name.removeprefix("strangler_shadow_").removesuffix("_total")
+            found[f"{name}:{word}"] += int(sample.value)
     return found
+
+
+def _samples(running: Running) -> Iterator[Sample]:
+    for family in text_string_to_metric_families(CLIENT.get(f"{running.admin}/metrics").text):
+        yield from family.samples
 
 
 def show(mode: Mode, seen: Seen) -> str:
