@@ -120,6 +120,20 @@ async def test_a_body_that_looks_like_a_known_request_is_a_body() -> None:
         assert legacy.received[-1].body == known
 
 
+async def test_a_request_that_comes_back_is_cut_however_often_it_does() -> None:
+    """The fields that say so are refused the third time as the first."""
+    looped = PLAIN + b"Host: shop.test\r\nVia: 1.1 strangler-test\r\nX-Request-Id: one\r\n\r\n"
+    async with upstream(always(OK)) as legacy, gateway(legacy.url) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        for _ in range(4):
+            writer.write(looped)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 508 ")
+            await reader.readuntil(b"}")
+        writer.close()
+        assert legacy.received == []
+
+
 async def test_what_is_sent_beside_a_request_whose_fields_came_before_is_its_own() -> None:
     """Its copy is marked, as the first one's is; its own id goes to legacy and to the new side."""
     read = route("plain.get", "GET /api/plain")
