@@ -110,8 +110,8 @@ class Edge(Door):
     def _by_wire(self, arrival: Arrival, routed: Routed, transport: HttpTransport, line: bytes = b"") -> ByWire | None:
         gateway, side = self._gateway, routed.decision.authoritative
         request, _, _, version, fields = arrival
-        known = line and fields.told and fields.fault is None  # the app's way makes the lines also of what it refuses
-        if known and side is Side.LEGACY and gateway.addressing.hosts[side] is None:
+        admitted = line and fields.fault is None  # the app's way has lines also of what it refuses
+        if admitted and fields.told and side is Side.LEGACY and gateway.addressing.hosts[side] is None:
             head: bytes | None = b"".join((line, b"\r\n", fields.told, request.id.encode(), b"\r\n\r\n"))
         elif refusal(arrival, gateway.addressing.pseudonym) is not None or version == "1.0":
             return None
