@@ -106,8 +106,10 @@ class Gateway:
             if rescue is not None and rescue.failure is not None:
                 rescue.instead_of(capture)
                 side, capture = Side.LEGACY, None
-            if capture is not None and isinstance(answer, Response):
-                answer = capture.answer(request.method, answer)  # 6
+            if isinstance(answer, Response):
+                entry.told = answer.status
+                if capture is not None:
+                    answer = capture.answer(request.method, answer)  # 6
             named = side if self.names_side and isinstance(answer, Response) else None
             after = self._retry_after_s(side, answer) if isinstance(answer, Failure) else None
             sent = await write(send, answer, request, side=named, begun=begun, retry_after_s=after)  # 7

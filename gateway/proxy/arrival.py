@@ -88,6 +88,11 @@ class Head:
             self.has_body = True  # RFC 9112 section 6.3
         self.facts |= kind
 
+    @property
+    def size(self) -> int:
+        """The bytes of its values, roughly those of the head."""
+        return sum([len(value) for _, value in self.fields])
+
     def value(self, name: bytes) -> bytes:
         """The first value of a field, empty without one; `name` in lower case."""
         return next((value for key, value in self.fields if key == name), b"")

@@ -31,11 +31,12 @@ if TYPE_CHECKING:  # it imports OpenTelemetry, which need not be there
 class Entry:
     """Begun once the request is routed; whatever happens within its block, it is written down once."""
 
-    __slots__ = ("_asked", "_begun", "_call", "_ledger", "_over", "_request", "_routed", "_span", "follows")
+    __slots__ = ("_asked", "_begun", "_call", "_ledger", "_over", "_request", "_routed", "_span", "follows", "told")
 
     def __init__(self, ledger: Ledger, tracing: Tracing | None, request: Request, routed: Routed, begun: float) -> None:
         self._ledger, self._request, self._routed, self._begun = ledger, request, routed, begun
         self._asked, self._over = begun, False
+        self.told = 0  # the status that the client is told, once there is one
         self._call: CallSpan | None = None
         self._span = None
         if routed.decision.reason == OVERRIDE:  # every request of a tester takes the app's way
@@ -54,7 +55,7 @@ class Entry:
         if not self._over:
             gone = isinstance(raised, ClientGone | asyncio.CancelledError)
             failure = Failure.CLIENT_GONE if gone else Failure.GATEWAY_BUG
-            self.ends(failure.status, failure)
+            self.ends(self.told or failure.status, failure)
 
     def asks(self, outbound: OutboundRequest, side: Side, origin: str) -> OutboundRequest:
         """What the side is sent, on its way out now."""

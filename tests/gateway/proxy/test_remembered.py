@@ -65,3 +65,28 @@ def test_invented_names_keep_no_other_out() -> None:
     for _ in range(3):
         assert kinds[b"accept"] == 1
     assert asked == [b"accept"]
+
+
+async def test_an_idle_connection_keeps_no_large_head(traced: None) -> None:
+    """Thousands of clients may be idle; what each said last is not kept for the next request."""
+    connections = []
+    async with upstream(always(OK)) as legacy, gateway(legacy.url) as served:
+
+        async def ask(line: bytes) -> None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            writer.write(line + b"\r\nHost: a\r\nX: " + b"a" * LONG + b"\r\nContent-Length: 0\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\nok")
+            connections.append((reader, writer))
+            legacy.received.clear()
+
+        await ask(b"POST / HTTP/1.1")
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(REQUESTS // 2):
+            await ask(b"POST / HTTP/1.1")
+            await ask(b"GET / HTTP/1.1")
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+        for _, writer in connections:
+            writer.close()
+    assert after - before < REQUESTS * LONG / 2

@@ -4,7 +4,8 @@ import asyncio
 
 import psutil
 
-from tests.gateway.proxy.harness import Received, gateway, upstream
+from gateway.metrics.catalogue import REQUESTS
+from tests.gateway.proxy.harness import Received, gateway, until, upstream
 
 MIB = 1024 * 1024
 
@@ -75,3 +76,20 @@ async def test_memory_stays_bounded_while_the_client_does_not_read() -> None:
         writer.transport.abort()
     assert sent < 64 * MIB  # the kernel's buffers hold some, the gateway hardly any
     assert grown < 32 * MIB
+
+
+async def test_a_client_that_leaves_within_an_answer_is_taken_down_with_what_it_was_told() -> None:
+    """It had its 200 long before; that it left is no status of anybody's."""
+
+    async def endless(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        await reader.read()
+
+    async with upstream(endless) as legacy, gateway(legacy.url) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"hello")
+        writer.close()
+        counted = served.gateway.ledger.rows
+        await until(lambda: bool(counted()[REQUESTS.name]))
+        assert [labels[-1] for labels, _ in counted()[REQUESTS.name]] == ["2xx"]
