@@ -10,7 +10,7 @@ It leans on uvicorn's class and adds what an ASGI app cannot do:
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -21,11 +21,12 @@ from gateway.proxy.doorkeeper import NEVER
 from gateway.proxy.flow import WatchedFlow
 from gateway.proxy.framing import BodyAlone, is_handshake
 from gateway.proxy.peer import identify
-from gateway.proxy.plain import LEARNED
 from gateway.proxy.reading import Exchange, Reading
 from gateway.proxy.receive import split_target
 from gateway.proxy.respond import failure_bytes
 from gateway.telemetry import count, log
+
+LAST_WORD_S: Final = 0.25  # a client that has gone costs its side so much more
 
 
 class Door(Reading):
@@ -53,6 +54,15 @@ class Door(Reading):
         if refused is not None:
             self._counted_for = ""
             self.answer(refused)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's says nothing, asyncio's may
+        """The client has gone or only says its last, which looks the same: its answer is waited for, but not long."""
+        waiting = self._unanswered()
+        if self._shut or self._in_head or not waiting or waiting[-1].more_body or self.scheme == "https":
+            return False
+        waiting[-1].keep_alive = False
+        self.loop.call_later(LAST_WORD_S, self.transport.close)
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone; every request of it is told, not only the newest."""
@@ -165,17 +175,8 @@ class Door(Reading):
         elif self._in_head:
             self.leave_by = min(self.leave_by, self._keeper.now + self._limits.head_s)
         else:
-            if self._head is not None and not self._head.block and self._head.size > LEARNED:
-                self._forget_last()
             stays_s = self._limits.leaving_s if self._leaving else self._limits.keep_alive_s
             self.leave_by = self._keeper.now + stays_s
-
-    def _forget_last(self) -> None:
-        """What a large head said is not worth its bytes while nothing is asked."""
-        self._head = None
-        self.headers = []
-        if self._newest is not None and not self._newest.more_body:
-            self._newest = None
 
     def _hang_up(self) -> None:
         """End the connection. To close it with bytes unread would reset it, and cost the client its answer: read on."""
