@@ -21,6 +21,7 @@ from gateway.proxy.doorkeeper import NEVER
 from gateway.proxy.flow import WatchedFlow
 from gateway.proxy.framing import BodyAlone, is_handshake
 from gateway.proxy.peer import identify
+from gateway.proxy.plain import LEARNED
 from gateway.proxy.reading import Exchange, Reading
 from gateway.proxy.receive import split_target
 from gateway.proxy.respond import failure_bytes
@@ -175,8 +176,17 @@ class Door(Reading):
         elif self._in_head:
             self.leave_by = min(self.leave_by, self._keeper.now + self._limits.head_s)
         else:
+            if self._head is not None and not self._head.block and self._head.size > LEARNED:
+                self._forget_last()
             stays_s = self._limits.leaving_s if self._leaving else self._limits.keep_alive_s
             self.leave_by = self._keeper.now + stays_s
+
+    def _forget_last(self) -> None:
+        """What a large head said is not worth its bytes while nothing is asked."""
+        self._head = None
+        self.headers = []
+        if self._newest is not None and not self._newest.more_body:
+            self._newest = None
 
     def _hang_up(self) -> None:
         """End the connection. To close it with bytes unread would reset it, and cost the client its answer: read on."""
