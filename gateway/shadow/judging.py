@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
@@ -26,7 +26,7 @@ from gateway.shadow.drop import Drop
 from gateway.shadow.finding import Finding
 from gateway.shadow.job import Job
 from gateway.shadow.recheck import Question, nothing_to_compare, question, unconditional, with_reason
-from gateway.shadow.record import Exchange, Recorder
+from gateway.shadow.record import Exchange, Recorder, finding_of
 from gateway.shadow.rests import Rests
 from gateway.shadow.way import Limits, Way
 from gateway.telemetry import count, log
@@ -91,14 +91,14 @@ async def finding_on(job: Job, court: Court) -> Finding | Drop:
     now, answered, rules = datetime.now(UTC), job.answered, court.rules(job.route)
     control, candidate = (observed, answered) if observed.side is Side.LEGACY else (answered, observed)
     if agree(control, candidate, rules) and len(job.target) <= SHORT:
-        return _finding(job, Judged(control, candidate, _MATCHED), rules, now, court.recorder)
+        return court.recorder.finding(_exchange(job, Judged(control, candidate, _MATCHED)), rules, now)
     comparing = partial(compare, control, candidate, rules, today=now.date())
     if same_bytes(control, candidate) or not (_has_body(control) and _has_body(candidate)):
         judged = Judged(control, candidate, comparing())
     else:  # a document of 1 KiB may need a table of a hundred milliseconds
         judged = Judged(control, candidate, await compared(court, comparing))
     judged = await _rechecked(job, judged, rules, court)
-    return await _apart(court, partial(_finding, job, judged, rules, now, court.recorder))
+    return await _written(court, _exchange(job, judged), rules, now)
 
 
 async def _asked(job: Job, court: Court) -> Observation | Drop:
@@ -180,9 +180,20 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def _finding(job: Job, judged: Judged, rules: Rules, now: datetime, recorder: Recorder) -> Finding:
-    control, candidate, verdict = judged
-    exchange = Exchange(
+async def _written(court: Court, exchange: Exchange, rules: Rules, now: datetime) -> Finding:
+    """The finding on an exchange in which secrets may stand anywhere: to look for them takes milliseconds."""
+    bodiless = replace(
+        exchange, control=exchange.control._replace(body=b""), candidate=exchange.candidate._replace(body=b"")
+    )
+    writing = partial(finding_of, bodiless, court.recorder.basis(exchange.route, rules), now)
+    try:
+        return await _apart(court, partial(court.comparer.run, writing))
+    except ComparerLost:
+        return await _apart(court, writing)
+
+
+def _exchange(job: Job, judged: Judged) -> Exchange:
+    return Exchange(
         route=job.route,
         request_id=job.request_id,
         stage=job.stage,
@@ -190,8 +201,7 @@ def _finding(job: Job, judged: Judged, rules: Rules, now: datetime, recorder: Re
         authoritative=job.answered.side,
         target=job.target,
         request=job.copy,
-        control=control,
-        candidate=candidate,
-        verdict=verdict,
+        control=judged.control,
+        candidate=judged.candidate,
+        verdict=judged.verdict,
     )
-    return recorder.finding(exchange, rules, now)

@@ -53,10 +53,13 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    rules: Rules
+class Basis:
+    """What every finding on a route rests on while its rules stay: it may travel to another process."""
+
+    mask: Mask
+    names: frozenset[str]
     revision: str
-    ids: Mapping[str, str]  # by where a rule stands
+    ids: Mapping[str, str]  # of rules, by where they stand
 
 
 class Recorder:
@@ -72,42 +75,47 @@ class Recorder:
         self._mask = mask or Keyed()
         self._new_version = new_version
         self._names_of = names_of
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, tuple[Rules, Basis]] = {}
 
     def finding(self, exchange: Exchange, rules: Rules, now: datetime) -> Finding:
         """The finding on an exchange that was judged by these rules."""
-        known = self._of(exchange.route, rules)
-        redactor = Redactor(self._mask, self._names_of(exchange.route))
-        request, control, candidate = exchange.request, exchange.control, exchange.candidate
-        verdict = exchange.verdict
-        return Finding(
-            route=exchange.route,
-            request_id=exchange.request_id,
-            at=now,
-            method=request.method,
-            target=redactor.target(exchange.target) if verdict.outcome in LOOKED_INTO else "",
-            stage=exchange.stage,
-            flag_version=exchange.flag_version,
-            authoritative=exchange.authoritative,
-            control_status=control.status,
-            candidate_status=candidate.status,
-            control_ms=control.elapsed_ms,
-            candidate_ms=candidate.elapsed_ms,
-            verdict=verdict if verdict.outcome is Outcome.MATCHED else redactor.verdict(verdict),
-            revision=known.revision,
-            stratum=stratum_of(request, control, exchange.target),
-            rescued=exchange.rescued,
-            rules_hit=tuple({known.ids.get(one.rule, ""): None for one in verdict.allowed}),
-            request=asked(request, redactor) if verdict.outcome in LOOKED_INTO else None,
-        )
+        return finding_of(exchange, self.basis(exchange.route, rules), now)
 
-    def _of(self, route: str, rules: Rules) -> _Known:
-        """What is known of a route's rules; computed once for each that are put in force."""
-        known = self._known.get(route)
-        if known is None or known.rules is not rules:
+    def basis(self, route: str, rules: Rules) -> Basis:
+        """What findings on a route rest on; computed once for each rules and names that are put in force."""
+        names, known = self._names_of(route), self._known.get(route)
+        if known is None or known[0] is not rules or known[1].names != names:
             ids = {rule.origin: rule_id(rule) for rule in rules.rules}
-            known = self._known[route] = _Known(rules, revision_of(rules, self._new_version), ids)
-        return known
+            known = rules, Basis(self._mask, names, revision_of(rules, self._new_version), ids)
+            self._known[route] = known
+        return known[1]
+
+
+def finding_of(exchange: Exchange, basis: Basis, now: datetime) -> Finding:
+    """What is kept of an exchange; nothing of both answers' bodies but what the verdict shows."""
+    redactor = Redactor(basis.mask, basis.names)
+    request, control, candidate = exchange.request, exchange.control, exchange.candidate
+    verdict = exchange.verdict
+    return Finding(
+        route=exchange.route,
+        request_id=exchange.request_id,
+        at=now,
+        method=request.method,
+        target=redactor.target(exchange.target) if verdict.outcome in LOOKED_INTO else "",
+        stage=exchange.stage,
+        flag_version=exchange.flag_version,
+        authoritative=exchange.authoritative,
+        control_status=control.status,
+        candidate_status=candidate.status,
+        control_ms=control.elapsed_ms,
+        candidate_ms=candidate.elapsed_ms,
+        verdict=verdict if verdict.outcome is Outcome.MATCHED else redactor.verdict(verdict),
+        revision=basis.revision,
+        stratum=stratum_of(request, control, exchange.target),
+        rescued=exchange.rescued,
+        rules_hit=tuple({basis.ids.get(one.rule, ""): None for one in verdict.allowed}),
+        request=asked(request, redactor) if verdict.outcome in LOOKED_INTO else None,
+    )
 
 
 def asked(request: OutboundRequest, redactor: Redactor) -> AskedRequest:

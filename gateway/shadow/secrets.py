@@ -9,7 +9,7 @@ import re
 from base64 import b64decode
 from binascii import Error
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Final
 from urllib.parse import unquote_plus
@@ -33,6 +33,7 @@ _OPENS: Final = re.compile(
     r"|(?:verification|reset|recovery|backup|confirmation|activation|security|login|mfa|sms|invite|magic) codes?"
 )
 _IN_QUERIES: Final = frozenset({"code", "key", "ticket", "samlresponse"})  # OAuth, Google, CAS, SAML
+_LONGEST: Final = 128  # characters of a name that is remembered
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,4}")  # one that starts also matches: linear
@@ -56,6 +57,10 @@ _VALUE: Final = re.compile(r"\b((?:value|content)=)(\"[^\"]*\"?|'[^']*'?|[^\s\"'
 
 def is_secret(name: str) -> bool:
     """Whether a field, header or parameter of this name holds a secret, whatever its spelling and escaping."""
+    return _is_known_secret(name) if len(name) <= _LONGEST else _is_secret(name)
+
+
+def _is_secret(name: str) -> bool:
     plain = unescaped(name)
     words = [word.lower() for word in _WORD.findall(plain)]
     return (
@@ -63,6 +68,9 @@ def is_secret(name: str) -> bool:
         or any(_OPENS.fullmatch(" ".join(two)) for two in pairwise(words))
         or _WITHIN.search(re.sub(r"[^a-z]", "", plain.lower())) is not None
     )
+
+
+_is_known_secret: Final = lru_cache(maxsize=4_096)(_is_secret)  # a document names the same fields again and again
 
 
 def is_secret_in_query(name: str) -> bool:
