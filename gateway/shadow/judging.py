@@ -181,11 +181,18 @@ def _today() -> date:
 
 
 async def _written(court: Court, exchange: Exchange, rules: Rules, now: datetime) -> Finding:
-    """The finding on an exchange in which secrets may stand anywhere: to look for them takes milliseconds."""
+    """The finding on an exchange in which secrets may stand anywhere: to look for them takes milliseconds.
+
+    Where bodies were compared the comparer looks, which has seen them before; else there is little but the request.
+    """
+    basis = court.recorder.basis(exchange.route, rules)
+    unread = not (_has_body(exchange.control) and _has_body(exchange.candidate))
+    if unread or exchange.verdict.outcome is Outcome.MATCHED:
+        return await _apart(court, partial(finding_of, exchange, basis, now))
     bodiless = replace(
         exchange, control=exchange.control._replace(body=b""), candidate=exchange.candidate._replace(body=b"")
     )
-    writing = partial(finding_of, bodiless, court.recorder.basis(exchange.route, rules), now)
+    writing = partial(finding_of, bodiless, basis, now)
     try:
         return await _apart(court, partial(court.comparer.run, writing))
     except ComparerLost:
