@@ -1,7 +1,10 @@
 """Fixtures every test may use."""
 
+import shutil
 import signal
 import socket
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +12,18 @@ import pytest
 # runs parts so, and demos that a test starts must hear a SIGINT as they do at a terminal.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give this run temporary folders of its own.
+
+    At each start pytest takes everybody else's right to enter the folder that all runs of a user share; a PostgreSQL
+    that another run has just started under an account of its own would lose its files.
+    """
+    if config.option.basetemp is None:
+        root = Path(tempfile.mkdtemp(prefix="strangler-pytest-"))
+        config.option.basetemp = root / "run"
+        config.add_cleanup(lambda: shutil.rmtree(root, ignore_errors=True))
 
 
 @pytest.fixture
