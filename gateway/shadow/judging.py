@@ -54,16 +54,16 @@ class Judged(NamedTuple):
 class Pauses:
     """So many rechecks may wait for a clock to tick at once; the others are made without."""
 
-    def __init__(self, most: int) -> None:
-        self._left = most
+    def __init__(self, most: int, tick_s: float = TICK_S) -> None:
+        self._left, self._tick_s = most, tick_s
 
     async def pause(self) -> None:
-        """Let a second pass: where legacy was asked after the new side, a clock may have ticked between the two."""
+        """Let a clock tick: where legacy was asked after the new side, a clock may have ticked between the two."""
         if self._left <= 0:
             return
         self._left -= 1
         try:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self._tick_s)
         finally:
             self._left += 1
 

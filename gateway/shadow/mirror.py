@@ -21,8 +21,8 @@ from gateway.shadow.comparer import Comparer
 from gateway.shadow.drop import Drop, drop
 from gateway.shadow.finding import EvidenceSink, Finding
 from gateway.shadow.job import Job
-from gateway.shadow.judging import Court, Pauses, finding_on
-from gateway.shadow.pending import Pending
+from gateway.shadow.judging import TICK_S, Court, Pauses, finding_on
+from gateway.shadow.pending import FLUSH_S, Pending
 from gateway.shadow.record import Exchange, Recorder
 from gateway.shadow.rests import Rests
 from gateway.shadow.way import Limits, Way
@@ -37,7 +37,7 @@ class Bounds:
 
     Copies, waiting or under way, hold at most `held_bytes`, bodies that are being kept for them included, and findings
     that wait for the store as much again; each copy under way holds up to `cap` bytes of an answer beside that, twice
-    in a recheck.
+    in a recheck. A finding waits up to `flush_s` for others, a recheck `tick_s` for a clock to show another time.
     """
 
     queue: int = 1_000
@@ -45,6 +45,8 @@ class Bounds:
     timeout_s: float = 10.0
     cap: int = 1024 * 1024
     held_bytes: int = 32 * 1024 * 1024
+    flush_s: float = FLUSH_S
+    tick_s: float = TICK_S
 
 
 class Mirror:
@@ -62,10 +64,11 @@ class Mirror:
         self._bounds = bounds
         self._jobs: asyncio.Queue[tuple[Job, int]] = asyncio.Queue(maxsize=bounds.queue)
         self.budget = Budget(bounds.held_bytes)
-        self._pending = Pending(sink, most=bounds.queue, held_bytes=bounds.held_bytes)
+        self._pending = Pending(sink, most=bounds.queue, held_bytes=bounds.held_bytes, flush_s=bounds.flush_s)
         self._apart, self._comparer = ThreadPoolExecutor(1, "compare"), Comparer()
         self._rests = Rests()
-        limits, pauses = Limits(bounds.timeout_s, bounds.cap), Pauses((bounds.concurrency + 1) // 2)
+        limits = Limits(bounds.timeout_s, bounds.cap)
+        pauses = Pauses((bounds.concurrency + 1) // 2, bounds.tick_s)
         self.court = Court(
             ways, rules, limits, self._apart, pauses, recorder or Recorder(), self._comparer, self._rests
         )

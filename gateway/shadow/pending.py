@@ -20,8 +20,9 @@ STORE_S: Final = 10.0  # how long the store may take over one batch
 class Pending:
     """Takes findings without waiting; `flush` brings them to the store for ever."""
 
-    def __init__(self, sink: EvidenceSink, *, most: int, held_bytes: int) -> None:
+    def __init__(self, sink: EvidenceSink, *, most: int, held_bytes: int, flush_s: float = FLUSH_S) -> None:
         self._sink = sink
+        self._flush_s = flush_s
         self._most = most
         self._findings: deque[tuple[Finding, int]] = deque()  # with what each weighs
         self._held = Budget(held_bytes)
@@ -49,7 +50,7 @@ class Pending:
         while True:
             await self._found.wait()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._many.wait(), FLUSH_S)
+                await asyncio.wait_for(self._many.wait(), self._flush_s)
             self._found.clear()
             self._many.clear()
             await self.store_all()

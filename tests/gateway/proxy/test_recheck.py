@@ -13,6 +13,7 @@ from gateway.diff.verdict import Outcome
 from gateway.message import Side
 from gateway.rollout.flag import Flag
 from gateway.rollout.stage import Stage
+from gateway.shadow.judging import TICK_S
 from gateway.telemetry import counters
 from tests.gateway.proxy.harness import Answer, Received, ask, gateway, get, read_body, route, until, upstream
 
@@ -124,7 +125,7 @@ async def test_a_clock_that_ticks_between_new_and_legacy_is_noise() -> None:
     async with (
         upstream(answers(lambda request: raw({"now": int(time())}))) as legacy,
         upstream(answers(lambda request: raw({"now": int(time()) - 1}))) as new,
-        gateway(legacy.url, routes=[LOTS], flags=[NEW], new=new.url) as served,
+        gateway(legacy.url, routes=[LOTS], flags=[NEW], new=new.url, tick_s=TICK_S) as served,
     ):
         await ask(served.port, get("/api/lots/7"))
         (finding,) = await served.found(1)

@@ -81,7 +81,7 @@ async def mirror(
     """A running mirror before a new side, and what it found."""
     kept = Kept()
     transport = new if isinstance(new, HttpTransport) else InProcess(new)
-    bounds = Bounds(queue=queue, concurrency=2, timeout_s=timeout_s, cap=cap, held_bytes=held_bytes)
+    bounds = Bounds(queue=queue, concurrency=2, timeout_s=timeout_s, cap=cap, held_bytes=held_bytes, flush_s=0.02)
     this = Mirror({Side.NEW: Way(Side.NEW, transport)}, rules, sink or kept, bounds)
     this.start()
     try:

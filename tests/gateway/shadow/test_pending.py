@@ -9,9 +9,8 @@ from contextlib import suppress
 import pytest
 
 from gateway.diff.verdict import Outcome
-from gateway.shadow import pending
 from gateway.shadow.finding import Finding
-from gateway.shadow.pending import Pending
+from gateway.shadow.pending import BATCH, Pending
 from gateway.telemetry import counters
 from tests.gateway.db.test_evidence import finding
 from tests.gateway.proxy.harness import until
@@ -39,22 +38,19 @@ class Sink:
 
 
 @pytest.mark.parametrize("most", [100, 10_000])
-async def test_a_burst_is_stored_before_it_has_to_be_dropped(
-    monkeypatch: pytest.MonkeyPatch, counted: Mapping[str, int], most: int
-) -> None:
+async def test_a_burst_is_stored_before_it_has_to_be_dropped(counted: Mapping[str, int], most: int) -> None:
     """Half of what may wait, or a batch, is stored at once and not after a while."""
-    monkeypatch.setattr(pending, "FLUSH_S", 3_600.0)
     sink = Sink()
-    waiting = Pending(sink, most=most, held_bytes=2**30)
+    waiting = Pending(sink, most=most, held_bytes=2**30, flush_s=3_600.0)
     flushing = asyncio.create_task(waiting.flush())
     for _ in range(4):
-        for _ in range(most // 2 if most < pending.BATCH else pending.BATCH):
+        for _ in range(most // 2 if most < BATCH else BATCH):
             waiting.add(finding(Outcome.MATCHED))
         await until(lambda: not len(waiting))
     flushing.cancel()
     with suppress(asyncio.CancelledError):
         await flushing
-    assert sum(sink.batches) == 4 * min(most // 2, pending.BATCH)
+    assert sum(sink.batches) == 4 * min(most // 2, BATCH)
     assert not [name for name in counted if name.startswith("evidence_dropped")]
 
 
