@@ -2,11 +2,12 @@
 
 import shutil
 import signal
-import socket
 import tempfile
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_ports
 
 # A shell that runs a command in the background has it ignore Ctrl-C, and children would inherit that: `make test`
 # runs parts so, and demos that a test starts must hear a SIGINT as they do at a terminal.
@@ -28,7 +29,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def free_port() -> int:
-    """A port of the loopback on which nobody listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port of the loopback on which nobody listens, nor will unless the test tells somebody to."""
+    return free_ports(1)[0]

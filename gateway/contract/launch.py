@@ -68,7 +68,8 @@ async def launched(backends: Backends, *, admin_url: str, run_sql: RunSql, jwt_s
             await run_sql(urls[side], schema)
         origins: dict[Side, str] = {}
         for side, backend in backends.sides.items():
-            values = {"database_url": urls[side], "port": str(_free_port()), "jwt_secret": jwt_secret}
+            port = stack.enter_context(_held_port()).getsockname()[1]
+            values = {"database_url": urls[side], "port": str(port), "jwt_secret": jwt_secret}
             await _start(stack, backend, values, logs / f"{side}.log")
             origins[side] = f"http://{HOST}:{values['port']}"
         anew = _emptying(backends) + seed
@@ -95,9 +96,15 @@ def _with_database(url: str, name: str) -> str:
     return urlunsplit(parts._replace(path=f"/{name}"))
 
 
-def _free_port() -> int:
-    with socket.create_server((HOST, 0)) as probe:
-        return int(probe.getsockname()[1])
+def _held_port() -> socket.socket:
+    """A port that nobody else is given until the side listens: whoever had it instead would answer, and be compared.
+
+    It is bound and never listened on, and a server that sets SO_REUSEADDR may share that.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind((HOST, 0))
+    return holder
 
 
 async def _start(stack: AsyncExitStack, backend: Backend, values: Mapping[str, str], log: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,22 +16,11 @@ from typing import Any, TypeVar
 import httpx
 
 from tests.legacy.stack import REPOSITORY, SECRET
+from tests.ports import free_ports
 
 Seen = TypeVar("Seen")
 # One client for all: making one reads the machine's certificates, which takes longer than a request.
 CLIENT = httpx.Client(timeout=15, trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0))
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback on which nobody listens."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [int(sock.getsockname()[1]) for sock in sockets]
-    finally:
-        for sock in sockets:
-            sock.close()
 
 
 def eventually(look: Callable[[], Seen], *, within: float = 10.0) -> Seen:

@@ -17,8 +17,9 @@ from gateway.db.embedded import ensure_database
 from gateway.db.migrate import upgrade
 from tests.gateway.db.fixtures import Mortal
 from tests.gateway.proxy.harness import Reply
-from tests.gateway.running import CLIENT, Running, eventually, free_ports, start_gateway
+from tests.gateway.running import CLIENT, Running, eventually, start_gateway
 from tests.legacy.stack import NODE, REPOSITORY, Legacy, anon_key, start_legacy, stop_legacy
+from tests.ports import free_ports
 
 LOT = "/api/traceability/MIX-BATCH-88"
 
@@ -254,10 +255,9 @@ def test_a_gateway_lives_through_the_death_of_its_database(legacy: Legacy, morta
         own.stop(signal.SIGKILL)
 
 
-def test_legacy_may_die_and_come_back(domain: str, gateway: Running, tmp_path: Path) -> None:
+def test_legacy_may_die_and_come_back(domain: str, gateway: Running, tmp_path: Path, free_port: int) -> None:
     """Dead legacy is a 502 with a code; once it is back, so are its answers, with nothing to be done."""
-    process, url = start_legacy(domain)
-    port = url.rpartition(":")[2]
+    process, url = start_legacy(domain, PORT=str(free_port))
     own = start_gateway("--legacy", url, "--database-url", domain, state=tmp_path, token=gateway.token)
     try:
         assert own.get("/api/health").status_code == 200
@@ -267,7 +267,7 @@ def test_legacy_may_die_and_come_back(domain: str, gateway: Running, tmp_path: P
         process.stdout.close()
         dead = own.get("/api/health")
         assert (dead.status_code, dead.json()["code"]) == (502, "legacy_unreachable")
-        process, _ = start_legacy(domain, PORT=port)
+        process, _ = start_legacy(domain, PORT=str(free_port))
         assert own.get("/api/health").status_code == 200
     finally:
         own.stop()

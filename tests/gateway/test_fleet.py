@@ -19,9 +19,10 @@ import pytest
 from gateway.proxy.server import FRONTS
 from tests.gateway.backends import Sides, backend, put_on_new, sides, write_route
 from tests.gateway.load import Load, load, read_answer
-from tests.gateway.running import CLIENT, Running, eventually, free_ports, start_gateway
+from tests.gateway.running import CLIENT, Running, eventually, start_gateway
 from tests.gateway.test_panic import kill_database
 from tests.legacy.stack import REPOSITORY
+from tests.ports import free_ports
 
 WORKERS = 3
 BY_EITHER_FRONT = pytest.mark.parametrize("fleet", FRONTS, indirect=True)

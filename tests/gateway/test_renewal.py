@@ -20,8 +20,9 @@ import pytest
 
 from tests.gateway.backends import Sides, backend, put_on_new, sides, write_route
 from tests.gateway.load import load
-from tests.gateway.running import CLIENT, Running, eventually, free_ports, start_gateway
+from tests.gateway.running import CLIENT, Running, eventually, start_gateway
 from tests.legacy.stack import REPOSITORY
+from tests.ports import free_ports
 
 
 @pytest.fixture

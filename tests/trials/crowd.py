@@ -23,8 +23,9 @@ import uvloop
 
 from gateway.proxy.server import Front
 from tests.gateway.load import read_answer
-from tests.gateway.running import Running, free_ports, start_gateway
+from tests.gateway.running import Running, start_gateway
 from tests.legacy.stack import REPOSITORY
+from tests.ports import free_ports
 from tests.trials import crowd_members
 from tests.trials.verdict import Verdict, main
 

@@ -26,8 +26,9 @@ import uvloop
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from tests.gateway.running import CLIENT, Running, eventually, free_ports, start_gateway
+from tests.gateway.running import CLIENT, Running, eventually, start_gateway
 from tests.legacy.stack import REPOSITORY
+from tests.ports import free_ports
 from tests.trials.pace import Clients, quantile
 from tests.trials.sides import Mode
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from tests.gateway.cli.program import ROOT, clean_environment
+from tests.ports import free_ports
 
 ANY = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--legacy-port", "0")
 
@@ -87,7 +88,7 @@ def launch(state: Path, *words: str) -> Demo:
     """Start a demo; it may not be ready."""
     with state.with_suffix(".out").open("w") as out, state.with_suffix(".err").open("w") as err:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "demo", "--state", str(state), *ANY, *words],
+            [sys.executable, "-m", "gateway", "demo", "--state", str(state), *_anywhere(), *words],
             cwd=ROOT,
             env=clean_environment(),
             stdin=subprocess.DEVNULL,
@@ -96,6 +97,12 @@ def launch(state: Path, *words: str) -> Demo:
             text=True,
         )
     return Demo(process, state)
+
+
+def _anywhere() -> list[str]:
+    """Ports that stay the demo's: between choosing one and listening on it lies the start of a PostgreSQL."""
+    data, admin, legacy = free_ports(3)
+    return ["--listen", f"127.0.0.1:{data}", "--admin", f"127.0.0.1:{admin}", "--legacy-port", str(legacy)]
 
 
 def insist_on_ready(demo: Demo) -> None:

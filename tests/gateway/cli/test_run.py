@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.ports import free_port
 from tests.gateway.cli.conftest import Strangler
 from tests.gateway.cli.demos import get, until
 from tests.gateway.cli.program import clean_environment, processes_of, run_in
+from tests.ports import free_ports
 
 LEGACY = ("--legacy", "http://127.0.0.1:1")
 
@@ -50,7 +50,7 @@ def test_new_side_that_cannot_be_loaded_keeps_it_from_starting(strangler: Strang
 
 def test_gateway_starts_with_legacy_alone_and_stops_on_ctrl_c(tmp_path: Path) -> None:
     """One option is enough: it brings its own database, serves both planes and leaves no process behind."""
-    listen, admin = (f"127.0.0.1:{free_port('127.0.0.1')}" for _ in range(2))
+    listen, admin = (f"127.0.0.1:{port}" for port in free_ports(2))
     words = ["run", *LEGACY, "--listen", listen, "--admin", admin, "--json"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
@@ -74,9 +74,9 @@ def test_gateway_starts_with_legacy_alone_and_stops_on_ctrl_c(tmp_path: Path) ->
     assert processes_of(tmp_path) == []
 
 
-def test_first_token_is_shown_once(tmp_path: Path) -> None:
+def test_first_token_is_shown_once(tmp_path: Path, free_port: int) -> None:
     """Without --json a new gateway shows its first admin token on standard output, and the token works."""
-    admin = f"127.0.0.1:{free_port('127.0.0.1')}"
+    admin = f"127.0.0.1:{free_port}"
     process = subprocess.Popen(
         [sys.executable, "-m", "gateway", "run", *LEGACY, "--listen", "127.0.0.1:0", "--admin", admin],
         cwd=tmp_path,
