@@ -106,7 +106,7 @@ def cut_short(asked: Load, most: int) -> None:
 
 
 async def test_ten_renewals_under_load_fail_no_request(fleet: Running) -> None:
-    """SIGUSR2 replaces the workers one by one while clients ask without a pause; each request is answered."""
+    """SIGUSR2 replaces the workers one by one while clients ask on and on; each request is answered."""
     async with load(port(fleet), clients=16) as asked:
         for renewal in range(1, 11):
             before = up(fleet)

@@ -69,7 +69,7 @@ def port(gateway: Running) -> int:
 
 
 async def test_ten_restarts_under_load_fail_no_request(gateway: Running) -> None:
-    """Clients with kept connections ask without a pause while ten successors take over; each request is answered."""
+    """Clients with kept connections ask on and on while ten successors take over; each request is answered."""
     async with load(port(gateway), clients=16) as asked:
         for restarts in range(1, 11):
             await asyncio.to_thread(serving(gateway).send_signal, signal.SIGUSR2)
