@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from secrets import token_hex
@@ -21,6 +21,7 @@ from gateway.proxy.ledger import Ledger
 from gateway.proxy.line_writer import LineWriter
 from gateway.proxy.server import adopt, data_server
 from gateway.proxy.tracing.start import start_tracing
+from gateway.proxy.unanswered import Open, unanswered
 from gateway.settings import Settings, is_origin
 from gateway.upstream.inprocess import App, InProcess
 from gateway.upstream.lifespan import lifespan
@@ -126,6 +127,10 @@ class DataService:
         self.ledger.connections = len(self._server.server_state.connections)
         return self._plane.figures.snapshot()
 
+    def unanswered(self) -> Iterator[Open]:
+        """The requests of this process that wait for an answer."""
+        return unanswered(self._server.server_state.connections, self.ledger.entered)
+
     def more(self) -> dict[str, Any]:
         """Nothing: this process speaks for itself."""
         return {}
@@ -190,7 +195,7 @@ async def data_service(
         service = DataService(settings, needs, entrance, writer=writer, tracing=tracing, new=new)
         parts.push_async_callback(service.aclose)
         if sentinel is not None:
-            watching = asyncio.create_task(sentinel.watch(service.ledger))
+            watching = asyncio.create_task(sentinel.watch(service.ledger, service.unanswered))
             parts.push_async_callback(_cancelled, watching)
         yield service
 

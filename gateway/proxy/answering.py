@@ -66,6 +66,24 @@ class Answering:
         self.more_body = errand.request.body is not None
         self.response_started = self.response_complete = False
 
+    # for whoever looks at what is under way
+
+    @property
+    def routed(self) -> Routed:
+        return self._errand.routed
+
+    @property
+    def begun(self) -> float:
+        return self._begun
+
+    @property
+    def waits(self) -> bool:
+        return not (self.response_started or self.response_complete or self.more_body)
+
+    @property
+    def over(self) -> bool:
+        return self.response_complete
+
     # for the door
 
     def start(self) -> None:

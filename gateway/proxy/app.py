@@ -76,20 +76,20 @@ class Gateway:
         arrival = read(scope, client, trust=self.trust)  # 1
         request_id.set(arrival.request.id)
         if scope["type"] == "websocket":
-            await self._websocket(scope, receive, send, arrival)
+            await self._websocket(scope, client, receive, send, arrival)
             return
         try:
             with client.connected(has_body=arrival.request.body is not None):
-                await self._serve(arrival, send)
+                await self._serve(arrival, client, send)
         except ClientGone:
             count("client_gone")
 
-    async def _serve(self, arrival: Arrival, send: Send) -> None:
+    async def _serve(self, arrival: Arrival, client: Client, send: Send) -> None:
         begun, request = perf_counter(), arrival.request
         routed = self.route(arrival)  # 2, 3
         decision, route = routed.decision, routed.route
         side, capture = decision.authoritative, self._rehearsing(arrival, routed) or self.capture(routed)
-        with Entry(self.ledger, self.tracing, request, routed, begun) as entry, capture or _NOTHING:
+        with Entry(self.ledger, self.tracing, request, routed, begun, client) as entry, capture or _NOTHING:
             outbound = build(arrival, side, route, self.addressing)  # 4
             refused = refusal(arrival, self.addressing.pseudonym)
             if isinstance(capture, Rehearsing) and refused is None:
@@ -206,12 +206,12 @@ class Gateway:
         else:
             asyncio.get_running_loop().call_soon(offer, self.mirror, self.addressing, done)
 
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send, arrival: Arrival) -> None:
+    async def _websocket(self, scope: Scope, client: Client, receive: Receive, send: Send, arrival: Arrival) -> None:
         await receive()  # websocket.connect
         begun, request = perf_counter(), arrival.request
         routed = self.route(arrival)  # 2, 3
         side, route = routed.decision.authoritative, routed.route
-        with Entry(self.ledger, self.tracing, request, routed, begun) as entry:
+        with Entry(self.ledger, self.tracing, request, routed, begun, client) as entry:
             outbound = build(arrival, side, route, self.addressing)  # 4
             outbound = entry.asks(outbound, side, self._origin(side))
             failure = refusal(arrival, self.addressing.pseudonym)

@@ -88,6 +88,11 @@ class Edge(Door):
         capture = None if decision.shadow is None else gateway.capture(routed)
         return Relaying(self, errand, capture) if isinstance(errand, ByWire) else Hosting(self, errand, capture)
 
+    @property
+    def answering(self) -> Answering | None:
+        """The request that callbacks answer just now."""
+        return self._running if isinstance(self._running, Answering) else None
+
     def start(self, exchange: Exchange) -> None:
         if isinstance(exchange, Answering):
             self._running = exchange

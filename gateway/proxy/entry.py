@@ -24,18 +24,40 @@ from gateway.rollout.routed import Routed
 from gateway.shadow.job import Watch
 from gateway.telemetry import count, log
 
-if TYPE_CHECKING:  # it imports OpenTelemetry, which need not be there
+if TYPE_CHECKING:  # the latter imports OpenTelemetry, which need not be there
+    from gateway.proxy.receive import Client
     from gateway.proxy.tracing.spans import CallSpan, Tracing
 
 
 class Entry:
     """Begun once the request is routed; whatever happens within its block, it is written down once."""
 
-    __slots__ = ("_asked", "_begun", "_call", "_ledger", "_over", "_request", "_routed", "_span", "follows", "told")
+    __slots__ = (
+        "_asked",
+        "_call",
+        "_client",
+        "_ledger",
+        "_request",
+        "_span",
+        "begun",
+        "follows",
+        "over",
+        "routed",
+        "told",
+    )
 
-    def __init__(self, ledger: Ledger, tracing: Tracing | None, request: Request, routed: Routed, begun: float) -> None:
-        self._ledger, self._request, self._routed, self._begun = ledger, request, routed, begun
-        self._asked, self._over = begun, False
+    def __init__(
+        self,
+        ledger: Ledger,
+        tracing: Tracing | None,
+        request: Request,
+        routed: Routed,
+        begun: float,
+        client: Client,
+    ) -> None:
+        self._ledger, self._request, self._client = ledger, request, client
+        self.routed, self.begun = routed, begun
+        self._asked, self.over = begun, False
         self.told = 0  # the status that the client is told, once there is one
         self._call: CallSpan | None = None
         self._span = None
@@ -49,13 +71,19 @@ class Entry:
             )
 
     def __enter__(self) -> Entry:
+        self._ledger.entered.add(self)
         return self
 
     def __exit__(self, _: type[BaseException] | None, raised: BaseException | None, __: TracebackType | None) -> None:
-        if not self._over:
+        if not self.over:
             gone = isinstance(raised, ClientGone | asyncio.CancelledError)
             failure = Failure.CLIENT_GONE if gone else Failure.GATEWAY_BUG
             self.ends(self.told or failure.status, failure)
+
+    @property
+    def waits(self) -> bool:
+        """Whether all of the request is here, and nothing of an answer."""
+        return self._client.is_whole and not self.told and not self.over
 
     def asks(self, outbound: OutboundRequest, side: Side, origin: str) -> OutboundRequest:
         """What the side is sent, on its way out now."""
@@ -73,10 +101,10 @@ class Entry:
             return answer
         if self._call is not None:
             self._call.ended(answer.status)
-        if not self._routed.tester:
+        if not self.routed.tester:
             return answer
         side_s = perf_counter() - self._asked
-        timing = server_timing(self._asked - self._begun, self._routed.decision.authoritative, side_s)
+        timing = server_timing(self._asked - self.begun, self.routed.decision.authoritative, side_s)
         return answer._replace(headers=(*answer.headers, (b"server-timing", timing)))
 
     def watch(self, side: Side, origin: str) -> Watch | None:
@@ -85,10 +113,11 @@ class Entry:
 
     def ends(self, status: int, failure: Failure | None = None, *, sent: int = 0, first_byte_ms: float = 0.0) -> None:
         """The client has what it gets; a second end is none."""
-        if self._over:
+        if self.over:
             return
-        self._over = True
-        total_s, routed = perf_counter() - self._begun, self._routed
+        self.over = True
+        self._ledger.entered.discard(self)
+        total_s, routed = perf_counter() - self.begun, self.routed
         self._ledger.ended(routed.key, routed.stage, routed.decision.authoritative, status, total_s)
         code = "" if failure is None else failure.code
         if self._ledger.wants_line():

@@ -15,6 +15,7 @@ from typing import Final
 from gateway.metrics.catalogue import BOUNDS, CONNECTIONS, REQUESTS, SECONDS, WEBSOCKETS
 from gateway.metrics.snapshot import Snapshot
 from gateway.proxy.access_log import Line
+from gateway.proxy.unanswered import Open
 
 NO_ROUTE: Final = "-"  # no route key begins like this
 OTHER: Final = "(other)"
@@ -56,7 +57,7 @@ class _Cell:
 class Ledger:
     """The figures of one process; `share` of all requests, from 0 to 1, also make a line for `write`."""
 
-    __slots__ = ("_cells", "_routes", "_share", "_times", "_write", "connections", "websockets")
+    __slots__ = ("_cells", "_routes", "_share", "_times", "_write", "connections", "entered", "websockets")
 
     def __init__(self, *, share: float = 0.0, write: Callable[[Line], None] | None = None) -> None:
         self._share = 0.0 if write is None else share
@@ -66,6 +67,7 @@ class Ledger:
         self._routes: set[str] = set()
         self.connections = 0  # open now; who has the server sets it when somebody asks for the figures
         self.websockets = 0  # the fronts add and take away
+        self.entered: set[Open] = set()  # on the app's way, and not over
 
     def ended(self, route: str, stage: str, side: str, status: int, seconds: float) -> None:
         """A request is over. `route` is its key or "", `side` who answered or "none", `seconds` its whole time."""

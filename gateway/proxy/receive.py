@@ -69,6 +69,11 @@ class Client:
         self._whole = False  # the body has been read, or there is none
         self._on_whole: asyncio.Event | None = None  # for servers without our door
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether its request is here to the end."""
+        return self._whole
+
     async def body(self) -> AsyncIterator[bytes]:
         """The request body as it comes; ClientGone when the client leaves before its end."""
         while not self._whole:

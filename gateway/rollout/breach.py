@@ -19,8 +19,11 @@ SLOW: Final = 0.10  # of all requests may take longer than the limit that 5 % of
 LEGACYS_OWN: Final = 2.0  # the new side may fail so many times as often as legacy does
 FEWEST_OF_LEGACY: Final = 5  # requests lately, before legacy's own errors count as a measure
 REMEMBERED: Final = 0.8  # of what legacy did until the last look: its errors of now excuse, those of yesterday do not
-FEWEST_TIMES: Final = 200  # of legacy, before anything is said about latency
+FEWEST_TIMES: Final = 200  # of legacy, before its p95 is a measure
 LATENCY_S: Final = 0.05  # what the limit is above legacy's p95, at the least
+FEWEST_TO_HANG: Final = 20  # of legacy, before its slowest is one: chance is above that in one of 21, SLOW is more
+HANG: Final = 5.0  # times legacy's slowest
+HANG_S: Final = 1.0  # and what that is at the least
 MOST_TOLERATED: Final = 0.5
 
 
@@ -36,6 +39,7 @@ class Breached(StrEnum):
 class Seen:
     """What happened on the new side: requests it answered or failed, how many it failed, how many were slow.
 
+    One that is slow already is counted before it ends.
     What legacy rescued has failed, too. `compared` and `mismatched` are of the copies; `wrong` are those mismatched
     whose answer a client had, without those that are among the failed ones. `legacy` and `legacy_failed` are what
     legacy did of the same route meanwhile.
@@ -90,8 +94,11 @@ class Watch:
     _slow: Sequential = field(default_factory=Sequential)
     _mismatches: Sequential = field(default_factory=Sequential)
 
-    def saw(self, seen: Seen, slow_after_s: float | None) -> Breach | None:
-        """Take in what has happened since the last look; `slow_after_s` is what counts as slow, None: nothing does."""
+    def saw(self, seen: Seen, slow_after_s: float | None, *, waiting: int = 0) -> Breach | None:
+        """Take in what has happened since the last look; `slow_after_s` is what counts as slow, None: nothing does.
+
+        `waiting`: so many of those that were slow have no answer yet.
+        """
         self.total = total = self.total + seen
         errors = self._tolerated_errors(seen)
         # what legacy rescued is heard of a moment after the request has ended
@@ -105,6 +112,7 @@ class Watch:
         if slow_after_s is not None and self._slow.saw(seen.slow, seen.answered, SLOW):
             more = f"more than {slow_after_s:g} s, {SLOW:.0%} may"
             sentence = f"{total.slow} of {total.answered} requests took the new side {more}"
+            sentence += f"; {waiting} of them still wait" if waiting else ""
             return Breach(Breached.LATENCY, sentence, total)
         return None
 
@@ -122,13 +130,17 @@ class Watch:
 def slow_after(counts: Sequence[int], bounds_s: Sequence[float]) -> float | None:
     """The bound above which a request counts as slow: twice legacy's p95, and LATENCY_S above it at the least.
 
-    `counts` are legacy's times by bucket. None while there are too few, or no bound is large enough.
+    `counts` are legacy's times by bucket. While they are few it is HANG times the slowest, which tells a side that
+    hangs; None while there are fewer still, or no bound is large enough.
     """
     total = sum(counts)
-    if total < FEWEST_TIMES:
+    if total < FEWEST_TO_HANG:
         return None
-    bucket = next(at for at, seen in enumerate(accumulate(counts)) if seen >= total * 0.95)
+    rank = total * 0.95 if total >= FEWEST_TIMES else total
+    bucket = next(at for at, seen in enumerate(accumulate(counts)) if seen >= rank)
     if bucket >= len(bounds_s):
         return None
     limit = max(2 * bounds_s[bucket], bounds_s[bucket] + LATENCY_S)
+    if total < FEWEST_TIMES:
+        limit = max(HANG * bounds_s[bucket], HANG_S)
     return next((bound for bound in bounds_s if bound >= limit), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -10,6 +11,7 @@ from gateway.diff.verdict import Outcome
 from gateway.message import Side
 from gateway.metrics.catalogue import BOUNDS
 from gateway.proxy.ledger import Ledger, Totals
+from gateway.proxy.unanswered import Open
 from gateway.rollout.breach import Breach, Seen, Watch, slow_after
 from gateway.rollout.flag import Flag
 from gateway.rollout.stage import Stage
@@ -33,6 +35,7 @@ class Post:
     _ledger: Ledger
     _before: tuple[Totals, Totals]
     _found: Seen = _NOTHING
+    _counted: set[Open] = field(default_factory=set)  # before their end, for being slow already
     exemplars: list[Exemplar] = field(default_factory=list)
     left_at: float | None = None
 
@@ -68,22 +71,43 @@ class Post:
             places = finding.verdict.mismatches
             self.exemplars.append(Exemplar(finding.request_id, places[0].where if places else ""))
 
-    def look(self) -> Breach | None:
-        """Judge what has happened since the last look."""
+    @property
+    def waits(self) -> bool:
+        """Whether some request that counts as slow has no answer yet: it may fail, which is to be known."""
+        return any(each.waits for each in self._counted)
+
+    def look(self, unanswered: Iterable[Open] = (), at: float = 0.0) -> Breach | None:
+        """Judge what has happened since the last look; `unanswered` are the requests that wait, `at` this moment."""
         (new, legacy), (new_before, legacy_before) = now, before = _totals(self._ledger, self.flag), self._before
-        found, self._found, self._before = self._found, _NOTHING, now
-        if now == before and found == _NOTHING:
-            return None
         limit = slow_after(legacy_before.times, BOUNDS)
-        answered = new.answered - new_before.answered
+        earlier = self._count_early(unanswered, at, limit)
+        found, self._found, self._before = self._found, _NOTHING, now
+        if now == before and found == _NOTHING and not earlier:
+            return None
+        answered = max(0, new.answered - new_before.answered + earlier)
         seen = Seen(
             answered=answered,
             failed=new.failed - new_before.failed,
-            slow=min(answered, _above(new, limit) - _above(new_before, limit)),
+            slow=min(answered, max(0, _above(new, limit) - _above(new_before, limit) + earlier)),
             legacy=legacy.answered - legacy_before.answered,
             legacy_failed=legacy.failed - legacy_before.failed,
         )
-        return self.watch.saw(seen + found, limit)
+        return self.watch.saw(seen + found, limit, waiting=sum(each.waits for each in self._counted))
+
+    def _count_early(self, unanswered: Iterable[Open], at: float, limit_s: float | None) -> int:
+        """How many more requests are slow before their end, less those that the ledger has by now."""
+        ended = {each for each in self._counted if each.over}
+        self._counted -= ended
+        if limit_s is None:
+            return -len(ended)
+        version = self.flag.version
+        new = {
+            each
+            for each in unanswered
+            if at - each.begun > limit_s and each.routed.flag is not None and each.routed.flag.version == version
+        } - self._counted
+        self._counted |= new
+        return len(new) - len(ended)
 
 
 def _totals(ledger: Ledger, flag: Flag) -> tuple[Totals, Totals]:

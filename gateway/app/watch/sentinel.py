@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Final
@@ -17,7 +18,9 @@ from gateway.db.accept import put_in_force
 from gateway.db.engine import DatabaseDown
 from gateway.db.flags import Unchanged
 from gateway.db.rollbacks import BY, WATCHED, Key, RollbackStore, reason
+from gateway.message import Side
 from gateway.proxy.ledger import Ledger
+from gateway.proxy.unanswered import Open
 from gateway.rollout.breach import Breach, Seen
 from gateway.rollout.flag import Change, Flag, Flipped, apply
 from gateway.rollout.plan import Live
@@ -56,8 +59,8 @@ class Sentinel:
             if post is not None:
                 post.heard(finding)
 
-    async def watch(self, ledger: Ledger) -> None:
-        """Look at this process's routes, for ever."""
+    async def watch(self, ledger: Ledger, unanswered: Callable[[], Iterable[Open]] = tuple) -> None:
+        """Look at this process's routes, for ever; `unanswered` gives the requests that wait for an answer."""
         telling = asyncio.create_task(self._tell())
         try:
             took = 0.0
@@ -65,7 +68,7 @@ class Sentinel:
                 await asyncio.sleep(max(LOOK_S, took * REST))
                 begun = perf_counter()
                 try:
-                    await self._look(ledger)
+                    await self._look(ledger, unanswered)
                 except Exception as bug:  # noqa: BLE001 - a bug in a judgement must not end the watch
                     log("watch_bug", level=logging.ERROR, bug=bug)
                 took = perf_counter() - begun
@@ -74,18 +77,19 @@ class Sentinel:
                 task.cancel()
             await asyncio.gather(telling, *self._taking.values(), return_exceptions=True)
 
-    async def _look(self, ledger: Ledger) -> None:
+    async def _look(self, ledger: Ledger, unanswered: Callable[[], Iterable[Open]]) -> None:
         wanted = self._wanted()
         for key, (flag, terms) in wanted.items():
             post = self._posts.get(key)
             if post is None or post.watch.terms != terms:
                 self._relieve(flag.route)
                 self._posts[key] = Post.at(flag, terms, ledger, self._seen.get(flag.route, (0, 0)))
-        now = asyncio.get_running_loop().time()
+        now, at = asyncio.get_running_loop().time(), perf_counter()
+        waiting = _by_route(unanswered()) if self._posts else {}
         for number, (key, post) in enumerate(list(self._posts.items())):
             if number % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)  # clients are served by the same loop
-            breach = post.look()
+            breach = post.look(waiting.get(post.flag.route, ()), at)
             if key not in wanted:
                 self._leave(key, post, now)
             elif breach is not None and key not in self._taking:
@@ -107,8 +111,8 @@ class Sentinel:
         }
 
     def _leave(self, key: Key, post: Post, now: float) -> None:
-        """Go on counting for a moment what was under way when the flag changed."""
-        if post.left_at is None:
+        """Go on counting for a moment what was under way when the flag changed, and with whoever waits to their end."""
+        if post.left_at is None or post.waits:
             post.left_at = now
         elif now - post.left_at > LINGER_S and key not in self._taking:
             self._relieve(post.flag.route)
@@ -184,6 +188,15 @@ class Sentinel:
                 log("watch_bug", level=logging.ERROR, bug=bug)
                 continue
             self._told = {key: self._told.get(key, Seen()) for key in totals} | news
+
+
+def _by_route(unanswered: Iterable[Open]) -> dict[str, list[Open]]:
+    """Those that wait for the new side, by their route's key."""
+    found: dict[str, list[Open]] = defaultdict(list)
+    for each in unanswered:
+        if each.routed.decision.authoritative is Side.NEW:
+            found[each.routed.key].append(each)
+    return found
 
 
 def _is_a_plans_step(flag: Flag) -> bool:

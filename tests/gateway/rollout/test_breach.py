@@ -77,9 +77,23 @@ def test_ordinary_days_are_quiet() -> None:
 
 
 def test_the_limit_is_well_above_legacys_p95() -> None:
-    """Twice the p95 and 50 ms at the least, rounded up to a bound; none with too few times or beyond the bounds."""
+    """Twice the p95 and 50 ms at the least, rounded up to a bound; none beyond the bounds."""
     assert slow_after([190, 0, 0, 0, 0, 10, 0, 0, 0], BOUNDS) == 0.1
     assert slow_after([0, 0, 0, 0, 200, 0, 0, 0, 0], BOUNDS) == 0.25
-    assert slow_after([199, 0, 0, 0, 0, 0, 0, 0, 0], BOUNDS) is None
     assert slow_after([0, 0, 0, 0, 0, 0, 0, 200, 0], BOUNDS) is None
     assert slow_after([0, 0, 0, 0, 0, 0, 0, 0, 200], BOUNDS) is None
+
+
+def test_few_times_of_legacy_tell_only_a_side_that_hangs() -> None:
+    """From 20 of them on, it is five times the slowest and a second at the least; fewer say nothing."""
+    assert slow_after([199, 0, 0, 0, 0, 0, 0, 0, 0], BOUNDS) == 1.0
+    assert slow_after([10, 0, 0, 0, 0, 10, 0, 0, 0], (*BOUNDS, 2.5)) == 2.5
+    assert slow_after([10, 0, 0, 0, 0, 0, 0, 10, 0], BOUNDS) is None
+    assert slow_after([19, 0, 0, 0, 0, 0, 0, 0, 0], BOUNDS) is None
+
+
+def test_whoever_still_waits_is_named() -> None:
+    """Of those that are slow, some have no answer yet."""
+    breach = Watch(Terms()).saw(Seen(answered=10, slow=10), LIMIT, waiting=9)
+    assert breach is not None
+    assert breach.sentence == "10 of 10 requests took the new side more than 0.1 s, 10% may; 9 of them still wait"
