@@ -127,8 +127,8 @@ class DataService:
         self.ledger.connections = len(self._server.server_state.connections)
         return self._plane.figures.snapshot()
 
-    def unanswered(self) -> Iterator[Open]:
-        """The requests of this process that wait for an answer."""
+    def unanswered(self) -> Iterator[list[Open]]:
+        """The requests of this process that wait for an answer, in slices."""
         return unanswered(self._server.server_state.connections, self.ledger.entered)
 
     def more(self) -> dict[str, Any]:

@@ -81,6 +81,11 @@ class Entry:
             self.ends(self.told or failure.status, failure)
 
     @property
+    def answering(self) -> Entry:
+        """The request itself, as a connection has it."""
+        return self
+
+    @property
     def waits(self) -> bool:
         """Whether all of the request is here, and nothing of an answer."""
         return self._client.is_whole and not self.told and not self.over

@@ -104,7 +104,10 @@ class Post:
         new = {
             each
             for each in unanswered
-            if at - each.begun > limit_s and each.routed.flag is not None and each.routed.flag.version == version
+            if each.waits
+            and at - each.begun > limit_s
+            and each.routed.flag is not None
+            and each.routed.flag.version == version
         } - self._counted
         self._counted |= new
         return len(new) - len(ended)

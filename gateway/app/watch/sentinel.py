@@ -30,6 +30,8 @@ from gateway.routing.route import Terms, WayBack
 from gateway.shadow.finding import EvidenceSink, Finding
 from gateway.telemetry import count, log
 
+Unanswered = Callable[[], Iterable[list[Open]]]
+
 LOOK_S: Final = 0.25
 REST: Final = 9.0  # times as long as a look took, so that a thousand busy routes take a tenth of a processor at most
 AT_ONCE: Final = 16
@@ -59,7 +61,7 @@ class Sentinel:
             if post is not None:
                 post.heard(finding)
 
-    async def watch(self, ledger: Ledger, unanswered: Callable[[], Iterable[Open]] = tuple) -> None:
+    async def watch(self, ledger: Ledger, unanswered: Unanswered = tuple) -> None:
         """Look at this process's routes, for ever; `unanswered` gives the requests that wait for an answer."""
         telling = asyncio.create_task(self._tell())
         try:
@@ -77,7 +79,7 @@ class Sentinel:
                 task.cancel()
             await asyncio.gather(telling, *self._taking.values(), return_exceptions=True)
 
-    async def _look(self, ledger: Ledger, unanswered: Callable[[], Iterable[Open]]) -> None:
+    async def _look(self, ledger: Ledger, unanswered: Unanswered) -> None:
         wanted = self._wanted()
         for key, (flag, terms) in wanted.items():
             post = self._posts.get(key)
@@ -85,7 +87,7 @@ class Sentinel:
                 self._relieve(flag.route)
                 self._posts[key] = Post.at(flag, terms, ledger, self._seen.get(flag.route, (0, 0)))
         now, at = asyncio.get_running_loop().time(), perf_counter()
-        waiting = _by_route(unanswered()) if self._posts else {}
+        waiting = await _by_route(unanswered()) if self._posts else {}
         for number, (key, post) in enumerate(list(self._posts.items())):
             if number % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)  # clients are served by the same loop
@@ -190,12 +192,14 @@ class Sentinel:
             self._told = {key: self._told.get(key, Seen()) for key in totals} | news
 
 
-def _by_route(unanswered: Iterable[Open]) -> dict[str, list[Open]]:
+async def _by_route(unanswered: Iterable[list[Open]]) -> dict[str, list[Open]]:
     """Those that wait for the new side, by their route's key."""
     found: dict[str, list[Open]] = defaultdict(list)
-    for each in unanswered:
-        if each.routed.decision.authoritative is Side.NEW:
-            found[each.routed.key].append(each)
+    for some in unanswered:
+        for each in some:
+            if each.routed.decision.authoritative is Side.NEW:
+                found[each.routed.key].append(each)
+        await asyncio.sleep(0)  # clients are served by the same loop
     return found
 
 
