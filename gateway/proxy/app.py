@@ -146,7 +146,7 @@ class Gateway:
         """The same as a tester's token wants it, where there is a valid one and that is safe."""
         override = None if self.overrides is None else self.overrides.read(request.headers, time())
         if isinstance(override, Ignored):
-            count(f"override_ignored.{override}")
+            return routed._replace(tester=True, ignored=override)
         if not isinstance(override, Override):
             return routed
         decision = overridden(routed.decision, override, route, has_new=Side.NEW in self.transports)

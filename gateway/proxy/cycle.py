@@ -84,7 +84,7 @@ class Cycle(RequestResponseCycle):
 
     def _break_off(self) -> None:
         if not self.response_started:
-            self.transport.write(failure_bytes(Failure.GATEWAY_BUG))
+            self.transport.write(failure_bytes(Failure.GATEWAY_BUG, head_only=self.scope["method"] == "HEAD"))
             self._finish()
             return
         self._write_head()

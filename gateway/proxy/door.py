@@ -205,7 +205,7 @@ class Door(Reading):
 
     # what goes no further
 
-    def break_off(self, failure: Failure) -> None:
+    def break_off(self, failure: Failure, method: bytes = b"") -> None:
         """Read no more. What was asked rightly before is answered in turn; then, or at once, the client is told."""
         self._shut, self._in_head = True, False
         waiting = self._unanswered()
@@ -220,7 +220,8 @@ class Door(Reading):
         if waiting:
             waiting[-1].keep_alive = False
         else:
-            self.answer(failure)
+            method = method or (self.parser.get_method() if self.url else b"")  # before a target it is a guess
+            self.answer(failure, head_only=method == b"HEAD")
 
     def _forget(self, exchange: Exchange) -> bool:
         """Take back a request that nobody works on yet."""
@@ -233,13 +234,13 @@ class Door(Reading):
                 return True
         return False
 
-    def answer(self, failure: Failure) -> None:
+    def answer(self, failure: Failure, *, head_only: bool = False) -> None:
         """Tell the client itself, in the gateway's words, and hang up."""
         count(f"refused.{failure.code}")
         if self._keeper.tells():
             log("refused", code=failure.code, client=self._peer.client_ip)
         self._shut = True
-        self.transport.write(failure_bytes(failure))
+        self.transport.write(failure_bytes(failure, head_only=head_only))
         self._hang_up()
 
     def upgrade(self, early: bytes) -> None:
@@ -262,7 +263,7 @@ class Door(Reading):
             return
         self._newest.keep_alive = False
         if self._newest.more_body:
-            self.parser = cast(Any, BodyAlone(self.headers, self))
+            self.parser = cast(Any, BodyAlone(self.parser.get_method(), self.headers, self))
             self._parse(early)
         else:
             self._newest.end_body()

@@ -105,7 +105,7 @@ class Edge(Door):
         arrival = self.arrival(self.parser.get_http_version())
         routed, gateway = self._gateway.route(arrival), self._gateway
         transport, errand = gateway.transports.get(routed.decision.authoritative), None
-        if isinstance(transport, HttpTransport) and not routed.tester and gateway.tracing is None:
+        if isinstance(transport, HttpTransport):
             errand = self._by_wire(arrival, routed, transport)
         if errand is None:
             super().websocket(early)

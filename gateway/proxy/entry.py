@@ -61,8 +61,7 @@ class Entry:
         self.told = 0  # the status that the client is told, once there is one
         self._call: CallSpan | None = None
         self._span = None
-        if routed.decision.reason == OVERRIDE:  # every request of a tester takes the app's way
-            count(f"override.{routed.decision.authoritative}")
+        count_token(routed)  # every request of a tester takes the app's way
         self.follows = tracing is not None or routed.tester  # whether it has to `ask` and `hear`
         if tracing is not None:
             elapsed_s = perf_counter() - begun
@@ -100,13 +99,14 @@ class Entry:
 
     def hears(self, answer: Response | Failure) -> Response | Failure:
         """The side's answer, whose head is here now, or its failure."""
+        call, self._call = self._call, None
         if isinstance(answer, Failure):
-            if self._call is not None:
-                self._call.ended(None, answer.code)
+            if call is not None:
+                call.ended(None, answer.code)
             return answer
-        if self._call is not None:
-            self._call.ended(answer.status)
-        if not self.routed.tester:
+        if call is not None:
+            call.ended(answer.status)
+        if not self.routed.tester or self.routed.ignored:
             return answer
         side_s = perf_counter() - self._asked
         timing = server_timing(self._asked - self.begun, self.routed.decision.authoritative, side_s)
@@ -129,8 +129,18 @@ class Entry:
             trace_id = "" if self._span is None else self._span.trace_id
             line = line_of(self._request, routed, status, failure, sent, first_byte_ms, total_s, trace_id=trace_id)
             self._ledger.line(line)
+        if self._call is not None:  # a WebSocket's handshake, or a client that did not wait for the side
+            self._call.ended(None if failure is not None else status, code)
         if self._span is not None:
             self._span.ended(status, code)
+
+
+def count_token(routed: Routed) -> None:
+    """Count what came of a tester's token, once for its request."""
+    if routed.ignored:
+        count(f"override_ignored.{routed.ignored}")
+    elif routed.decision.reason == OVERRIDE:
+        count(f"override.{routed.decision.authoritative}")
 
 
 def line_of(

@@ -131,10 +131,10 @@ class BodyListener(Protocol):
 class BodyAlone:
     """A parser for the body behind a head that has been read: what follows the body is nobody's."""
 
-    __slots__ = ("_head", "_listener", "_parser", "over")
+    __slots__ = ("_head", "_listener", "_method", "_parser", "over")
 
-    def __init__(self, headers: Iterable[Header], listener: BodyListener) -> None:
-        self._listener = listener
+    def __init__(self, method: bytes, headers: Iterable[Header], listener: BodyListener) -> None:
+        self._method, self._listener = method, listener
         self._parser = httptools.HttpRequestParser(self)
         self.over = False
         framing = [header for header in headers if header[0] in (b"content-length", b"transfer-encoding")]
@@ -146,6 +146,10 @@ class BodyAlone:
         if not self.over:
             data, self._head = self._head + data, b""
             self._parser.feed_data(data)
+
+    def get_method(self) -> bytes:
+        """What the head said."""
+        return self._method
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""

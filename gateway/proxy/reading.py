@@ -63,6 +63,7 @@ class Reading(HttpToolsProtocol):
         self._gone: asyncio.Future[None] = self.loop.create_future()
         self._shut = self._feeding = self._in_head = self._leaving = self._large = self._upgrades = False
         self._head_bytes = self._trailer_bytes = self._body_bytes = 0
+        self.url = b""
         self._unread = Unread(self._limits)
         self._head: Head | None = None  # the last one
         self._refused: Failure | None = None
@@ -114,7 +115,7 @@ class Reading(HttpToolsProtocol):
         self.leave_by = NEVER
         peer, head = self._peer, cast(Head, self._head)
         if self._keeper.is_asked_too_often(peer.client_ip):
-            self.break_off(Failure.TOO_MANY_REQUESTS)
+            self.break_off(Failure.TOO_MANY_REQUESTS, method)
             return True
         request = Request(
             request_id_of(head), METHODS[method], target, path, head.fields, peer.scheme, peer.client_ip, None
@@ -284,8 +285,8 @@ class Reading(HttpToolsProtocol):
         """Have a request answered whose turn it is."""
         raise NotImplementedError
 
-    def break_off(self, failure: Failure) -> None:
-        """Read no more."""
+    def break_off(self, failure: Failure, method: bytes = b"") -> None:
+        """Read no more. `method` is that of a request that the parser has not seen."""
         raise NotImplementedError
 
     def upgrade(self, early: bytes) -> None:

@@ -28,6 +28,7 @@ BACKLOG: Final = 2048
 Front = Literal["edge", "asgi"]
 FRONTS: Final[dict[Front, type[Door]]] = {"edge": Edge, "asgi": Door}
 WEBSOCKET_MESSAGE: Final = 64 * 1024 * 1024  # bytes
+EARLY: Final = 64 * 1024  # bytes before a handshake is answered, beyond which a client has to wait
 
 
 # The library's own limit is 8 KiB a line; the door has already held the head to what we allow anywhere.
@@ -37,11 +38,32 @@ websockets.http11.MAX_LINE_LENGTH = DoorLimits().head_bytes
 class Socket(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket protocol: it keeps the target as sent, and its end keeps no other connection from theirs."""
 
+    _early = b""
+
     def handle_connect(self, event: HandshakeRequest) -> None:
         """A handshake has come; the app starts after this returns, unless it was refused."""
         super().handle_connect(event)
         if not self.handshake_complete:
             cast(dict[str, Any], self.scope["extensions"])[TARGET_EXTENSION] = event.path.encode("latin-1")
+
+    def data_received(self, data: bytes) -> None:
+        """Frames; what comes before the handshake is answered waits for that, and is nobody's where it is refused."""
+        if self.handshake_initiated and not self.handshake_complete:
+            self._early += data
+            if len(self._early) > EARLY:
+                self.transport.pause_reading()
+        elif not self.transport.is_closing():
+            super().data_received(data)
+
+    async def send(self, message: Any) -> None:
+        """The app's answer, or a message of it."""
+        await super().send(message)
+        self.handshake_complete = self.handshake_complete or self.close_sent  # uvicorn takes a refusal for no answer
+        if self._early and self.handshake_complete:
+            early, self._early = self._early, b""
+            if len(early) > EARLY:
+                self.transport.resume_reading()
+            self.data_received(early)
 
     def shutdown(self) -> None:
         """Say goodbye (1012), or just hang up where there never was a handshake."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from time import perf_counter
 from typing import TYPE_CHECKING, Final, cast
 
 from gateway.failure import Failure
 from gateway.message import Header, Side
 from gateway.proxy import wire
 from gateway.proxy.client_end import ClientEnd, Patience
-from gateway.proxy.entry import line_of
+from gateway.proxy.handshake import Handshake
 from gateway.proxy.respond import failure_bytes, headers_for_client
 from gateway.proxy.wire import Framing
 from gateway.relay.answer import AnswerReader
@@ -50,11 +49,11 @@ def splice(edge: Edge, errand: ByWire, early: bytes) -> None:
 async def _open(client: ClientEnd, errand: ByWire) -> None:
     """Ask the side, and tell the client what it says."""
     request_id.set(errand.request.id)
-    begun, status, failure = perf_counter(), Failure.CLIENT_GONE.status, None
+    seen, status, failure = Handshake(errand), Failure.CLIENT_GONE.status, None
     origin: OriginEnd | Trouble | None = None
     try:
         origin = await open_upgrade(
-            errand.transport.pool.dial, _asking(errand), protocol=PROTOCOL, timeout_s=errand.timeout_s
+            errand.transport.pool.dial, _asking(errand, seen.asks()), protocol=PROTOCOL, timeout_s=errand.timeout_s
         )
         status, failure = _answer(client, errand, origin)
     except asyncio.CancelledError:  # the client has gone, or the process ends
@@ -71,7 +70,7 @@ async def _open(client: ClientEnd, errand: ByWire) -> None:
         client.end_with(failure_bytes(failure, errand.request.id))
     finally:
         client.opening = None
-        _write_down(errand, status, failure, perf_counter() - begun)
+        seen.ends(status, failure)
 
 
 def _answer(client: ClientEnd, errand: ByWire, origin: OriginEnd | Trouble) -> tuple[int, Failure | None]:
@@ -105,11 +104,11 @@ def accepted_headers(headers: list[Header], request_id: str, side: Side | None) 
     return [(b"Upgrade", upgrade), (b"Connection", b"Upgrade"), *headers_for_client(headers, request_id, side)]
 
 
-def _asking(errand: ByWire) -> bytes:
+def _asking(errand: ByWire, head: bytes) -> bytes:
     """The request as any other, and the two headers of its connection that make it a handshake."""
     headers = errand.request.headers
     upgrade = next(value for name, value in headers if name == b"upgrade" and value.lower() == PROTOCOL)
-    return errand.head[:-2] + b"upgrade: %b\r\nconnection: Upgrade\r\n\r\n" % upgrade
+    return head[:-2] + b"upgrade: %b\r\nconnection: Upgrade\r\n\r\n" % upgrade
 
 
 def _log(errand: ByWire, event: str, trouble: Trouble) -> None:
@@ -135,11 +134,3 @@ def _count_open(client: ClientEnd, errand: ByWire) -> None:
         ledger.websockets -= 1
 
     client.on_over = one_less
-
-
-def _write_down(errand: ByWire, status: int, failure: Failure | None, took_s: float) -> None:
-    """Take down how the handshake ended; how long the WebSocket then lives is no request's time."""
-    ledger, routed = errand.gateway.ledger, errand.routed
-    ledger.ended(routed.key, routed.stage, routed.decision.authoritative, status, took_s)
-    if ledger.wants_line():
-        ledger.line(line_of(errand.request, routed, status, failure, 0, took_s * 1000, took_s))

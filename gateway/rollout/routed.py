@@ -12,8 +12,8 @@ from gateway.routing.route import Route
 class Routed(NamedTuple):
     """The route of a request with its flag, both None when it has none, and who answers it.
 
-    `key` is the route's and `stage` the flag's, both empty without a route. `tester` says that the request carries a
-    valid override token, whatever came of it.
+    `key` is the route's and `stage` the flag's, both empty without a route. `tester` says that the request carries an
+    override token, whatever came of it, and `ignored` why that is not valid.
     """
 
     route: Route | None
@@ -22,6 +22,7 @@ class Routed(NamedTuple):
     key: str = ""
     stage: str = ""
     tester: bool = False
+    ignored: str = ""
 
 
 UNROUTED: Final = Routed(None, None, NO_ROUTE)

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -18,11 +19,13 @@ from prometheus_client.parser import text_string_to_metric_families as read_metr
 from gateway.message import Side
 from gateway.proxy.server import Front
 from gateway.rollout.override import issue
+from tests.gateway.proxy.sockets import HANDSHAKE, SWITCH, frame
 from tests.gateway.proxy.tracing.receiver import Receiver, receiving, values
 from tests.gateway.running import CLIENT, Running, eventually, start_gateway
 
 SECRET = "thirty-two bytes and a little more"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+SOCKET_TRACE = "1bf7651916cd43dd8448eb211c80319d"
 
 
 @dataclass(slots=True)
@@ -48,6 +51,12 @@ def sides() -> Iterator[Sides]:
 
             def do_GET(self) -> None:
                 both.seen.append((self.side, self.path, {key.lower(): value for key, value in self.headers.items()}))
+                if self.path == "/ws":
+                    self.request.sendall(SWITCH)
+                    while data := self.request.recv(65_536):
+                        self.request.sendall(data)
+                    self.close_connection = True
+                    return
                 self.send_response(500 if self.path.startswith("/broken") else 200)
                 self.send_header("server-timing", "db;dur=3")
                 self.send_header("content-length", "2")
@@ -96,7 +105,7 @@ def gateway(
     front, traced = kind
     otel = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "20"}
     folder = tmp_path_factory.mktemp("seen")
-    for key, path in (("lots.list", "/api/lots"), ("runs.list", "/api/runs")):
+    for key, path in (("lots.list", "/api/lots"), ("runs.list", "/api/runs"), ("feed", "/ws")):
         file = folder / "contracts" / key / "route.yaml"
         file.parent.mkdir(parents=True)
         file.write_text(f"route: GET {path}\neffect: read\nstickiness: client_ip\n")
@@ -190,7 +199,65 @@ def test_a_cookie_of_ours_alone_leaves_no_cookie_header(gateway: Running, sides:
     assert answer.headers["x-strangler-side"] == "legacy"
     assert answer.headers.get_list("server-timing") == ["db;dur=3"]
     assert "cookie" not in sides.last("legacy")
-    assert metrics(gateway)[("strangler_overrides_ignored_total", "cause=not_signed")] >= 1
+
+
+@pytest.mark.parametrize("path", ["/api/runs", "/ws"])
+def test_a_token_that_changes_nothing_is_counted_once(gateway: Running, path: str) -> None:
+    """Whichever lane its request takes, and a WebSocket's handshake."""
+    ignored = ("strangler_overrides_ignored_total", "cause=not_signed")
+    before = metrics(gateway).get(ignored, 0)
+    cookie = b"Cookie: x-strangler-override=nonsense\r\n\r\n"
+    if path == "/ws":
+        with connected(gateway) as client:
+            client.sendall(HANDSHAKE.replace(b"\r\n\r\n", b"\r\n" + cookie))
+            assert client.recv(1)
+    else:
+        gateway.get(path, cookie="x-strangler-override=nonsense")
+    assert eventually(lambda: metrics(gateway).get(ignored, 0) > before)
+    assert metrics(gateway)[ignored] == before + 1
+
+
+def connected(gateway: Running) -> socket.socket:
+    """A connection to the data plane."""
+    host, _, port = gateway.data.removeprefix("http://").partition(":")
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+@contextmanager
+def opened(gateway: Running, handshake: bytes) -> Iterator[socket.socket]:
+    """A WebSocket to legacy, open and raw."""
+    with connected(gateway) as client:
+        client.sendall(handshake)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+        assert head.startswith(b"HTTP/1.1 101 ")
+        yield client
+
+
+def test_traces_and_testers_leave_a_websockets_bytes_alone(
+    gateway: Running, sides: Sides, collector: Receiver, kind: tuple[Front, bool]
+) -> None:
+    """The edge passes fragments and what legacy has to judge as they are; the handshake is a trace."""
+    front, traced = kind
+    parent, tester = f"00-{SOCKET_TRACE}-b7ad6b7169203331-01", token(Side.LEGACY)
+    fields = f"traceparent: {parent}\r\nx-strangler-override: {tester}\r\n\r\n".encode()
+    sent = frame(0x1, b"Gr", fin=False) + frame(0x9, b"ping") + frame(0x0, b"ey") + b"\xc1\x81\x00\x00\x00\x00a"
+    if front == "asgi":  # knows messages and not bytes
+        return
+    with opened(gateway, HANDSHAKE.replace(b"\r\n\r\n", b"\r\n" + fields)) as client:
+        client.sendall(sent)
+        back = b""
+        while len(back) < len(sent):
+            back += client.recv(65_536)
+        assert back == sent
+    told = sides.last("legacy")["traceparent"]
+    assert "x-strangler-override" not in sides.last("legacy")
+    if not traced:
+        assert told == parent
+        return
+    client_span = next(one for one in spans_of(collector, SOCKET_TRACE) if one.span_id.hex() == told.split("-")[2])
+    assert values(client_span.attributes)["http.response.status_code"] == 101
 
 
 def spans_of(collector: Receiver, trace: str) -> list[Span]:

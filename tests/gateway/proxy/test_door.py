@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from contextlib import suppress
 
 import pytest
@@ -327,3 +328,34 @@ async def test_a_legacy_that_ignores_expect_gets_the_body_all_the_same() -> None
         answer = await ask(served.port, b"POST / HTTP/1.1\nExpect: 100-continue\nContent-Length: 5", b"hello")
     assert b" 200 OK" in answer.raw
     assert legacy.received[0].body == b"hello"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"HEAD /a HTTP/1.1\r\n\r\n",  # no host
+        b"HEAD /a HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+        b"HEAD /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HEAD /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HEAD /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+)
+async def test_a_head_that_is_refused_gets_no_body(request_bytes: bytes) -> None:
+    """Its answer ends with the empty line (RFC 9110 section 9.3.2): what follows would be read as another answer."""
+    async with upstream(always(OK)) as legacy, gateway(legacy.url) as served:
+        answer = await raw(served.port, request_bytes)
+        assert re.match(rb"HTTP/1.1 4\d\d ", answer)
+        assert int(re.findall(rb"content-length: (\d+)", answer)[0])
+        assert answer.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["parsed", "at a glance"])
+async def test_a_get_behind_a_head_is_refused_with_a_body(at_once: bool) -> None:
+    """One request more than its client may send, and a line that is none: each is told in words."""
+    limits = DoorLimits(rate_of_one=0.001, burst_of_one=1) if not at_once else DoorLimits()
+    second = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n" if not at_once else b"\x00\x01"
+    async with upstream(always(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")) as legacy:
+        async with gateway(legacy.url, limits=limits) as served:
+            answers = await raw(served.port, b"HEAD /a HTTP/1.1\r\nHost:a\r\n\r\n", second)
+    assert code(answers[answers.rindex(b"HTTP/1.1") :])[0] == (400 if at_once else 429)

@@ -1,6 +1,7 @@
 """A WebSocket on stage new belongs to the app in this process, and its failures are answers."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from gateway.rollout.flag import Flag
 from gateway.rollout.stage import Stage
 from tests.gateway.proxy.harness import OK, always, gateway, route, upstream
+from tests.gateway.proxy.sockets import HANDSHAKE, frame
+from tests.gateway.proxy.test_door import raw
 
 
 async def test_a_new_side_that_speaks_websockets_answers() -> None:
@@ -73,6 +76,49 @@ async def test_a_new_side_that_fails_before_the_handshake_is_a_plain_502(ending:
                 await connect(f"ws://127.0.0.1:{served.port}/feed", proxy=None)
             assert refused.value.response.status_code == 502
             assert b"new_crashed" in (refused.value.response.body or b"")
+
+
+BEHIND = b"GET /next HTTP/1.1\r\nHost: shop.test\r\n\r\n"
+
+
+@pytest.mark.parametrize("version", [b"13", b"777"])
+async def test_what_comes_behind_a_handshake_that_is_declined_does_not_cost_its_answer(
+    version: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that took its request for a plain one and asks on hears no or 4xx: the connection was just dropped."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.close"})
+
+    feed, flag = route("feed", "GET /ws"), Flag("feed", stage=Stage.RETIRED)
+    async with upstream(always(OK)) as legacy, gateway(legacy.url, routes=[feed], flags=[flag], new=app) as served:
+        answer = await raw(served.port, HANDSHAKE.replace(b"Version: 13", b"Version: " + version) + BEHIND)
+    assert re.match(rb"HTTP/1.1 4\d\d ", answer)
+    assert answer.count(b"HTTP/1.1") == 1
+    assert not [line for line in caplog.records if line.levelname == "ERROR"]
+
+
+async def test_frames_that_come_before_the_handshake_is_answered_are_read_after_it() -> None:
+    """However many: beyond 64 KiB their client waits."""
+    size = 200_000
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await asyncio.sleep(0.05)
+        await send({"type": "websocket.accept"})
+        for _ in range(2):
+            message = await receive()
+            await send({"type": "websocket.send", "text": str(len(message["bytes"]))})
+
+    feed, flag = route("feed", "GET /ws"), Flag("feed", stage=Stage.RETIRED)
+    early = frame(0x2, b"a" * size) + frame(0x2, b"b")
+    async with upstream(always(OK)) as legacy, gateway(legacy.url, routes=[feed], flags=[flag], new=app) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(HANDSHAKE + early)
+        await reader.readuntil(b"\r\n\r\n")
+        sizes = frame(0x1, str(size).encode(), masked=False) + frame(0x1, b"1", masked=False)
+        assert await reader.readexactly(len(sizes)) == sizes
+        writer.close()
 
 
 async def test_a_new_side_that_fails_later_closes_with_1011(caplog: pytest.LogCaptureFixture) -> None:
