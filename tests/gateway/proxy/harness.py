@@ -254,14 +254,11 @@ async def gateway(
         rehearsals=rehearsals,
     )
     server = data_server(app, drain_s=1, front=front, limits=limits, announced=announced)
-    serving = asyncio.create_task(_listen(server))
-    await until(lambda: server.started)
-    port = server.servers[0].sockets[0].getsockname()[1]
+    server.shares = True  # nobody is left in the backlog when a test is over
     try:
-        yield Served(port, live, kept, app, left_alone)
+        async with _listening(server) as port:
+            yield Served(port, live, kept, app, left_alone)
     finally:
-        server.should_exit = True
-        await serving
         if rehearsals is not None:
             await rehearsals.aclose()
         await mirror.aclose()
@@ -269,10 +266,18 @@ async def gateway(
             await transport.aclose()
 
 
-async def _listen(server: uvicorn.Server) -> None:
+@asynccontextmanager
+async def _listening(server: uvicorn.Server) -> AsyncIterator[int]:
+    """Do what `server.serve` does, but for looking ten times a second whether it is over; gives the port."""
     sock = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY on nothing else
     sock.bind(("127.0.0.1", 0))
-    await server.serve([sock])
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup([sock])
+    try:
+        yield int(sock.getsockname()[1])
+    finally:
+        await server.shutdown([sock])
 
 
 @dataclass(frozen=True, slots=True)
