@@ -61,7 +61,10 @@ class TokenBody(WireBody):
 def reasons(error: ValidationError) -> list[str]:
     """What is wrong with a body, a sentence each, without repeating the body."""
     listed = error.errors(include_input=False, include_url=False, include_context=False)
-    return [f"{'.'.join(str(part)[:100] for part in each['loc']) or 'body'}: {each['msg']}" for each in listed[:20]]
+    return [
+        f"{'.'.join(str(part)[:100] for part in each['loc']) or 'body'}: {each['msg'].removeprefix('Value error, ')}"
+        for each in listed[:20]
+    ]
 
 
 def flag_json(flag: Flag) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from contextlib import closing, suppress
 from functools import partial
@@ -12,12 +13,12 @@ import uvloop
 from gateway.app.handover import received
 from gateway.app.listeners import listeners
 from gateway.app.lock import StateLock
-from gateway.app.opening import CannotStart, contracts_of, new_app_of, versioned
+from gateway.app.opening import CannotStart, contracts_of, new_app_of, unknown_variables, versioned
 from gateway.app.process import Opening, Process
 from gateway.app.reload import Reread
 from gateway.app.signals import while_starting
 from gateway.settings import Settings
-from gateway.telemetry import configure_logging
+from gateway.telemetry import configure_logging, log
 from gateway.upstream.lifespan import StartupFailed
 
 
@@ -36,6 +37,8 @@ def run(settings: Settings, reread: Reread) -> int:
         if settings.database_url is None:
             lock = StateLock.take(settings.state, None if handover is None else handover.lock)
         configure_logging()
+        for name, nearest in unknown_variables(os.environ).items():
+            log("unknown_variable", level=logging.WARNING, name=name, nearest=nearest)
         try:
             process = Process(
                 Opening(

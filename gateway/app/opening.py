@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Final
 
 from gateway.contract.load import Contracts, load
 from gateway.proxy.server import bind
@@ -11,6 +14,9 @@ from gateway.upstream.inprocess import App
 from gateway.upstream.load import NotLoadable, load_app
 from gateway.upstream.version import version_of
 
+PREFIX: Final = "STRANGLER_"
+_NO_SETTINGS: Final = {"STRANGLER_ADMIN_URL", "STRANGLER_ADMIN_TOKEN"}  # the command line's
+
 
 class CannotStart(Exception):  # noqa: N818 - it says what happened
     """Nothing was started; `problems` are sentences for people."""
@@ -18,6 +24,13 @@ class CannotStart(Exception):  # noqa: N818 - it says what happened
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that look like settings and are none, each with the nearest name that is one, "" without a near one."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | _NO_SETTINGS
+    unknown = sorted(name for name in environment if name.upper().startswith(PREFIX) and name.upper() not in known)
+    return {name: next(iter(get_close_matches(name.upper(), known, 1)), "") for name in unknown}
 
 
 def contracts_of(settings: Settings) -> Contracts | None:

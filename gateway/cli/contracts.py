@@ -40,10 +40,13 @@ def check(folder: _Folder = Path("contracts")) -> Answer:
     _insist_on(folder)
     loaded = load(folder, today=date.today())
     if isinstance(loaded, Contracts):
-        lines = [*(f"note: {plain(str(note))}" for note in loaded.notes), f"{len(loaded.by_key)} routes, all right"]
+        if not loaded.by_key:  # most likely another folder was meant
+            raise Trouble(Code.WRONG, "no_contracts", f"{folder} has no routes: there is nothing to check")
+        seen = _counted(len(loaded.by_key), "route")
+        lines = [*(f"note: {plain(str(note))}" for note in loaded.notes), f"{seen}, all right"]
         data = {"routes": sorted(loaded.by_key), "problems": [], "notes": [_place(note) for note in loaded.notes]}
         return Answer(data, "\n".join(lines))
-    lines = [*(plain(str(problem)) for problem in loaded), f"{len(loaded)} problems"]
+    lines = [*(plain(str(problem)) for problem in loaded), _counted(len(loaded), "problem")]
     data = {"routes": [], "problems": [_place(problem) for problem in loaded], "notes": []}
     return Answer(data, "\n".join(lines), Code.WRONG)
 
@@ -65,7 +68,9 @@ def verify(
     only: Annotated[
         list[str] | None, typer.Option(metavar="ROUTE", help="A route, or ROUTE/CASE; can be given several times.")
     ] = None,
-    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the results as JUnit XML.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the results as JUnit XML, in a folder that is made.")
+    ] = None,
     database_url: Annotated[
         str | None,
         typer.Option(metavar="URL", help="PostgreSQL where databases may be made for the run; else an embedded one."),
@@ -84,6 +89,8 @@ def verify(
 
     contracts = _loaded(folder)
     _insist_on_cases(contracts, only or [])
+    if junit is not None:
+        _make_room(junit)
     results = run_cases(Run(contracts, only or [], _sides(legacy, new), database_url, Folder(state_folder()).scratch))
     unused = unused_rules(contracts, results)
     if junit is not None:
@@ -133,13 +140,26 @@ def _sides(legacy: str | None, new: str | None) -> dict[Side, str] | None:
         raise Trouble(Code.WRONG, "bad_url", error.errors()[0]["msg"].removeprefix("Value error, ")) from error
 
 
+def _make_room(file: Path) -> None:
+    """Make the folder of a file and open it before anything is asked: a run is long, and its results would be lost."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.open("ab").close()
+    except OSError as error:
+        raise _not_written(file, error) from error
+
+
 def _write(results: list[CaseResult], file: Path) -> None:
     from gateway.contract.junit import write_junit
 
     try:
         write_junit(results, file)
     except OSError as error:
-        raise Trouble(Code.WRONG, "not_written", f"--junit {file} cannot be written: {error.strerror}") from error
+        raise _not_written(file, error) from error
+
+
+def _not_written(file: Path, error: OSError) -> Trouble:
+    return Trouble(Code.WRONG, "not_written", f"--junit {file} cannot be written: {error.strerror}")
 
 
 @command(
@@ -171,6 +191,10 @@ def schema(
     if name is not None:
         return Answer(SCHEMAS[name], schema_text(name).rstrip())
     return Answer(SCHEMAS, json.dumps(SCHEMAS, indent=2))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _insist_on(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from pathlib import PurePosixPath
 
 from rich.console import Console
 from rich.text import Text
@@ -37,7 +38,10 @@ def report(results: Sequence[CaseResult], *, unused: Sequence[Rule] = ()) -> Tex
             _case(text, result)
     for rule in unused:
         text.append("unused rule ", style="yellow")
-        text.append(f"{rule.origin}: {cut(rule.where.text)} allowed nothing; take it out, or add the case it is for\n")
+        text.append(f"{rule.origin}: {cut(rule.where.text)} allowed nothing in these cases.\n")
+    for route in sorted({PurePosixPath(rule.origin).parent.name for rule in unused}):
+        asked = f"does live traffic need it? `strangler rules {route}` counts that; then add a case, else take it out"
+        text.append(f"  {asked}\n")
     text.append(summary(results))
     return text
 

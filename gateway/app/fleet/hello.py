@@ -70,7 +70,8 @@ def unpacked_settings(said: Said) -> Settings:
     try:
         return cast(Settings, _Carried(**said))
     except ValidationError as error:
-        raise ValueError("; ".join(f"{one['loc']}: {one['msg']}" for one in error.errors())) from error
+        told = (f"{one['loc']}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors())
+        raise ValueError("; ".join(told)) from error
 
 
 def _plain(value: object) -> object:

@@ -34,3 +34,11 @@ def test_missing_folder_is_wrong_usage(strangler: Strangler) -> None:
     ran = strangler("contracts", "check", "nowhere")
     assert ran.code == 2
     assert "there is no folder nowhere" in ran.err
+
+
+def test_folder_without_routes_is_wrong_usage(strangler: Strangler, tmp_path: Path) -> None:
+    """A check that has looked at nothing says so, and does not end with 0: another folder was meant."""
+    (tmp_path / "contracts").mkdir()
+    ran = strangler("contracts", "check")
+    assert ran.code == 2
+    assert "contracts has no routes: there is nothing to check" in ran.err

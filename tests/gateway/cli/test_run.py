@@ -56,13 +56,21 @@ def test_gateway_starts_with_legacy_alone_and_stops_on_ctrl_c(tmp_path: Path) ->
         process = subprocess.Popen(
             [sys.executable, "-m", "gateway", *words],
             cwd=tmp_path,
-            env=clean_environment(),
+            env={**clean_environment(), "STRANGLER_SHADOW_QUEU": "7"},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
         )
     try:
         assert until(lambda: get(f"http://{admin}", "/readyz"), 60), (tmp_path / "log").read_text()
+        told = [
+            line
+            for line in map(json.loads, (tmp_path / "log").read_text().splitlines())
+            if line["event"] == "unknown_variable"
+        ]
+        assert [(line["name"], line["nearest"]) for line in told] == [
+            ("STRANGLER_SHADOW_QUEU", "STRANGLER_SHADOW_QUEUE")
+        ], "a typing mistake is told, and nothing else is taken for one"
         answer = get(f"http://{listen}", "/api/lots")
         assert answer is not None
         assert answer[0] == 502

@@ -126,3 +126,26 @@ def test_both_sides_are_started_and_gone_afterwards(tmp_path: Path) -> None:
     assert ran.code in (0, 1), ran.err
     assert {case["route"] for case in ran.json["cases"]} == {"health", "runs.get"}
     assert processes_of(tmp_path) == []
+
+
+@pytest.mark.usefixtures("contracts")
+def test_report_that_cannot_be_written_is_told_before_anybody_is_asked(strangler: Strangler, tmp_path: Path) -> None:
+    """A run may be long: its results are not lost to a folder that cannot be."""
+    (tmp_path / "out").write_text("a file")
+    with answering([1]) as legacy, answering([1]) as new:
+        ran = strangler("contracts", "verify", "--legacy", legacy, "--new", new, "--junit", "out/r.xml", env=ENV)
+    assert ran.code == 2
+    assert "--junit out/r.xml cannot be written" in ran.err
+    assert "cases" not in ran.out
+
+
+def test_rule_that_no_case_needs_is_told_with_what_to_do(strangler: Strangler, contracts: Path) -> None:
+    """Live traffic may need it: the report says who knows, and what then."""
+    (contracts / "lots.list" / "differences.yaml").write_text(
+        "allow:\n- {where: body/kg, kind: type, because: x, owner: lots, until: 2999-01-01}\n"
+    )
+    with answering([1]) as legacy, answering([1]) as new:
+        ran = strangler("contracts", "verify", "--legacy", legacy, "--new", new, env=ENV)
+    assert ran.code == 0
+    assert "body/kg allowed nothing in these cases." in ran.out
+    assert "`strangler rules lots.list` counts that; then add a case" in ran.out
