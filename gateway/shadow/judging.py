@@ -9,24 +9,24 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from gateway.diff.agreement import agree
 from gateway.diff.body import same_bytes
 from gateway.diff.compare import compare
-from gateway.diff.noise import judge_again
 from gateway.diff.rules import Rules
 from gateway.diff.verdict import Outcome, Verdict
 from gateway.failure import Failure
 from gateway.message import Observation, OutboundRequest, Side
 from gateway.shadow.comparer import Comparer, ComparerLost
 from gateway.shadow.drop import Drop
+from gateway.shadow.examining import Matter, because, examine, examine_again
 from gateway.shadow.finding import Finding
 from gateway.shadow.job import Job
-from gateway.shadow.recheck import Question, nothing_to_compare, question, unconditional, with_reason
-from gateway.shadow.record import Exchange, Recorder, finding_of
+from gateway.shadow.recheck import Question, nothing_to_compare, question, unconditional
+from gateway.shadow.record import Exchange, Recorder
 from gateway.shadow.rests import Rests
 from gateway.shadow.way import Limits, Way
 from gateway.telemetry import count, log
@@ -38,17 +38,10 @@ GIVEN_UP: Final = "the comparison was given up: it took too long, or its process
 NOT_AGAIN: Final = "legacy could not be asked again"
 
 _MATCHED: Final = Verdict(Outcome.MATCHED)
+_GIVEN_UP: Final = Verdict(Outcome.NOT_COMPARABLE, reason=GIVEN_UP)
 _LATE: Final = frozenset({Failure.LEGACY_TIMEOUT, Failure.NEW_TIMEOUT})
 
 Answer = TypeVar("Answer")
-
-
-class Judged(NamedTuple):
-    """Both answers, legacy's and new's, and the verdict on them."""
-
-    control: Observation
-    candidate: Observation
-    verdict: Verdict
 
 
 class Pauses:
@@ -90,15 +83,11 @@ async def finding_on(job: Job, court: Court) -> Finding | Drop:
     await asyncio.sleep(0)  # clients' news first: what follows takes as long as serving one of them
     now, answered, rules = datetime.now(UTC), job.answered, court.rules(job.route)
     control, candidate = (observed, answered) if observed.side is Side.LEGACY else (answered, observed)
+    exchange = _exchange(job, control, candidate)
     if agree(control, candidate, rules) and len(job.target) <= SHORT:
-        return court.recorder.finding(_exchange(job, Judged(control, candidate, _MATCHED)), rules, now)
-    comparing = partial(compare, control, candidate, rules, today=now.date())
-    if same_bytes(control, candidate) or not (_has_body(control) and _has_body(candidate)):
-        judged = Judged(control, candidate, comparing())
-    else:  # a document of 1 KiB may need a table of a hundred milliseconds
-        judged = Judged(control, candidate, await compared(court, comparing))
-    judged = await _rechecked(job, judged, rules, court)
-    return await _written(court, _exchange(job, judged), rules, now)
+        return court.recorder.finding(replace(exchange, verdict=_MATCHED), rules, now)
+    matter = Matter(exchange, rules, court.recorder.basis(job.route, rules), now)
+    return await _rechecked(job, matter, await _examined(court, matter), court)
 
 
 async def _asked(job: Job, court: Court) -> Observation | Drop:
@@ -122,38 +111,50 @@ def _has_body(one: Observation) -> bool:
     return one.failure is None and not one.truncated
 
 
-async def _rechecked(job: Job, judged: Judged, rules: Rules, court: Court) -> Judged:
+async def _examined(court: Court, matter: Matter) -> Finding:
+    """The finding on two answers, as far as they tell."""
+    control, candidate = matter.exchange.control, matter.exchange.candidate
+    if not (_has_body(control) and _has_body(candidate)):
+        return await _apart(court, partial(examine, matter))  # there is little but the request
+    if same_bytes(control, candidate):
+        verdict = compare(control, candidate, matter.rules, today=matter.now.date())
+        return await _written(court, matter.judged(verdict))
+    return await _elsewhere(court, matter, partial(examine, matter))
+
+
+async def _rechecked(job: Job, matter: Matter, finding: Finding, court: Court) -> Finding:
     """The same, or what it has become after legacy was asked again."""
-    wanted = question(job.copy, *judged, answered=job.answered.side)
+    control, candidate = matter.exchange.control, matter.exchange.candidate
+    wanted = question(job.copy, control, candidate, finding.verdict, answered=job.answered.side)
     if wanted is Question.NOTHING or job.again is None or Side.LEGACY not in court.ways:
-        return judged
+        return finding
     if wanted is Question.NONE_LEFT:
-        return judged._replace(verdict=nothing_to_compare(*judged[:2]))
+        return await _written(court, matter.judged(nothing_to_compare(control, candidate)))
     again = job.again()
     if wanted is Question.WHOLE:
         again = unconditional(again)
         whole = await _legacy(job, again, court)
         if whole is None:
-            return judged._replace(verdict=nothing_to_compare(*judged[:2]))
-        verdict = await compared(court, partial(compare, whole, judged.candidate, rules, today=_today()))
-        judged = Judged(whole, judged.candidate, with_reason(verdict, UNCONDITIONAL))
-        if verdict.outcome is not Outcome.MISMATCHED:
-            return judged
-    return await _asked_again(job, again, judged, rules, court)
+            return await _written(court, matter.judged(nothing_to_compare(control, candidate)))
+        matter = replace(matter, exchange=replace(matter.exchange, control=whole))
+        finding = because(await _examined(court, matter), UNCONDITIONAL)
+        if finding.verdict.outcome is not Outcome.MISMATCHED:
+            return finding
+    return await _asked_again(job, again, matter, finding, court)
 
 
-async def _asked_again(job: Job, again: OutboundRequest, judged: Judged, rules: Rules, court: Court) -> Judged:
-    control, candidate, verdict = judged
+async def _asked_again(job: Job, again: OutboundRequest, matter: Matter, finding: Finding, court: Court) -> Finding:
     if job.answered.side is Side.NEW:
         await court.pauses.pause()
     second = await _legacy(job, again, court)
     if second is None:
         count("shadow_recheck.failed")
-        return judged._replace(verdict=with_reason(verdict, NOT_AGAIN))
-    judging = partial(judge_again, verdict, control, second, candidate, rules, today=_today())
-    verdict = await compared(court, judging)
-    count(f"shadow_recheck.{'noise' if verdict.outcome is Outcome.NOISE else 'confirmed'}")
-    return judged._replace(verdict=verdict)
+        return because(finding, NOT_AGAIN)
+    if not agree(matter.exchange.control, second, matter.rules):  # else legacy has shown that it keeps still
+        judged = await _elsewhere(court, matter, partial(examine_again, matter, second))
+        finding = judged or finding
+    count(f"shadow_recheck.{'noise' if finding.verdict.outcome is Outcome.NOISE else 'confirmed'}")
+    return finding
 
 
 async def _legacy(job: Job, again: OutboundRequest, court: Court) -> Observation | None:
@@ -164,42 +165,34 @@ async def _legacy(job: Job, again: OutboundRequest, court: Court) -> Observation
     return None if isinstance(observed, Drop) or observed.failure is not None else observed
 
 
-async def compared(court: Court, comparing: Callable[[], Verdict]) -> Verdict:
-    """The verdict of a comparison that may take long; what it is given and what it gives must be picklable."""
+async def _written(court: Court, matter: Matter) -> Finding:
+    """The finding on an exchange that has its verdict. To look for secrets in it takes milliseconds.
+
+    The comparer looks where bodies were compared: it has begun by then, and no copy of another route waits for that.
+    """
+    exchange = matter.exchange
+    if exchange.verdict.outcome is Outcome.MATCHED:
+        return await _apart(court, matter.finding)
+    bodiless = replace(
+        exchange, control=exchange.control._replace(body=b""), candidate=exchange.candidate._replace(body=b"")
+    )
+    return await _elsewhere(court, matter, replace(matter, exchange=bodiless).finding)
+
+
+async def _elsewhere(court: Court, matter: Matter, work: Callable[[], Answer]) -> Answer | Finding:
+    """What the comparer makes of it, else what stood before; what it is given and what it gives must be picklable."""
     try:
-        return await _apart(court, partial(court.comparer.run, comparing))
+        return await _apart(court, partial(court.comparer.run, work))
     except ComparerLost:
-        return Verdict(Outcome.NOT_COMPARABLE, reason=GIVEN_UP)
+        return await _apart(court, matter.finding)
 
 
 async def _apart(court: Court, work: Callable[[], Answer]) -> Answer:
     return await asyncio.get_running_loop().run_in_executor(court.apart, work)
 
 
-def _today() -> date:
-    return datetime.now(UTC).date()
-
-
-async def _written(court: Court, exchange: Exchange, rules: Rules, now: datetime) -> Finding:
-    """The finding on an exchange in which secrets may stand anywhere: to look for them takes milliseconds.
-
-    Where bodies were compared the comparer looks, which has seen them before; else there is little but the request.
-    """
-    basis = court.recorder.basis(exchange.route, rules)
-    unread = not (_has_body(exchange.control) and _has_body(exchange.candidate))
-    if unread or exchange.verdict.outcome is Outcome.MATCHED:
-        return await _apart(court, partial(finding_of, exchange, basis, now))
-    bodiless = replace(
-        exchange, control=exchange.control._replace(body=b""), candidate=exchange.candidate._replace(body=b"")
-    )
-    writing = partial(finding_of, bodiless, basis, now)
-    try:
-        return await _apart(court, partial(court.comparer.run, writing))
-    except ComparerLost:
-        return await _apart(court, writing)
-
-
-def _exchange(job: Job, judged: Judged) -> Exchange:
+def _exchange(job: Job, control: Observation, candidate: Observation) -> Exchange:
+    """What is known of it before anybody has compared."""
     return Exchange(
         route=job.route,
         request_id=job.request_id,
@@ -208,7 +201,7 @@ def _exchange(job: Job, judged: Judged) -> Exchange:
         authoritative=job.answered.side,
         target=job.target,
         request=job.copy,
-        control=judged.control,
-        candidate=judged.candidate,
-        verdict=judged.verdict,
+        control=control,
+        candidate=candidate,
+        verdict=_GIVEN_UP,
     )

@@ -4,6 +4,7 @@ import pytest
 
 from gateway.diff.agreement import agree
 from gateway.diff.compare import compare
+from gateway.diff.noise import judge_again
 from gateway.diff.rules import Rules
 from gateway.diff.verdict import Outcome, Verdict
 from gateway.failure import Failure
@@ -85,3 +86,14 @@ def test_nothing_that_was_planted_agrees(seed: int) -> None:
         repeated = len(dict(pair.control.headers)) < len(pair.control.headers)
         itself = agree(pair.control, pair.control._replace(side=Side.NEW), rules)
         assert itself is not (repeated or pair.control.truncated), pair
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_second_answer_that_agrees_with_the_first_changes_no_verdict(seed: int) -> None:
+    """So that nobody has to judge again where legacy, asked again, has sent the same bytes."""
+    for pair in pairs(seed, 250):
+        rules = Rules(pair.rules)
+        again = pair.control._replace(headers=(*pair.control.headers, (b"Date", b"Sat, 21 Nov 2026 10:00:00 GMT")))
+        if agree(pair.control, again, rules):
+            first = compare(pair.control, pair.candidate, rules, today=TODAY)
+            assert judge_again(first, pair.control, again, pair.candidate, rules, today=TODAY) == first, pair.name

@@ -77,11 +77,12 @@ async def mirror(
     timeout_s: float = 10.0,
     cap: int = 2 * MB,
     held_bytes: int = 32 * MB,
+    flush_s: float = 0.02,
 ) -> AsyncIterator[tuple[Mirror, list[Finding]]]:
     """A running mirror before a new side, and what it found."""
     kept = Kept()
     transport = new if isinstance(new, HttpTransport) else InProcess(new)
-    bounds = Bounds(queue=queue, concurrency=2, timeout_s=timeout_s, cap=cap, held_bytes=held_bytes, flush_s=0.02)
+    bounds = Bounds(queue=queue, concurrency=2, timeout_s=timeout_s, cap=cap, held_bytes=held_bytes, flush_s=flush_s)
     this = Mirror({Side.NEW: Way(Side.NEW, transport)}, rules, sink or kept, bounds)
     this.start()
     try:
@@ -227,7 +228,7 @@ async def test_a_comparison_that_ends_its_process_is_no_verdict() -> None:
 
 async def test_what_was_found_before_closing_is_stored() -> None:
     """Also what came within the last moment, before the store was asked."""
-    async with mirror(answering(b"{}")) as (shadow, found):
+    async with mirror(answering(b"{}"), flush_s=60) as (shadow, found):
         for _ in range(5):
             shadow.offer(job())
         await until(lambda: counters["shadow_verdict.mismatched/lots.list"] == 5)
