@@ -20,6 +20,7 @@ from gateway.diff.rules import Circumstances, Difference, Rules
 from gateway.diff.value import ABSENT, Value
 from gateway.diff.verdict import Kind, Outcome, Verdict
 from gateway.message import Observation
+from gateway.shadow.drawn import Draw, Drawn
 
 MOMENTS_S: Final = 60.0  # two moments that a database filled in by itself for one request are no further apart
 ANOTHER: Final = "another write touched the same rows between the two halves"
@@ -50,7 +51,13 @@ def compare_write(
     if control.failure is not None or candidate.failure is not None:
         return compare(control, candidate, rules, today=today)
     judging = Judging(rules, Circumstances(control.status, candidate.status, today, None))
-    unreadable = take_differences(control, candidate, rules, judging.take, ByRules(rules, judging.at))
+    drawn = Drawn(_draws(written))
+
+    def take(difference: Difference) -> None:
+        if rules.judge(difference, judging.at)[0] is not None or not drawn.explains(difference):
+            judging.take(difference)
+
+    unreadable = take_differences(control, candidate, rules, take, ByRules(rules, judging.at))
     if written.would_commit and _is_success(control):
         for difference in row_differences(written, dict(swaps)):
             judging.take(difference)
@@ -101,6 +108,16 @@ def row_differences(written: Written, legacys: Mapping[str, str]) -> Iterator[Di
             yield Difference(Kind.EXTRA, place, ABSENT, _exact(wrote))
         elif left is not None:
             yield Difference(Kind.MISSING, place, _exact(left), ABSENT)
+
+
+def _draws(written: Written) -> Iterator[Draw]:
+    """What the database drew by itself for a row of each side."""
+    for row, seen in zip(written.rows, written.seen, strict=False):
+        wrote, left = row.get("new"), seen.get("row")
+        if row["op"] == "insert" and seen.get("known", False) and wrote is not None and left is not None:
+            for name in row.get("generated", ()):
+                if _drawn_alike(wrote.get(name), left.get(name)):
+                    yield name, wrote[name], left[name]
 
 
 def _columns(
