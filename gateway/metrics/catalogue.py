@@ -128,6 +128,9 @@ COUNTED: Final[dict[str, Metric]] = {
         "rehearsals_abandoned", "Rehearsals of writes that were given up, by cause.", "cause", "route"
     ),
     "rescued": _counter("rescued", "Requests that legacy answered in the new side's place, by cause.", "code", "route"),
+    "worker_died": _counter(
+        "worker_deaths", "Workers that ended without being told to, by exit code or signal.", "end"
+    ),
     "override": _counter("overrides", "Requests whose side a tester's token chose, by side.", "side"),
     "override_ignored": _counter("overrides_ignored", "Override tokens that changed nothing, by cause.", "cause"),
     "spans_dropped": _counter("spans_dropped", "Spans of traces that were lost, by cause.", "cause"),

@@ -91,6 +91,7 @@ async def test_a_killed_worker_takes_only_its_own_requests_with_it(fleet: Runnin
     assert len(up(fleet) & before) == WORKERS - 1
     [died] = events(fleet, "worker_died")
     assert (died["pid"], died["end"]) == (victim, "SIGKILL")
+    assert 'strangler_worker_deaths_total{end="SIGKILL"} 1.0' in CLIENT.get(fleet.admin + "/metrics").text.splitlines()
 
 
 def connections(pid: int, listening: int) -> list[Any]:

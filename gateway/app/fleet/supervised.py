@@ -18,10 +18,11 @@ from gateway.contract.carry import packed
 from gateway.contract.load import Contracts
 from gateway.metrics.catalogue import WORKERS
 from gateway.metrics.process import process_figures
-from gateway.metrics.snapshot import Snapshot, merge
+from gateway.metrics.snapshot import Snapshot, counted, merge
 from gateway.proxy.drain import take_backlog
 from gateway.rollout.plan import Live
 from gateway.settings import Settings
+from gateway.telemetry import counters
 
 # What only the process with the admin plane acts on: new workers do not change it.
 OURS: Final = frozenset({"listen", "admin", "admin_hosts", "database_url", "state", "workers", "contracts"})
@@ -89,9 +90,9 @@ class Supervised:
         return renewed
 
     async def snapshot(self) -> Snapshot:
-        """The figures of all, and what this process costs; it is no worker."""
+        """The figures of all, what this process has counted (the keeper's, too) and costs; it is no worker."""
         own = {name: rows for name, rows in process_figures().items() if name != WORKERS.name}
-        return merge([await self.workers.snapshot(), own])
+        return merge([await self.workers.snapshot(), counted(counters), own])
 
     def more(self) -> dict[str, Any]:
         """Each worker; the gateway is ready while one of them is."""

@@ -20,7 +20,7 @@ from gateway.app.fleet.hello import Hello
 from gateway.app.opening import CannotStart
 from gateway.metrics.fleet import Fleet
 from gateway.metrics.snapshot import Snapshot
-from gateway.telemetry import log
+from gateway.telemetry import count, log
 from gateway.upstream.lifespan import StartupFailed
 
 START_S: Final = 120.0  # an app's start-up may take its time
@@ -128,6 +128,7 @@ class Workers:
                 if self._hands[number] is not hand:
                     continue  # it was renewed; the next one is to be looked after
                 deaths = 0 if _age(hand) > STABLE_S else deaths + 1
+                count(f"worker_died.{_end(code)}")
                 log(
                     "worker_died",
                     level=logging.ERROR,
