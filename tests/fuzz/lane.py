@@ -6,7 +6,7 @@ One at a time, so that whatever reaches the upstream is that connection's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 from gateway.proxy.server import Front
@@ -18,14 +18,15 @@ from tests.fuzz.upstream import Upstream, strict_upstream
 from tests.gateway.proxy import harness
 
 _SETTLED_S = 0.005
-_CUT_S = 2.0  # in which the gateway lets go of a request whose client has gone
+_CUT_S = 10.0  # in which the gateway lets go of a request whose client has gone
 
 
 class Lane:
     """Made by `lane`."""
 
-    def __init__(self, port: int, upstream: Upstream, patience_s: float) -> None:
+    def __init__(self, port: int, upstream: Upstream, busy: Callable[[], bool], patience_s: float) -> None:
         self._port = port
+        self._busy = busy
         self._patience_s = patience_s
         self._upstream = upstream
         self._ended: list[bytes] = []
@@ -43,8 +44,6 @@ class Lane:
             return answered and not isinstance(read_answers(Heard(raw, ended=False), methods), str)
 
         heard = await talk(self._port, segments, settled=settled, patience_s=self._patience_s)
-        if OWN_ANSWER in heard.raw:
-            await asyncio.sleep(_SETTLED_S)  # a task that was about to ask the upstream may not know of it yet
         await self._let_go()
         troubles = tuple(self._troubles())
         self._ended += [bytes(wire.raw[: wire.reader.whole_bytes]) for wire in self._upstream.take_closed()]
@@ -63,10 +62,11 @@ class Lane:
 
     async def _let_go(self) -> None:
         deadline = asyncio.get_running_loop().time() + _CUT_S
-        while any(wire.half_sent and not wire.gone for wire in self._upstream.wires):
+        while self._busy() or any(wire.half_sent and not wire.gone for wire in self._upstream.wires):
             if asyncio.get_running_loop().time() > deadline:
                 return
             await asyncio.sleep(0.001)
+        await asyncio.sleep(_SETTLED_S)  # what has left the gateway arrives
 
     def _troubles(self) -> Iterator[str]:
         for wire in self._upstream.wires:
@@ -83,6 +83,6 @@ async def lane(front: Front, *, patience_s: float = 10.0) -> AsyncIterator[Lane]
     try:
         async with strict_upstream() as upstream, harness.gateway(f"http://127.0.0.1:{upstream.port}") as served:
             harness.front = before
-            yield Lane(served.port, upstream, patience_s)
+            yield Lane(served.port, upstream, served.busy, patience_s)
     finally:
         harness.front = before

@@ -50,7 +50,9 @@ def ca(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["1", "2"], ids=["one process", "two workers"])
-def gateway(ca: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Running, Authority, Authority]]:
+def gateway(
+    ca: Path, database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[Running, Authority, Authority]]:
     """A gateway that trusts another authority than legacy's; then the two."""
     right, wrong = Authority(tmp_path, "right"), Authority(tmp_path, "wrong")
     ca.write_bytes(wrong.file.read_bytes())
@@ -65,7 +67,7 @@ def gateway(ca: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
                 "--contracts",
                 str(tmp_path / "contracts"),
             ),
-            *("--breaker-misses", "0", "--workers", request.param),
+            *("--breaker-misses", "0", "--workers", request.param, "--database-url", database),
             state=tmp_path / "state",
         )
         yield running, right, wrong

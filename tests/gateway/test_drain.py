@@ -26,9 +26,10 @@ def both(tmp_path: Path) -> Iterator[Sides]:
 
 
 @pytest.fixture(params=FRONTS)
-def gateway(both: Sides, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
+def gateway(both: Sides, database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
     """A gateway that gives requests under way 3 seconds, by either front."""
-    running = start_gateway(*both.options, "--drain-s", "3", "--front", request.param, state=tmp_path / "state")
+    options = (*both.options, "--database-url", database, "--drain-s", "3", "--front", request.param)
+    running = start_gateway(*options, state=tmp_path / "state")
     yield running
     if running.process.poll() is None:
         running.stop(signal.SIGKILL)

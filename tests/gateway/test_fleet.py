@@ -24,7 +24,7 @@ from tests.gateway.test_panic import kill_database
 from tests.legacy.stack import REPOSITORY
 from tests.ports import free_ports
 
-WORKERS = 3
+WORKERS = 2
 BY_EITHER_FRONT = pytest.mark.parametrize("fleet", FRONTS, indirect=True)
 
 
@@ -36,10 +36,21 @@ def both(tmp_path: Path) -> Iterator[Sides]:
 
 
 @pytest.fixture
-def fleet(both: Sides, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
-    """A gateway of three workers with a database of its own; by the edge, unless a test asks for both fronts."""
+def fleet(both: Sides, database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A gateway of two workers; by the edge, unless a test asks for both fronts."""
     front = getattr(request, "param", "edge")
-    running = start_gateway(*both.options, "--workers", str(WORKERS), "--front", front, state=tmp_path / "state")
+    yield from started(both, "--database-url", database, "--front", front, state=tmp_path / "state")
+
+
+@pytest.fixture
+def alone(both: Sides, tmp_path: Path) -> Iterator[Running]:
+    """A gateway of two workers with a PostgreSQL of its own."""
+    yield from started(both, state=tmp_path / "state")
+
+
+def started(both: Sides, *options: str, state: Path) -> Iterator[Running]:
+    """A fleet for a test, with all its workers up."""
+    running = start_gateway(*both.options, "--workers", str(WORKERS), *options, state=state)
     assert eventually(lambda: len(up(running)) == WORKERS, within=30)
     yield running
     if running.process.poll() is None:
@@ -148,7 +159,7 @@ async def one_answer(fleet: Running, target: bytes) -> bytes:
 
 
 def test_a_flip_reaches_every_worker(fleet: Running) -> None:
-    """What the admin plane has changed is in force in each of them, with the embedded database."""
+    """What the admin plane has changed is in force in each of them."""
     put_on_new(fleet)
     assert eventually(lambda: not any(worker["behind"] for worker in workers(fleet)))
     assert answers(fleet) == {"new"}
@@ -174,18 +185,18 @@ def test_a_worker_that_knows_less_is_told_by_ready(fleet: Running) -> None:
     assert eventually(lambda: seen()["answers"] and not seen()["behind"])
 
 
-def test_panic_reaches_every_worker_with_the_database_dead(fleet: Running) -> None:
+def test_panic_reaches_every_worker_with_the_database_dead(alone: Running) -> None:
     """PostgreSQL is killed, the supervisor gets SIGUSR1: no worker answers from the new side any more."""
-    put_on_new(fleet)
-    assert eventually(lambda: answers(fleet) == {"new"})
-    kill_database(fleet.state)
-    fleet.process.send_signal(signal.SIGUSR1)
-    assert eventually(lambda: answers(fleet) == {"legacy"}, within=2)
-    assert eventually(lambda: all(worker["panic"] for worker in workers(fleet)))
-    victim = min(up(fleet))
+    put_on_new(alone)
+    assert eventually(lambda: answers(alone) == {"new"})
+    kill_database(alone.state)
+    alone.process.send_signal(signal.SIGUSR1)
+    assert eventually(lambda: answers(alone) == {"legacy"})
+    assert eventually(lambda: all(worker["panic"] for worker in workers(alone)))
+    victim = min(up(alone))
     os.kill(victim, signal.SIGKILL)
-    assert eventually(lambda: len(up(fleet) - {victim}) == WORKERS, within=30)
-    assert answers(fleet) == {"legacy"}
+    assert eventually(lambda: len(up(alone) - {victim}) == WORKERS, within=30)
+    assert answers(alone) == {"legacy"}
 
 
 def test_contracts_and_settings_reach_every_worker(fleet: Running, both: Sides) -> None:
@@ -202,12 +213,12 @@ def test_contracts_and_settings_reach_every_worker(fleet: Running, both: Sides) 
     assert eventually(lambda: {worker["routes"] for worker in workers(fleet)} == {2})
 
 
-def test_settings_are_reloaded_by_every_worker(both: Sides, tmp_path: Path) -> None:
+def test_settings_are_reloaded_by_every_worker(both: Sides, database: str, tmp_path: Path) -> None:
     """After SIGHUP all workers ask legacy where the file says that it is by then."""
     file = tmp_path / "strangler.yaml"
     file.write_text(f"legacy: {both.legacy.url}\nworkers: 2\n")
     with backend("moved") as moved:
-        running = start_gateway(state=tmp_path / "state", cwd=tmp_path)
+        running = start_gateway("--database-url", database, state=tmp_path / "state", cwd=tmp_path)
         try:
             assert eventually(lambda: len(up(running)) == 2, within=30)
             file.write_text(f"legacy: {moved.url}\nworkers: 3\n")
@@ -256,10 +267,12 @@ def test_a_new_side_that_cannot_start_is_told_as_by_one_process(both: Sides, tmp
     assert f"--new {new}" in ran.stderr.splitlines()[-1]
 
 
-def test_a_worker_that_dies_at_every_start_is_started_more_and_more_rarely(both: Sides, tmp_path: Path) -> None:
+def test_a_worker_that_dies_at_every_start_is_started_more_and_more_rarely(
+    both: Sides, database: str, tmp_path: Path
+) -> None:
     """Each death is a line in the log; the admin plane stays there and says that nobody serves."""
     options = ("--legacy", both.legacy.url, "--new", "tests.gateway.apps:dies", "--workers", "2")
-    running = start_gateway(*options, state=tmp_path / "state")
+    running = start_gateway(*options, "--database-url", database, state=tmp_path / "state")
     try:
         assert eventually(lambda: len(events(running, "worker_died")) >= 6, within=60)
         assert {line["end"] for line in events(running, "worker_died")} == {"exit 7"}

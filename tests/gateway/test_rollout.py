@@ -19,11 +19,11 @@ __all__ = ["sides", "strangler"]
 
 
 @pytest.fixture
-def stage(sides: tuple[Lots, Lots, Path], tmp_path: Path) -> Iterator[Stage]:
+def stage(sides: tuple[Lots, Lots, Path], database: str, tmp_path: Path) -> Iterator[Stage]:
     """A gateway whose route has 120 clean samples in shadow, enough for its target."""
     legacy, new, contracts = sides
     (contracts / "lots.get" / "route.yaml").write_text(ROUTE.replace("slack", "target: 3%, slack"))
-    stage = Stage(legacy, new, contracts, started(legacy, new, contracts, tmp_path / "state"))
+    stage = Stage(legacy, new, contracts, started(legacy, new, contracts, tmp_path / "state", database))
     stage.gateway.flip("lots.get", "shadow")
     stage.ask(120)
     assert eventually(lambda: stage.compared() == 120)
@@ -31,8 +31,8 @@ def stage(sides: tuple[Lots, Lots, Path], tmp_path: Path) -> Iterator[Stage]:
     stage.gateway.stop()
 
 
-def started(legacy: Lots, new: Lots, contracts: Path, state: Path, token: str = "") -> Running:
-    options = ("--legacy", legacy.url, "--new", new.url, "--contracts", str(contracts))
+def started(legacy: Lots, new: Lots, contracts: Path, state: Path, database: str, token: str = "") -> Running:
+    options = ("--legacy", legacy.url, "--new", new.url, "--contracts", str(contracts), "--database-url", database)
     return start_gateway(*options, state=state, environment=WATCHED, token=token)
 
 
@@ -79,13 +79,13 @@ def test_a_rollout_goes_to_its_end_by_itself(stage: Stage, strangler: Strangler)
     ]
 
 
-def test_a_rollout_survives_the_gateway(stage: Stage) -> None:
+def test_a_rollout_survives_the_gateway(stage: Stage, database: str) -> None:
     """The gateway is killed while a step bakes; the next one goes on with the plan."""
     begin(stage, "10%", "100%", bake_s=2)
     assert eventually(lambda: plan(stage)["taken"] == 1)
     before = stage.gateway
     before.stop(signal.SIGKILL)
-    stage.gateway = started(stage.legacy, stage.new, stage.contracts, before.state, before.token)
+    stage.gateway = started(stage.legacy, stage.new, stage.contracts, before.state, database, before.token)
     assert eventually(lambda: plan(stage)["state"] == "done", within=30), plan(stage)
     assert stage.gateway.api("GET", "/api/routes/lots.get").json()["flag"]["canary"] == 10_000
 

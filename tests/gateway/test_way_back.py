@@ -79,10 +79,10 @@ def sides(tmp_path: Path) -> Iterator[tuple[Lots, Lots, Path]]:
 
 
 @pytest.fixture
-def stage(sides: tuple[Lots, Lots, Path], tmp_path: Path) -> Iterator[Stage]:
+def stage(sides: tuple[Lots, Lots, Path], database: str, tmp_path: Path) -> Iterator[Stage]:
     """A gateway that watches."""
     legacy, new, contracts = sides
-    options = ("--legacy", legacy.url, "--new", new.url, "--contracts", str(contracts))
+    options = ("--legacy", legacy.url, "--new", new.url, "--contracts", str(contracts), "--database-url", database)
     gateway = start_gateway(*options, state=tmp_path / "state", environment=WATCHED)
     yield Stage(legacy, new, contracts, gateway)
     gateway.stop()
@@ -149,11 +149,11 @@ def test_a_side_that_dies_is_left_within_seconds(stage: Stage) -> None:
     assert eventually(lambda: [(each["what"], each["failed"]) for each in stage.rollbacks()] == [("errors", failed)])
 
 
-def test_clean_samples_open_the_gate(sides: tuple[Lots, Lots, Path], tmp_path: Path) -> None:
+def test_clean_samples_open_the_gate(sides: tuple[Lots, Lots, Path], database: str, tmp_path: Path) -> None:
     """With its own target of 3 %, a route is through after 99 clean samples, and not before; the bound is shown."""
     legacy, new, contracts = sides
     (contracts / "lots.get" / "route.yaml").write_text(ROUTE.replace("slack", "target: 3%, slack"))
-    options = ("--legacy", legacy.url, "--new", new.url, "--contracts", str(contracts))
+    options = ("--legacy", legacy.url, "--new", new.url, "--contracts", str(contracts), "--database-url", database)
     gateway = start_gateway(*options, state=tmp_path / "state", environment=WATCHED)
     try:
         stage = Stage(legacy, new, contracts, gateway)

@@ -37,9 +37,9 @@ def played(sides: tuple[Lots, Lots, Path], state: Path, *more: str, **environmen
         gateway.stop()
 
 
-def test_many_workers_go_back_together_once(sides: tuple[Lots, Lots, Path], tmp_path: Path) -> None:
+def test_many_workers_go_back_together_once(sides: tuple[Lots, Lots, Path], database: str, tmp_path: Path) -> None:
     """Each of three workers meets the dead side: one change is made, and none of them asks it any more."""
-    with played(sides, tmp_path / "state", "--workers", "3") as stage:
+    with played(sides, tmp_path / "state", "--database-url", database, "--workers", "3") as stage:
         stage.gateway.flip("lots.get", "new", sample=0)
         assert eventually(lambda: stage.ask(12) == [200] * 12)
         stage.new.status = 503
@@ -123,11 +123,11 @@ def listener() -> Iterator[Listener]:
 
 
 def test_a_webhook_is_called_until_it_takes_it(
-    sides: tuple[Lots, Lots, Path], listener: Listener, tmp_path: Path
+    sides: tuple[Lots, Lots, Path], database: str, listener: Listener, tmp_path: Path
 ) -> None:
     """Signed, with the route, the reason and the number of affected requests; again after a failure, then no more."""
     environment = {"STRANGLER_ROLLBACK_WEBHOOK": listener.url, "STRANGLER_ROLLBACK_WEBHOOK_KEY": KEY}
-    with played(sides, tmp_path / "state", **environment) as stage:
+    with played(sides, tmp_path / "state", "--database-url", database, **environment) as stage:
         stage.gateway.flip("lots.get", "canary", canary=10_000)
         stage.new.mangle = lambda _, lot: {**lot, "code": None}
         stage.ask(40)
@@ -143,11 +143,11 @@ def test_a_webhook_is_called_until_it_takes_it(
         assert KEY not in (stage.gateway.state / "gateway.log").read_text()
 
 
-def test_a_route_can_be_left_alone(sides: tuple[Lots, Lots, Path], tmp_path: Path) -> None:
+def test_a_route_can_be_left_alone(sides: tuple[Lots, Lots, Path], database: str, tmp_path: Path) -> None:
     """`rollback: manual` is a person's decision; the next edit of the file takes it back without a restart."""
     route = sides[2] / "lots.get" / "route.yaml"
     route.write_text(route.read_text().replace("slack", "rollback: manual, slack"))
-    with played(sides, tmp_path / "state") as stage:
+    with played(sides, tmp_path / "state", "--database-url", database) as stage:
         stage.gateway.flip("lots.get", "new", sample=0)
         stage.new.status = 503
         for _ in range(4):

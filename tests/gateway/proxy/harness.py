@@ -156,6 +156,7 @@ class Served:
     kept: Kept
     gateway: Gateway
     leave_alone: set[Side]  # as if the breakers of these were open, for copies
+    busy: Callable[[], bool]  # whether anybody is connected, or anything of theirs under way
 
     def flag(self, flag: Flag) -> None:
         self.live.replace({**self.live.plan.flags, flag.route: flag}, Source.DATABASE)
@@ -257,7 +258,8 @@ async def gateway(
     server.shares = True  # nobody is left in the backlog when a test is over
     try:
         async with _listening(server) as port:
-            yield Served(port, live, kept, app, left_alone)
+            state = server.server_state
+            yield Served(port, live, kept, app, left_alone, lambda: bool(state.connections or state.tasks))
     finally:
         if rehearsals is not None:
             await rehearsals.aclose()
