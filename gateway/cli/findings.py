@@ -41,6 +41,11 @@ class Group:
         """Whether this is many places, of which nobody knows which."""
         return self.where == REST
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether the new side gave no answer in any of its examples: no rule allows that."""
+        return bool(self.examples) and all(one.finding["candidate_status"] is None for one in self.examples)
+
 
 def groups_of(told: Mapping[str, Any]) -> list[Group]:
     """The groups, in the order in which they are told."""

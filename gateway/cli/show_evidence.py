@@ -34,7 +34,7 @@ def clusters_text(
     noise = [group for group in groups if group.outcome == "noise"]
     if noise:
         parts.append(_noise(noise))
-    if allowable := [group for group in mismatched if group.current and not group.is_rest]:
+    if allowable := [group for group in mismatched if group.current and not group.is_rest and not group.is_failure]:
         parts.append(_how_to_allow(route, allowable))
     return Stack(*parts)
 

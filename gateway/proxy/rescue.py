@@ -53,12 +53,15 @@ class Rescue:
         self._timeout_s, self._kept, self._budget = timeout_s, Kept(cap, budget), budget
         self._told = Told()
         self._reading: asyncio.Task[bytes | None] | None = None
+        self._sent: bytes | None = None
 
     async def forward(self, outbound: OutboundRequest, _: Side, __: Route | None) -> Response | Failure:
         """The new side's answer, or legacy's where the new side failed and nothing of it stays."""
         try:
             return await self._forwarded(outbound)
         finally:
+            if self.failure is not None:
+                self._sent = self._whole_body()
             self._budget.give(self._kept.leave())
 
     async def _forwarded(self, outbound: OutboundRequest) -> Response | Failure:
@@ -107,13 +110,20 @@ class Rescue:
         while (chunk := await self._next(source)) is not None:
             self._kept.add(chunk)
             yield chunk
+        self._kept.end()
 
     async def _again(self, body: bytes, source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """What the new side has read, then what it has not."""
         if body:
             yield body
-        while (chunk := await self._next(source)) is not None:
+        async for chunk in self._keep(source):
             yield chunk
+
+    def _whole_body(self) -> bytes | None:
+        """The body that was sent twice, None where it did not come whole, or there is none."""
+        kept, declared = self._kept, self._request.header(b"content-length")
+        is_whole = kept.whole or declared == b"%d" % len(kept.body)
+        return kept.body if is_whole and not kept.lacks else None
 
     async def _next(self, source: AsyncIterator[bytes]) -> bytes | None:
         """The next part, None after the last. A reader that is cancelled leaves its part to the next reader.
@@ -139,7 +149,7 @@ class Rescue:
             authoritative=Side.NEW,
             target=request.target,
             request=OutboundRequest(
-                request.method, request.target, request.headers, None, request.scheme, request.client_ip
+                request.method, request.target, request.headers, self._sent, request.scheme, request.client_ip
             ),
             control=Observation(Side.LEGACY, sent.status, (), b"", 0.0),
             candidate=Observation(Side.NEW, None, (), b"", 0.0, self.failure),

@@ -91,6 +91,13 @@ def test_a_difference_that_is_settled_is_not_offered_as_a_rule_again() -> None:
     assert "differences.yaml" not in shown(told(cluster("body/kg", current=False)))
 
 
+def test_a_side_that_gave_no_answer_is_not_offered_as_a_rule() -> None:
+    """No rule allows it: one that was copied into the file would do nothing."""
+    failed = told(cluster("status", "status"), findings=[finding(candidate_status=None)])
+    assert "What is right can be allowed" not in shown(failed)
+    assert "What is right can be allowed" in shown(told(cluster("status", "status"), findings=[finding(500)]))
+
+
 def test_rules_that_never_hit_are_named_once_more() -> None:
     """Each rule has its hits; the silent ones come again with their file and line."""
     rule = {

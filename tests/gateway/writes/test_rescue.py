@@ -79,6 +79,9 @@ async def test_legacy_answers_where_the_new_side_fails(
     assert rows(database, code) == [(None,)]
     assert (finding.rescued, finding.verdict.outcome) == (True, Outcome.MISMATCHED)
     assert finding.verdict.reason == f"rescued: {'new_timeout' if act is hangs else 'new_crashed'}"
+    assert finding.request is not None
+    assert finding.request.body is not None, "it can be asked again"
+    assert code in finding.request.body
 
 
 @pytest.mark.parametrize("after", [fails, hangs])
