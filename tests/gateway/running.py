@@ -23,7 +23,7 @@ Seen = TypeVar("Seen")
 CLIENT = httpx.Client(timeout=15, trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
-def eventually(look: Callable[[], Seen], *, within: float = 10.0) -> Seen:
+def eventually(look: Callable[[], Seen], *, within: float = 30.0) -> Seen:
     """What `look` gives once it is true, else its last answer."""
     deadline = time.monotonic() + within
     while not (seen := look()) and time.monotonic() < deadline:

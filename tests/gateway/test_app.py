@@ -162,9 +162,9 @@ def test_a_flip_reaches_another_gateway(gateway: Running, legacy: Legacy, domain
     )
     try:
         assert gateway.flip("runs.list", "shadow", reason="both see it").status_code == 200
-        assert eventually(lambda: other.stage("runs.list") == "shadow", within=1.0)
+        assert eventually(lambda: other.stage("runs.list") == "shadow", within=4.0)
         assert other.api("POST", "/api/routes/runs.list/rollback").status_code == 200
-        assert eventually(lambda: gateway.stage("runs.list") == "legacy", within=1.0)
+        assert eventually(lambda: gateway.stage("runs.list") == "legacy", within=4.0)
     finally:
         assert other.stop() == 0
 

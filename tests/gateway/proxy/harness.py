@@ -119,8 +119,8 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Wait, at most 10 s, for something that other parties make true."""
-    async with asyncio.timeout(10):
+    """Wait, at most 30 s, for something that other parties make true."""
+    async with asyncio.timeout(30):
         while not true():  # noqa: ASYNC110 - there is no event to wait for, only a state to look at
             await asyncio.sleep(0.005)
 
@@ -317,7 +317,7 @@ async def ask(port: int, head: bytes, body: bytes = b"") -> Reply:
         if b"\r\nhost:" not in lines.lower():
             lines += b"\r\nHost: shop.test"
         writer.write(lines + b"\r\nConnection: close\r\n\r\n" + body)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             raw = await reader.read()
     finally:
         writer.close()

@@ -141,12 +141,12 @@ async def test_a_client_that_leaves_frees_legacy() -> None:
         thinking.set()
         await reader.readuntil(b"never")
 
-    async with upstream(think) as legacy, gateway(legacy.url) as served:
+    async with upstream(think) as legacy, gateway(legacy.url, timeout_s=60) as served:
         _, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await thinking.wait()
         writer.close()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await legacy.lost.wait()
     assert len(legacy.received) == 1
 
@@ -178,10 +178,10 @@ async def test_a_client_that_leaves_mid_upload_frees_legacy() -> None:
         begun.set()
         await reader.readexactly(95)
 
-    async with upstream(take) as legacy, gateway(legacy.url) as served:
+    async with upstream(take) as legacy, gateway(legacy.url, timeout_s=60, idle_timeout_s=60) as served:
         _, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhello")
         await begun.wait()
         writer.close()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             await legacy.lost.wait()

@@ -57,9 +57,9 @@ async def test_it_is_not_waited_for_long() -> None:
         await read_body(request, reader)
         await reader.readexactly(1)
 
-    async with upstream(never) as legacy, gateway(legacy.url) as served:
+    async with upstream(never) as legacy, gateway(legacy.url, timeout_s=60, idle_timeout_s=60) as served:
         assert await answers(served.port, SENT) == b""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             await legacy.lost.wait()
 
 
@@ -72,7 +72,7 @@ async def test_half_an_upload_is_none() -> None:
 
     async with upstream(whole) as legacy, gateway(legacy.url) as served:
         assert await answers(served.port, SENT[:-2]) == b""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             while legacy.received and not legacy.lost.is_set():  # noqa: ASYNC110 - it may never have heard of it
                 await asyncio.sleep(0.01)
     assert all(request.body == b"" for request in legacy.received)

@@ -91,7 +91,7 @@ async def test_close_codes_are_both_ends_own(code: int) -> None:
         async with harness.gateway(f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}") as served:
             async with connect(f"ws://127.0.0.1:{served.port}/", proxy=None) as client:
                 await client.close(code, "done")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 assert await heard == code
     assert client.close_code == code
 
@@ -283,11 +283,11 @@ async def test_a_client_that_leaves_within_a_refusal_is_not_legacys_fault(caplog
         writer.write(b"HTTP/1.1 403 No\r\ntransfer-encoding: chunked\r\n\r\n3\r\nnot\r\n")
         await reader.readexactly(1)
 
-    async with upstream(endless) as up, harness.gateway(up.url) as served:
+    async with upstream(endless) as up, harness.gateway(up.url, timeout_s=60, idle_timeout_s=60) as served:
         reader, writer = await dial(served.port)
         await reader.readuntil(b"not")
         writer.close()
-        async with asyncio.timeout(1.5):
+        async with asyncio.timeout(10):
             await up.lost.wait()
     assert [record.message for record in caplog.records if record.name == "strangler"] == []
 
@@ -353,16 +353,16 @@ async def test_a_handshake_that_is_not_answered_is_a_504() -> None:
 
 @pytest.mark.parametrize("early", [b"", b"x" * 200_000])
 async def test_a_client_that_leaves_during_the_handshake_takes_legacys_connection_with_it(early: bytes) -> None:
-    """Within a second, also when it has talked so much that nobody listens to it any more."""
+    """At once, also when it has talked so much that nobody listens to it any more."""
 
     async def silent(request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(1)
 
-    async with upstream(silent) as up, harness.gateway(up.url) as served:
+    async with upstream(silent) as up, harness.gateway(up.url, timeout_s=60) as served:
         _, writer = await dial(served.port, HANDSHAKE + early)
         await until(lambda: len(up.received) == 1)
         writer.close()
-        async with asyncio.timeout(1.5):
+        async with asyncio.timeout(10):
             await up.lost.wait()
 
 
@@ -428,7 +428,7 @@ async def test_a_side_behind_tls_is_spliced_as_well(tmp_path: Path) -> None:
             assert (client.close_code, client.close_reason) == (4_002, "as told")
             left = await connect(f"ws://127.0.0.1:{served.port}/", proxy=None)
             left.transport.write_eof()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await left.wait_closed()
             await until(lambda: served.gateway.ledger.websockets == 0)
         async with harness.gateway(url) as served:

@@ -133,7 +133,7 @@ async def test_an_app_blocked_in_send_ends_when_its_answer_is_let_go(how: str) -
     else:
         await anext(answer.body)
         await answer.body.aclose()  # type: ignore[attr-defined]  # what an async for does that breaks off
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(8):
         await ended.wait()
 
 
