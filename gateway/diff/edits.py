@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import TypeGuard
 
+from gateway.diff.equality import same
 from gateway.diff.identity import Interner, Parted
 from gateway.diff.keyed import Pair
 from gateway.diff.value import Value
@@ -56,14 +58,35 @@ class Costs:
             return min(self._apart(one, other, i, j), _GAP - 1) if is_row else _GAP - 1
         return _GAP
 
+    def alike(self, i: int, j: int) -> bool:
+        """Whether one is the other, changed a little. Flat objects, which most rows are, are not taken apart for it."""
+        sides = self._sides
+        one, other = sides.control[i], sides.candidate[j]
+        if sides.mine[i] == sides.theirs[j]:
+            return True
+        if not (_is_flat(one) and _is_flat(other)):
+            return self.of(i, j) <= LIKE
+        shared = sum(key in other and same(value, other[key]) for key, value in one.items())
+        return _dissimilar(shared, len(one), len(other)) <= LIKE
+
     def _apart(self, one: Parted, other: Parted, i: int, j: int) -> int:
         mine, theirs = self._of(one, self._sides.mine[i]), self._of(other, self._sides.theirs[j])
-        return _GAP - (_GAP - 2) * len(mine & theirs) // max(len(mine), len(theirs), 1)
+        return _dissimilar(len(mine & theirs), len(mine), len(theirs))
 
     def _of(self, value: Parted, number: int) -> frozenset[str]:
         if number not in self._parts:
             self._parts[number] = self._interner.parts(value)
         return self._parts[number]
+
+
+def _is_flat(value: Value) -> TypeGuard[dict[str, Value]]:
+    """Whether it is an object with none within it."""
+    return isinstance(value, dict) and dict not in map(type, value.values())
+
+
+def _dissimilar(shared: int, one: int, other: int) -> int:
+    """What it costs to replace something of so many parts by something of so many others."""
+    return _GAP - (_GAP - 2) * shared // max(one, other, 1)
 
 
 def gaps_between(mine: list[int], theirs: list[int], *, small: int) -> Iterator[Gap]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 
-from gateway.diff.edits import LIKE, Costs, Gap, Sides, by_position, fewest_edits, gaps_between
+from gateway.diff.edits import Costs, Gap, Sides, by_position, fewest_edits, gaps_between
 from gateway.diff.equality import same
 from gateway.diff.identity import Interner
 from gateway.diff.keyed import Pair, identifying, pair_by
@@ -100,7 +100,7 @@ class Aligner:
         if sorted(mine) == sorted(theirs):
             return Alignment((), reordered=True)
         costs = Costs(Sides(one, other, mine, theirs), self._interner)
-        if any(costs.of(at, at) > LIKE for at in range(len(differing))):
+        if not all(costs.alike(at, at) for at in range(len(differing))):
             return None
         return Alignment(tuple((at, at) for at in differing))
 
@@ -110,10 +110,11 @@ class Aligner:
             return list(by_position(gap))
         costs = Costs(sides, self._interner)
         alike = len(gap.mine) == len(gap.theirs) and all(
-            costs.of(i, j) <= LIKE for i, j in zip(gap.mine, gap.theirs, strict=True)
+            costs.alike(i, j) for i, j in zip(gap.mine, gap.theirs, strict=True)
         )
         if alike or not self._spend(gap.mine, gap.theirs, sides):
-            return [(i, j) for i, j in by_position(gap) if i is None or j is None or costs.of(i, j)]
+            one, other = sides.mine, sides.theirs
+            return [(i, j) for i, j in by_position(gap) if i is None or j is None or one[i] != other[j]]
         return fewest_edits(gap, costs)
 
     def _as_sets(self, sides: Sides) -> Alignment:

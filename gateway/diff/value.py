@@ -32,6 +32,7 @@ MAX_SHOWN = 200  # characters of a value in a report
 
 # control characters, what reorders text on a screen, and halves of surrogate pairs
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_QUOTED = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Sort(Enum):
@@ -65,6 +66,8 @@ def brief(value: Found) -> str | None:
     """The value as JSON text of at most 200 characters, None for no value; reads no more than it shows."""
     if isinstance(value, Absent):
         return None
+    if not isinstance(value, list | dict):
+        return cut(_scalar(value))
     pieces: list[str] = []
     length = 0
     for piece in _pieces(value):
@@ -109,10 +112,10 @@ def _pieces(value: Value) -> Iterator[str]:
 def _scalar(value: bool | int | Decimal | str | None) -> str:
     if isinstance(value, str):
         return _string(value)
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) or type(value) is int:
         return str(value)
     return json.dumps(value)
 
 
 def _string(text: str) -> str:
-    return json.dumps(text[: MAX_SHOWN + 1], ensure_ascii=False)
+    return _QUOTED(text[: MAX_SHOWN + 1])

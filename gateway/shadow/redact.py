@@ -20,7 +20,6 @@ from typing import Final
 from gateway.diff.value import cut
 from gateway.diff.verdict import Mismatch, Verdict
 from gateway.shadow.secrets import (
-    SHOWN,
     Mask,
     blank,
     is_secret,
@@ -30,7 +29,6 @@ from gateway.shadow.secrets import (
     without_values_of_tags,
 )
 
-HIDDEN: Final = f'"{SHOWN}"'
 MAX_TARGET: Final = 4_096  # characters of a target that a finding keeps
 TOKEN: Final = re.compile(r"\(hidden(?:-[0-9a-f]{12})?\)")
 
@@ -45,6 +43,8 @@ _ELEMENT: Final = re.compile(r"<([\w:.-]{1,100})(?:\s[^<>]{0,200})?>")
 _ELEMENT_VALUE: Final = re.compile(r"(?:<!\[CDATA\[[^\]]*(?:\](?!\]>)[^\]]*)*(?:\]\]>)?|[^<])*")
 _KEY: Final = re.compile(r"\(([^()=\r\n]{1,200})\)=")  # as PostgreSQL tells of a duplicate: `Key (token)=(...)`
 _KEY_VALUE: Final = re.compile(r"\([^()\r\n]*\)?")
+_BEHIND_NAMES: Final = re.compile(r"[<=:(]")  # nothing above is found without one of these
+_NO_TEXT: Final = re.compile(r"-?[0-9][0-9.eE+-]*|true|false|null")
 _QUOTE: Final = re.compile(r'\\*"')
 _ESCAPED_QUOTE: Final = re.compile(r'\\+"')
 _CUT: Final = re.compile(r"(?:\\(?:u[0-9a-f]{0,3})?)?…$")  # the end of a cut text, which may lie within an escape
@@ -104,6 +104,8 @@ class Redactor:
     def text(self, text: str) -> str:
         """Any text, without what stands under a secret name in it; JSON within JSON goes whole if it has one."""
         shown = self._named(without_credentials(text, self.mask))
+        if "\\" not in shown:
+            return shown
         plain = _ESCAPED_QUOTE.sub('"', shown)
         return shown if plain == shown or self._named(plain) == plain else self.mask(text)
 
@@ -114,21 +116,16 @@ class Redactor:
 
     def _mismatch(self, mismatch: Mismatch) -> Mismatch:
         hide = any(map(self.is_secret, mismatch.where.split("/")))
-        return replace(
-            mismatch,
-            where="/".join(
-                self._hidden_behind_names(mismatch.where, lambda level: without_credentials(level, self.mask))
-            ),
-            control=self._value(mismatch.control, hide),
-            candidate=self._value(mismatch.candidate, hide),
-        )
+        levels = self._hidden_behind_names(mismatch.where, lambda level: without_credentials(level, self.mask))
+        control, candidate = self._value(mismatch.control, hide), self._value(mismatch.candidate, hide)
+        return Mismatch(mismatch.kind, "/".join(levels), control, candidate)
 
     def _value(self, value: str | None, hide: bool) -> str | None:
         """A JSON text, perhaps cut. A string is read first: what stands in it has quotes and lines of its own."""
         if value is None or hide:
             return None if value is None else f'"{self.mask(value)}"'
         if not value.startswith('"'):
-            return cut(self.text(value))
+            return value if _NO_TEXT.fullmatch(value) else cut(self.text(value))
         whole = not value.endswith("…")
         try:
             text = json.loads(value if whole else _CUT.sub('"', value), strict=False)
@@ -138,6 +135,8 @@ class Redactor:
         return cut(shown if whole else shown[:-1] + "…")
 
     def _named(self, text: str) -> str:
+        if _BEHIND_NAMES.search(text) is None:
+            return text
         secret, in_query, mask = self.is_secret, self._is_secret_in_query, self.mask
         text = without_values_of_tags(text, secret, mask)
         text = _hide(text, _MEMBER, lambda name: secret(_read(name)), _json_end, lambda hidden: f'"{mask(hidden)}"')

@@ -47,6 +47,7 @@ _ISSUED: Final = re.compile(
     r"[A-Za-z0-9_-]{16,}"
 )
 _USER: Final = re.compile(r"//([^\s/?#@\"'<>]{1,200})@")
+_SHORTEST: Final = 8  # characters of what one of these is found in, but for the last
 
 
 # what HTML keeps values in, named by another attribute, before it or behind
@@ -95,6 +96,8 @@ def blank(_secret: str) -> str:
 
 def without_credentials(text: str, mask: Mask = blank) -> str:
     """The text without what is a credential by its own form: JWTs, known keys, Authorization values, users in URLs."""
+    if len(text) < _SHORTEST and "@" not in text:
+        return text
     text = _ISSUED.sub(lambda found: mask(found.group()), text)
     text = _JWT.sub(lambda found: mask(found.group()), text)
     text = _BEARER.sub(lambda found: found.group(1) + found.group(2) + mask(found.group(3)), text)

@@ -8,11 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.diff.edits import LIKE, Costs, Sides
+from gateway.diff.identity import Interner
 from gateway.diff.readers import Reading
 from gateway.diff.verdict import Kind, Outcome
 from tests.gateway.diff.answers import found, judged, only, rule
 
 WORDS = st.lists(st.sampled_from("abcd"), max_size=7)
+ROWS = st.dictionaries(
+    st.sampled_from("abcde"),
+    st.sampled_from([None, True, 1, 0, False, "1", [], [1], [True], {}, {"a": 1}, {"a": True}]),
+)
 
 
 def levenshtein(one: list[str], other: list[str]) -> int:
@@ -128,3 +134,11 @@ def test_a_number_that_hashes_like_a_million_others_costs_what_any_costs() -> No
     """Multiples of 2^61-1 all have Python's hash 0; an array of them must not cost its square."""
     same_hash = [at * (2**61 - 1) for at in range(60_000)]
     assert len(judged(same_hash, [*same_hash[1:], 5]).mismatches) == 2
+
+
+@given(ROWS, ROWS)
+def test_rows_are_alike_at_a_glance_as_they_are_when_taken_apart(one: Any, other: Any) -> None:
+    """Flat or with objects within them: the glance is for speed, and pairs nothing in another way."""
+    interner = Interner()
+    costs = Costs(Sides([one], [other], [interner.number(one)], [interner.number(other)]), interner)
+    assert costs.alike(0, 0) == (costs.of(0, 0) <= LIKE)

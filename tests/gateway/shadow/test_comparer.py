@@ -2,6 +2,7 @@
 
 import operator
 import os
+import pickle
 import resource
 import signal
 import socket
@@ -15,6 +16,7 @@ from functools import partial
 import psutil
 import pytest
 
+from gateway.diff.verdict import Allowance, Kind, Mismatch, Outcome, Verdict
 from gateway.shadow.comparer import Comparer, ComparerLost, pickled
 from tests.gateway.running import eventually
 
@@ -43,6 +45,13 @@ def test_large_arguments_and_answers_travel() -> None:
         assert comparer.run(partial(max, b"a" * 5_000_000, b"b" * 5_000_000)) == b"b" * 5_000_000
     finally:
         comparer.close()
+
+
+def test_a_verdict_arrives_as_it_left() -> None:
+    """With every field of each mismatch, be it a text or nothing at all."""
+    mismatch = Mismatch(Kind.MISSING, "body/a", '"1"', None)
+    verdict = Verdict(Outcome.MISMATCHED, (mismatch,), (Allowance(mismatch, "why", "a.yaml:1"),), "r", (mismatch,))
+    assert pickle.loads(pickle.dumps(verdict, pickle.HIGHEST_PROTOCOL)) == verdict
 
 
 def test_large_arguments_are_not_copied_on_their_way() -> None:
