@@ -30,10 +30,11 @@ class LeaseStore:
         await ask(self._give_back(name, holder))
 
     async def _hold(self, name: str, holder: str, for_s: float) -> bool:
-        taking = upsert(leases).values(
-            name=name, holder=holder, until=func.clock_timestamp() + timedelta(seconds=for_s)
-        )
-        mine_or_nobodys = or_(leases.c.holder == holder, leases.c.until < func.clock_timestamp())
+        now, until = func.clock_timestamp(), leases.c.until
+        lasting = timedelta(seconds=for_s)
+        taking = upsert(leases).values(name=name, holder=holder, until=now + lasting)
+        # one that lasts much longer than any was taken before the database's clock was set back
+        mine_or_nobodys = or_(leases.c.holder == holder, until < now, until > now + 2 * lasting)
         statement = taking.on_conflict_do_update(
             constraint=leases.primary_key,
             set_={"holder": taking.excluded.holder, "until": taking.excluded.until},

@@ -51,6 +51,14 @@ async def test_a_lease_ends_by_the_databases_clock(engine: AsyncEngine) -> None:
     assert await leases.hold("keeper", "next", for_s=60)
 
 
+async def test_a_lease_of_a_clock_that_was_set_back_is_nobodys(engine: AsyncEngine) -> None:
+    """Its holder is dead; without this nobody would be on duty for as long as the clock went back."""
+    leases = LeaseStore(engine)
+    assert await leases.hold("keeper", "dead", for_s=3_600)
+    assert not await leases.hold("keeper", "next", for_s=3_000), "it may be in force"
+    assert await leases.hold("keeper", "next", for_s=5)
+
+
 async def test_many_that_notice_together_make_one_change(engine: AsyncEngine, store: FlagStore) -> None:
     """Twenty take the same flag back at once: one history entry, one rollback, and the rest hear what it is now."""
     flag, rollbacks = await in_canary(store), RollbackStore(engine)
