@@ -24,10 +24,10 @@ from gateway.proxy.rescue import Rescue
 from gateway.proxy.respond import only_asgi, write
 from gateway.proxy.tap import Capture
 from gateway.proxy.websocket import decline, join, noted, unless_left
-from gateway.rollout.decide import PANIC, RETIRED, SETTLED, decide
+from gateway.rollout.decide import PANIC, RETIRED
 from gateway.rollout.override import Ignored, Override, Overrides, overridden
 from gateway.rollout.plan import Live
-from gateway.rollout.routed import PANICKED, UNROUTED, Routed
+from gateway.rollout.routed import PANICKED, UNROUTED, Routed, choices_of
 from gateway.routing.route import Route
 from gateway.shadow.mirror import Mirror
 from gateway.shadow.rehearsals import Rehearsals
@@ -132,14 +132,15 @@ class Gateway:
         route = plan.table.find(request.method, request.path)  # 2
         if route is None:
             return PANICKED if plan.panicked else UNROUTED
-        if (routed := plan.settled.get(route.key)) is None:
+        if plan.panicked:
             flag = plan.flag(route.key)
-            if plan.panicked:
-                return Routed(route, flag, PANIC, route.key, flag.stage)
-            decision = decide(route, flag, request, has_new=Side.NEW in self.transports)  # 3
-            routed = Routed(route, flag, decision, route.key, flag.stage)
-            if flag.stage in SETTLED:
-                plan.settled[route.key] = routed
+            return Routed(route, flag, PANIC, route.key, flag.stage)
+        known = plan.choices[Side.NEW in self.transports]
+        try:
+            choices = known[route.key]
+        except KeyError:
+            choices = known[route.key] = choices_of(route, plan.flag(route.key), has_new=Side.NEW in self.transports)
+        routed = choices.of(request)  # 3
         return self._tested(routed, route, request) if arrival.head.facts & TESTED else routed
 
     def _tested(self, routed: Routed, route: Route, request: Request) -> Routed:

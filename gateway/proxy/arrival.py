@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from gateway.failure import Failure
@@ -53,22 +54,25 @@ def _kind_of(name: bytes) -> int:
 KINDS: Final = Kinds(_kind_of)
 
 
+Field = tuple[Header, int]  # one of a head, its name in lower case, and what the name means
+
+
 class Head:
     """The header fields of a request, and what they tell.
 
     A client sends the same ones again and again on a connection, so a door keeps the last and reads only other ones:
-    `raw` is what came, in its spelling. `fault` is for who judges it, once. `block` is the head's bytes behind the
-    request line, where it is plain, short enough to be remembered, and all there is of the request.
+    `raw` is what came, in its spelling, where the parser has read it. `fault` is for who judges it, once. `block` is
+    the bytes behind the request line, where the head is plain, short enough to be remembered, and all there is of the
+    request.
     """
 
-    __slots__ = ("block", "facts", "fault", "fields", "has_body", "host", "judged", "passed_on", "raw", "told")
+    __slots__ = ("block", "facts", "fault", "fields", "has_body", "host", "judged", "meant", "passed_on", "raw", "told")
 
-    def __init__(self, raw: list[Header]) -> None:
-        self.raw = raw
-        self.fields: Headers = tuple([(name.lower(), value) for name, value in raw])
+    def __init__(self, meant: list[Field], raw: Sequence[Header] = ()) -> None:
+        self.raw, self.meant = raw, meant
+        self.fields: Headers = tuple([header for header, _ in meant])
         self.facts, self.host, self.has_body = 0, b"", False
-        for header in self.fields:
-            kind = KINDS[header[0]]
+        for header, kind in meant:
             if kind > TRAVELS:
                 self._note(kind, header[1])
         self.judged = False
@@ -76,6 +80,12 @@ class Head:
         self.block = b""
         self.passed_on: Headers = ()  # what a side is sent of them, and what is added for this peer; once it is known
         self.told: bytes | None = None  # the same as bytes, for the edge
+
+    @classmethod
+    def of(cls, raw: list[Header]) -> Head:
+        """Fields in whatever spelling they came."""
+        lower = [(name.lower(), value) for name, value in raw]
+        return cls([(header, KINDS[header[0]]) for header in lower], raw)
 
     def _note(self, kind: int, value: bytes) -> None:
         if kind & self.facts & _ONCE:

@@ -48,6 +48,8 @@ class Cycle(RequestResponseCycle):
     _head = b""  # of the answer, while it waits for the first of the body
     _loop: asyncio.AbstractEventLoop
     _finish: Callable[[], None]  # ends the connection
+    _tasks: set[asyncio.Task[None]]  # the server's, which waits for them at its end
+    task: asyncio.Task[None]  # this one's
 
     def take(self, body: bytes) -> None:
         """A part of the request's body."""
@@ -80,7 +82,8 @@ class Cycle(RequestResponseCycle):
         finally:
             if not self.response_complete and not self.disconnected:
                 self._break_off()
-            self.on_response = lambda: None
+            self.on_response = _nothing
+            self._tasks.discard(self.task)
 
     def _break_off(self) -> None:
         if not self.response_started:
@@ -214,8 +217,12 @@ def cycle_of(arrival: Arrival, door: Door, *, gone: asyncio.Future[None]) -> Cyc
         keep_alive=True,
         on_response=door.answered,
     )
-    cycle._loop, cycle._finish = door.loop, door.finish
+    cycle._loop, cycle._finish, cycle._tasks = door.loop, door.finish, door.tasks
     return cycle
+
+
+def _nothing() -> None:
+    """Tell nobody."""
 
 
 def _length(headers: Any) -> int | None:

@@ -12,11 +12,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
 from gateway.failure import Failure
 from gateway.proxy.arrival import Arrival
-from gateway.proxy.cycle import cycle_of, reset
+from gateway.proxy.cycle import Cycle, cycle_of, reset
 from gateway.proxy.doorkeeper import NEVER
 from gateway.proxy.flow import WatchedFlow
 from gateway.proxy.framing import BodyAlone, is_handshake
@@ -144,7 +142,9 @@ class Door(Reading):
 
     def start(self, exchange: Exchange) -> None:
         self._running = exchange
-        self._start_asgi_task(cast(RequestResponseCycle, exchange), self.app)
+        cycle = cast(Cycle, exchange)
+        cycle.task = task = self.loop.create_task(cycle.run_asgi(self.app))
+        self.tasks.add(task)
 
     def _unanswered(self) -> list[Exchange]:
         """The requests that have no whole answer yet, the oldest first."""
@@ -169,7 +169,8 @@ class Door(Reading):
     def _go_on(self) -> None:
         """Answer the request that waits longest, or wait for one."""
         self._unread.forget()
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
             exchange, _ = self.pipeline.pop()
             self.start(cast(Exchange, exchange))

@@ -17,7 +17,7 @@ from gateway.proxy.door import Door
 from gateway.proxy.hosting import Hosting, InHouse
 from gateway.proxy.outbound import build, head_for
 from gateway.proxy.reading import Exchange
-from gateway.proxy.receive import refusal
+from gateway.proxy.receive import fault_in, refusal
 from gateway.proxy.relaying import ByWire, Relaying
 from gateway.proxy.splice import splice
 from gateway.rollout.routed import Routed
@@ -115,11 +115,10 @@ class Edge(Door):
     def _by_wire(self, arrival: Arrival, routed: Routed, transport: HttpTransport, line: bytes = b"") -> ByWire | None:
         gateway, side = self._gateway, routed.decision.authoritative
         request, _, _, version, fields = arrival
-        admitted = line and fields.fault is None  # the app's way has lines also of what it refuses
-        if admitted and fields.told and side is Side.LEGACY and gateway.addressing.hosts[side] is None:
-            head: bytes | None = b"".join((line, b"\r\n", fields.told, request.id.encode(), b"\r\n\r\n"))
-        elif refusal(arrival, gateway.addressing.pseudonym) is not None or version == "1.0":
+        if self._is_refused(arrival, line) or version == "1.0":
             return None
+        if line and fields.told and side is Side.LEGACY and gateway.addressing.hosts[side] is None:
+            head: bytes | None = b"".join((line, b"\r\n", fields.told, request.id.encode(), b"\r\n\r\n"))
         else:
             head = head_for(arrival, side, routed.route, gateway.addressing)
         if head is None:
@@ -131,8 +130,12 @@ class Edge(Door):
         gateway, route = self._gateway, routed.route
         if arrival.version == "1.0" or (route is not None and route.rescue):
             return None
-        admitted = line and arrival.head.judged and arrival.head.fault is None
-        if not admitted and refusal(arrival, gateway.addressing.pseudonym) is not None:
+        if self._is_refused(arrival, line):
             return None
         outbound, timeout_s = build(arrival, Side.NEW, route, gateway.addressing), gateway.timeout_s(route)
         return InHouse(gateway, arrival, arrival.request, arrival.version, routed, timeout_s, app, outbound)
+
+    def _is_refused(self, arrival: Arrival, line: bytes) -> bool:
+        """Whether a request goes no further; of a plain line (`line`) nothing is left to be said."""
+        pseudonym = self._gateway.addressing.pseudonym
+        return (fault_in(arrival.head, pseudonym) if line else refusal(arrival, pseudonym)) is not None

@@ -15,7 +15,7 @@ from gateway.proxy.answering import JOINED, Answering, Errand
 from gateway.proxy.tap import Capture
 from gateway.telemetry import request_id
 from gateway.upstream.call import Call
-from gateway.upstream.inprocess import InProcess, dated
+from gateway.upstream.inprocess import InProcess
 
 if TYPE_CHECKING:
     from gateway.proxy.edge import Edge
@@ -78,9 +78,9 @@ class Hosting(Answering):
         if not self.response_started:
             status, headers = call.outcome
             if call.whole and call.held < JOINED:
-                self.answer_at_once(status, None, dated(headers), call.length, b"".join(call.take()), [])
+                self.answer_at_once(status, None, headers, call.length, b"".join(call.take()), [])
                 return
-            self.begin_answer(status, None, dated(headers), call.length)
+            self.begin_answer(status, None, headers, call.length)
         if self._edge.flow.write_paused:
             self.full_client()
             return

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from gateway.message import Header, Headers, OutboundRequest, Request, Side
-from gateway.proxy.arrival import CODING, CONNECTION, COOKIE, EXPECT, HOST, IF_TRUSTED, KINDS, LENGTH, TRAVELS, Arrival
+from gateway.proxy.arrival import CODING, CONNECTION, COOKIE, EXPECT, HOST, IF_TRUSTED, LENGTH, TRAVELS, Arrival
 from gateway.proxy.hop import named_by
 from gateway.proxy.peer import Peer
 from gateway.rollout.override import without_override
@@ -24,6 +24,7 @@ class Addressing:
 
     pseudonym: bytes
     hosts: dict[Side, bytes | None]
+    via: Header
 
     @classmethod
     def of(
@@ -37,7 +38,8 @@ class Addressing:
             parts = urlsplit(url)
             return parts.netloc.encode("ascii") if host_rule == "upstream" or parts.scheme == "https" else None
 
-        return cls(pseudonym.encode(), {Side.LEGACY: host(legacy), Side.NEW: host(new)})
+        name = pseudonym.encode()
+        return cls(name, {Side.LEGACY: host(legacy), Side.NEW: host(new)}, (b"via", b"1.1 " + name))
 
 
 def build(arrival: Arrival, side: Side, route: Route | None, to: Addressing) -> OutboundRequest:
@@ -66,7 +68,7 @@ def _lines_of(arrival: Arrival, side: Side, to: Addressing) -> bytes:
 
 
 def _passed_on(arrival: Arrival, side: Side, to: Addressing) -> Headers:
-    return (*_travelling(arrival, to.hosts[side]), *_told(arrival), (b"via", b"1.1 " + to.pseudonym))
+    return (*_travelling(arrival, to.hosts[side]), *_told(arrival), to.via)
 
 
 def head_for(arrival: Arrival, side: Side, route: Route | None, to: Addressing) -> bytes | None:
@@ -96,12 +98,13 @@ def _told_lines(arrival: Arrival, side: Side, to: Addressing) -> bytes:
 
 def _travelling(arrival: Arrival, own_host: bytes | None) -> list[Header]:
     """The client's headers that travel on."""
-    kinds, trusted = KINDS, arrival.peer.trusted
+    trusted = arrival.peer.trusted
     kept: list[Header] = []
     named: frozenset[bytes] = frozenset()
-    for header in arrival.head.fields:
-        kind = kinds[header[0]]
-        if kind & COOKIE:
+    for header, kind in arrival.head.meant:
+        if kind == TRAVELS:
+            kept.append(header)
+        elif kind & COOKIE:
             cookie = without_override(header[1])
             if cookie:
                 kept.append((header[0], cookie))

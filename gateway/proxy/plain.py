@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from gateway.message import Header
+from gateway.proxy.arrival import KINDS, Field
 
 LEARNED: Final = 8 * 1024  # bytes of a head that a connection remembers
 _MOST: Final = 2_000  # field lines, of all clients; browsers invent them (traces, times) faster than they are worth
@@ -31,22 +31,22 @@ class _Methods(dict[bytes, str]):
         return text
 
 
-class _Fields(dict[bytes, Header | None]):
-    """Headers by their lines; None for a line that is the parser's."""
+class _Fields(dict[bytes, Field | None]):
+    """Fields by their lines; None for a line that is the parser's."""
 
-    def __missing__(self, line: bytes) -> Header | None:
+    def __missing__(self, line: bytes) -> Field | None:
         found = _FIELD.fullmatch(line)
         if found is None or line[-1:] in b" \t":
             return None
-        name, value = found[1], found[2]
-        lower = name.lower()
-        if lower in _THE_PARSERS and (lower, value.lower()) != (b"connection", b"keep-alive"):
+        name, value = found[1].lower(), found[2]
+        if name in _THE_PARSERS and (name, value.lower()) != (b"connection", b"keep-alive"):
             return None
-        if len(line) <= _LONGEST and lower not in _SECRET:
+        field = (name, value), KINDS[name]
+        if len(line) <= _LONGEST and name not in _SECRET:
             if len(self) >= _MOST:
                 self.clear()
-            self[line] = name, value
-        return name, value
+            self[line] = field
+        return field
 
 
 METHODS: Final = _Methods()
@@ -58,7 +58,7 @@ def plain_line(data: bytes, block: bytes) -> re.Match[bytes] | None:
     return _LINE.fullmatch(data, 0, len(data) - len(block))
 
 
-def plain_head(data: bytes) -> tuple[re.Match[bytes], list[Header]] | None:
+def plain_head(data: bytes) -> tuple[re.Match[bytes], list[Field]] | None:
     """The request line and the fields of bytes that are one whole head without a body, and nothing else."""
     if data[-4:] != b"\r\n\r\n":
         return None
@@ -66,6 +66,6 @@ def plain_head(data: bytes) -> tuple[re.Match[bytes], list[Header]] | None:
     line = _LINE.fullmatch(first)
     if line is None:
         return None
-    fields = _FIELDS
-    headers = [fields[one] for one in lines]
-    return None if None in headers else (line, headers)  # type: ignore[return-value]  # there is no None in it
+    known = _FIELDS
+    fields = [known[one] for one in lines]
+    return None if None in fields else (line, fields)  # type: ignore[return-value]  # there is no None in it

@@ -129,8 +129,8 @@ class Reading(HttpToolsProtocol):
         found = plain_head(data)
         if found is None or len(found[1]) > self._limits.head_fields:
             return None
-        line, raw = found
-        head = Head(raw)
+        line, fields = found
+        head = Head(fields)
         if head.facts & (HOST | TWICE) != HOST:
             return None
         if len(data) - line.end() <= LEARNED:
@@ -230,7 +230,7 @@ class Reading(HttpToolsProtocol):
         """The request whose head the parser has just read."""
         head, url = self._head, self.url
         if head is None or head.raw != self.headers:
-            head = Head(self.headers)
+            head = Head.of(self.headers)
             self._last_head_is(head)
         authority, target = (None, url) if url[:1] == b"/" else split_target(url)
         return self._arrival(self.parser.get_method(), target, authority, version, head)

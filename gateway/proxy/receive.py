@@ -27,8 +27,10 @@ _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _HOST: Final = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _REWRITTEN: Final = re.compile(rb"[\\']")  # in a URL, not in a path: `\` is `/` to it, and `'` is `%27`
+_MOST_HOSTS: Final = 1_000
+_LONGEST_HOST: Final = 256  # bytes of one that is remembered
 _PROCESS: Final = token_hex(10)
-_numbers: Final = count(1)
+_numbers: Final = count((1 << 48) + 1)  # a digit in front of twelve
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 
 
@@ -118,7 +120,7 @@ def read(scope: Scope, client: Client, *, trust: Trust) -> Arrival:
     if known is not None:
         request = known.request
         return known if request.body is None else known._replace(request=request._replace(body=client.body()))
-    head = Head([(bytes(name), bytes(value)) for name, value in scope["headers"]])
+    head = Head.of([(bytes(name), bytes(value)) for name, value in scope["headers"]])
     address = scope["client"][0] if scope.get("client") else ""
     peer = identify(address, _http_scheme(scope["scheme"]), head.fields, trust)
     target = _target(scope)
@@ -138,10 +140,8 @@ def read(scope: Scope, client: Client, *, trust: Trust) -> Arrival:
 def refusal(arrival: Arrival, pseudonym: bytes) -> Failure | None:
     """Why a request goes no further: it has been here before, or two readers would read it differently."""
     request, head = arrival.request, arrival.head
-    if not head.judged:
-        head.judged, head.fault = True, _fault_of(head, pseudonym)
-    if head.fault is not None:
-        return head.fault
+    if (fault := fault_in(head, pseudonym)) is not None:
+        return fault
     sane = (
         (request.path[:1] == b"/" or (request.target == b"*" and request.method == "OPTIONS"))
         and request.method != "CONNECT"  # a tunnel is not offered
@@ -151,6 +151,13 @@ def refusal(arrival: Arrival, pseudonym: bytes) -> Failure | None:
         and (arrival.version == "1.0" or head.facts & HOST)  # RFC 9112 section 3.2
     )
     return None if sane else Failure.BAD_REQUEST
+
+
+def fault_in(head: Head, pseudonym: bytes) -> Failure | None:
+    """The same for its fields alone, which is all there is to ask of a request whose line is plain."""
+    if not head.judged:
+        head.judged, head.fault = True, _fault_of(head, pseudonym)
+    return head.fault
 
 
 def _is_same_place(arrival: Arrival) -> bool:
@@ -164,6 +171,21 @@ def _is_old(arrival: Arrival) -> bool:
     return arrival.version == "1.0" and not arrival.head.facts & CODING
 
 
+class _Hosts(dict[bytes, bool]):
+    """Whether a Host may be one; there are few in earnest, and a client that invents them makes it forget them."""
+
+    def __missing__(self, host: bytes) -> bool:
+        found = _HOST.fullmatch(host) is not None
+        if len(host) <= _LONGEST_HOST:
+            if len(self) >= _MOST_HOSTS:
+                self.clear()
+            self[host] = found
+        return found
+
+
+_HOSTS: Final = _Hosts()
+
+
 def _fault_of(head: Head, pseudonym: bytes) -> Failure | None:
     """What is wrong with the fields alone."""
     if head.facts & VIA and any(name == b"via" and pseudonym in value for name, value in head.fields):
@@ -172,7 +194,7 @@ def _fault_of(head: Head, pseudonym: bytes) -> Failure | None:
     framing = [value for name, value in head.fields if name in _FRAMING] if framed else []
     sane = (
         (not head.facts & TWICE or sum(name == b"host" for name, _ in head.fields) <= 1)
-        and (not head.facts & HOST or _HOST.fullmatch(head.host) is not None)
+        and (not head.facts & HOST or _HOSTS[head.host])
         and len(framing) <= 1
         # another coding would have to be undone here, an odd spelling hides one
         and (not head.facts & CODING or framing[0].lower() == b"chunked")
@@ -216,7 +238,7 @@ def request_id_of(head: Head) -> str:
 
 def new_request_id() -> str:
     """80 random bits of this process and a number, in hex: it names a request, it opens nothing."""
-    return f"{_PROCESS}{next(_numbers):012x}"
+    return _PROCESS + hex(next(_numbers))[3:]
 
 
 def _http_scheme(scheme: str) -> str:

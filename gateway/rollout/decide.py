@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import NamedTuple, assert_never
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar, assert_never
 
 from gateway.message import Request, Side
-from gateway.rollout.bucket import bucket
+from gateway.rollout.bucket import bucket, place_of
 from gateway.rollout.flag import WHOLE, Flag
 from gateway.rollout.stage import Stage
 from gateway.rollout.stickiness import stickiness_key
 from gateway.routing.route import Effect, Route, ShadowWrite
+
+T = TypeVar("T")
 
 
 class Decision(NamedTuple):
@@ -27,10 +29,7 @@ class Decision(NamedTuple):
 
 PANIC = Decision(Side.LEGACY, None, "panic")  # of every request, retired routes' too, while `Plan.panicked`
 NO_ROUTE = Decision(Side.LEGACY, None, "no_route")
-SETTLED = frozenset({Stage.LEGACY, Stage.RETIRED})  # stages on which no request differs from another
-_ON_LEGACY = Decision(Side.LEGACY, None, "stage_legacy")
 RETIRED = "stage_retired"
-_RETIRED = Decision(Side.NEW, None, RETIRED)
 _NO_NEW_SIDE = Decision(Side.LEGACY, None, "no_new_side")
 
 
@@ -40,52 +39,71 @@ def decide(route: Route, flag: Flag, request: Request, *, has_new: bool) -> Deci
     Only reads are copied: a copy of a write could write (acceptance 23). Writes are rehearsed, in shadow, where their
     route says that this is safe.
     """
-    if flag.stage is Stage.LEGACY:
-        return _ON_LEGACY
-    if flag.stage is Stage.RETIRED:
-        return _RETIRED
-    if not has_new:
-        return _NO_NEW_SIDE
-    key = stickiness_key(route.stickiness, request)
-    place = None if key is None else bucket(route.group, key)
-    side, reason = _authoritative(flag, place)
-    writes = route.effect is not Effect.READ
-    if writes and (flag.stage is not Stage.SHADOW or route.shadow_write is not ShadowWrite.ROLLED_BACK):
-        return _decision(side, None, reason, rehearsed=False)
-    sampled = _sampled(route, flag, request, key)
-    return _decision(side, side.other if sampled and not writes else None, reason, rehearsed=sampled and writes)
+    return Choices(route, flag, lambda decision: decision, has_new=has_new).of(request)
 
 
-@lru_cache(maxsize=64)
-def _decision(side: Side, shadow: Side | None, reason: str, *, rehearsed: bool) -> Decision:
-    """One of a few dozen; to look it up is faster than to make it."""
-    return Decision(side, shadow, reason, rehearsed)
+class Choices(Generic[T]):
+    """All that can become of a route's requests under a flag, made ready: what is left to do is to look who asks.
 
-
-def _authoritative(flag: Flag, place: int | None) -> tuple[Side, str]:
-    match flag.stage:
-        case Stage.SHADOW:
-            return Side.LEGACY, "stage_shadow"
-        case Stage.NEW:
-            return Side.NEW, "stage_new"
-        case Stage.CANARY:
-            if place is None:
-                return Side.LEGACY, "canary_key_missing"
-            return (Side.NEW, "canary_in") if place < flag.canary else (Side.LEGACY, "canary_out")
-        case Stage.LEGACY:
-            return Side.LEGACY, "stage_legacy"
-        case Stage.RETIRED:
-            return Side.NEW, RETIRED
-        case _:
-            assert_never(flag.stage)
-
-
-def _sampled(route: Route, flag: Flag, request: Request, key: bytes | None) -> bool:
-    """Whether this request is compared: by caller, so that a caller's requests are compared together.
-
-    The bucket is salted, or the sample would be the same callers as the canary. A caller without a key is
-    sampled request by request.
+    `made_of` turns a decision into what `of` gives.
     """
-    if flag.sample in (0, WHOLE):
-        return flag.sample == WHOLE
-    return bucket("sample:" + route.group, request.id.encode() if key is None else key) < flag.sample
+
+    __slots__ = ("_canary", "_inside", "_missing", "_only", "_outside", "_route", "_salted", "_sample")
+
+    def __init__(self, route: Route, flag: Flag, made_of: Callable[[Decision], T], *, has_new: bool) -> None:
+        self._route, self._canary, self._sample = route, flag.canary, flag.sample
+        self._salted = "sample:" + route.group
+        writes = route.effect is not Effect.READ
+        rehearsed = writes and flag.stage is Stage.SHADOW and route.shadow_write is ShadowWrite.ROLLED_BACK
+
+        def pair(side: Side, reason: str) -> tuple[T, T]:
+            """What becomes of a request that is not in the sample, and of one that is."""
+            usual, shadow = Decision(side, None, reason), None if writes else side.other
+            if self._sample == 0 or (writes and not rehearsed):
+                return (made_of(usual),) * 2
+            sampled = made_of(Decision(side, shadow, reason, rehearsed))
+            return (sampled, sampled) if self._sample == WHOLE else (made_of(usual), sampled)
+
+        self._only: tuple[T, T] | None = None  # whoever asks
+        match flag.stage:
+            case Stage.RETIRED:
+                self._only = (made_of(Decision(Side.NEW, None, RETIRED)),) * 2
+            case Stage.LEGACY:
+                self._only = (made_of(Decision(Side.LEGACY, None, "stage_legacy")),) * 2
+            case _ if not has_new:
+                self._only = (made_of(_NO_NEW_SIDE),) * 2
+            case Stage.SHADOW:
+                self._only = pair(Side.LEGACY, "stage_shadow")
+            case Stage.NEW:
+                self._only = pair(Side.NEW, "stage_new")
+            case Stage.CANARY:
+                self._missing = pair(Side.LEGACY, "canary_key_missing")
+                self._inside, self._outside = pair(Side.NEW, "canary_in"), pair(Side.LEGACY, "canary_out")
+            case _:
+                assert_never(flag.stage)
+
+    def of(self, request: Request) -> T:
+        """What becomes of a request.
+
+        Whether it is compared is decided by caller, so that a caller's requests are compared together; the bucket is
+        salted, or the sample would be the same callers as the canary. A caller without a key is sampled request by
+        request.
+        """
+        key, only = None, self._only
+        if only is not None:
+            unsampled, sampled = only
+            if unsampled is sampled:
+                return sampled
+            key = stickiness_key(self._route.stickiness, request)
+        else:
+            key = stickiness_key(self._route.stickiness, request)
+            if key is None:
+                unsampled, sampled = self._missing
+            elif place_of(self._route.group, key) < self._canary:
+                unsampled, sampled = self._inside
+            else:
+                unsampled, sampled = self._outside
+            if unsampled is sampled:
+                return sampled
+        place = bucket(self._salted, request.id.encode()) if key is None else place_of(self._salted, key)
+        return sampled if place < self._sample else unsampled

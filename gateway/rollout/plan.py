@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
+from gateway.rollout.decide import Choices
 from gateway.rollout.flag import Flag
 from gateway.rollout.routed import Routed
 from gateway.routing.table import RouteTable
@@ -25,14 +26,16 @@ class Plan:
     """Routes and their flags at one moment; a route without a stored flag has the default one (legacy).
 
     `panicked` says that this plan sends everything to legacy whatever is known: its flags are empty then,
-    and every decision is `PANIC`. `settled` is for whoever decides: what does not depend on the request, by route.
+    and every decision is `PANIC`. `choices` is for whoever decides: without a new side and with one, by route.
     """
 
     table: RouteTable
     flags: Mapping[str, Flag]
     source: Source
     panicked: bool = False
-    settled: dict[str, Routed] = field(default_factory=dict, init=False, compare=False, repr=False)
+    choices: tuple[dict[str, Choices[Routed]], dict[str, Choices[Routed]]] = field(
+        default_factory=lambda: ({}, {}), init=False, compare=False, repr=False
+    )
 
     def flag(self, route: str) -> Flag:
         """The flag of a route."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from gateway.rollout.decide import NO_ROUTE, PANIC, Decision
+from gateway.rollout.decide import NO_ROUTE, PANIC, Choices, Decision
 from gateway.rollout.flag import Flag
 from gateway.routing.route import Route
 
@@ -27,3 +27,9 @@ class Routed(NamedTuple):
 
 UNROUTED: Final = Routed(None, None, NO_ROUTE)
 PANICKED: Final = Routed(None, None, PANIC)
+
+
+def choices_of(route: Route, flag: Flag, *, has_new: bool) -> Choices[Routed]:
+    """All that can become of a route's requests under a flag."""
+    key, stage = route.key, flag.stage
+    return Choices(route, flag, lambda decision: Routed(route, flag, decision, key, stage), has_new=has_new)

@@ -99,12 +99,14 @@ class Call(Patience):
 
     async def send(self, message: Message) -> None:
         """Take the answer from the app; waits while the reader is more than `HIGH` bytes behind."""
-        self._refuse_after_leaving()
-        if message["type"] == "http.response.start":
+        if self._has_left:
+            self._refuse_after_leaving()
+        kind = message["type"]
+        if kind == "http.response.start":
             self._start(message)
             return
-        if message["type"] != "http.response.body":
-            raise ValueError(f"unexpected ASGI message {message['type']!r}")
+        if kind != "http.response.body":
+            raise ValueError(f"unexpected ASGI message {kind!r}")
         if self.outcome is None or self.whole:
             raise RuntimeError("http.response.body comes after http.response.start, and nothing after the last one")
         self._take(message.get("body", b""), more=message.get("more_body", False))
@@ -117,9 +119,12 @@ class Call(Patience):
 
     def fail(self, failure: Failure) -> None:
         """What the app has not answered by now is a failure."""
+        if self._upload is not None:
+            self._upload.close()
+        if self.whole:
+            return
         self.await_no_more()
-        self._close_upload()
-        if not self.whole and self.trouble is None:
+        if self.trouble is None:
             self.trouble = failure
             if self.outcome is None:
                 self._settle(failure)
@@ -141,7 +146,8 @@ class Call(Patience):
         chunks = list(self._chunks)
         self._chunks.clear()
         self.held = 0
-        _wake(self._room)
+        if self._room is not None:
+            _wake(self._room)
         return chunks
 
     def wait(self, *, going_on: bool) -> None:
@@ -185,12 +191,17 @@ class Call(Patience):
         if self._has_left:
             return
         self._has_left = True
-        self.abandoned = self.abandoned or not self.whole
-        _wake(self._left)
         self.await_no_more()
-        self._close_upload()
-        _wake(self._room)
-        if self._task is not None and not self.whole:
+        if self._left is not None:
+            _wake(self._left)
+        if self._upload is not None:
+            self._upload.close()
+        if self._room is not None:
+            _wake(self._room)
+        if self.whole:
+            return
+        self.abandoned = True
+        if self._task is not None:
             self._loop.call_later(GRACE_S if self._commits else 0.0, self._task.cancel)
 
     # what happens on the way
@@ -220,13 +231,10 @@ class Call(Patience):
             self._head.set_result(outcome)
 
     def _tell(self) -> None:
-        _wake(self._reader)
+        if self._reader is not None:
+            _wake(self._reader)
         if self.listener is not None:
             self.listener()
-
-    def _close_upload(self) -> None:
-        if self._upload is not None:
-            self._upload.close()
 
     def _refuse_after_leaving(self) -> None:
         if self._has_left:

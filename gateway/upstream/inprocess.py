@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from email.utils import formatdate
-from functools import lru_cache
-from time import perf_counter, time
+from time import perf_counter
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -59,7 +57,7 @@ class InProcess:
         if isinstance(head, Failure):
             call.let_go()
             return head
-        status, headers = head[0], dated(head[1])
+        status, headers = head
         whole = call.take_whole()
         if whole is not None:
             return Response(status, headers, once(whole), whole=whole)
@@ -179,19 +177,6 @@ class InProcess:
             "state": dict(self._state),
             "extensions": {EXTENSION: {"commit": request.commit}},
         }
-
-
-def dated(headers: Headers) -> Headers:
-    """An answer's headers with a Date (RFC 9110 section 6.6.1: whoever serves gives one)."""
-    for name, _ in headers:
-        if len(name) == 4 and name.lower() == b"date":
-            return headers
-    return (*headers, (b"date", _date(int(time()))))
-
-
-@lru_cache(maxsize=1)
-def _date(second: int) -> bytes:
-    return formatdate(second, usegmt=True).encode("ascii")
 
 
 def _is_cancelled() -> bool:
