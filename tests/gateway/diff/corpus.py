@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
@@ -58,11 +59,11 @@ WORDS: Final = (
 )
 
 
-def pairs(seed: int, count: int) -> Iterator[Pair]:
-    """So many pairs of every sort; the same for the same seed."""
+@cache
+def pairs(seed: int) -> tuple[Pair, ...]:
+    """250 pairs of every sort, the same for the same seed; kept, since making them takes longer than judging them."""
     dice = Random(seed)
-    for _ in range(count):
-        yield dice.choice(_SORTS)(dice)
+    return tuple(dice.choice(_SORTS)(dice) for _ in range(250))
 
 
 # --- what a backend says

@@ -77,10 +77,10 @@ def test_a_header_that_the_route_wants_compared_matters() -> None:
     assert not agree(control, candidate, Rules(headers=frozenset({"x-extra"})))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(6))
 def test_nothing_that_was_planted_agrees(seed: int) -> None:
     """Whatever pair of the corpus is no match is left to be read; an answer agrees with itself, unless it is cut."""
-    for pair in pairs(seed, 500):
+    for pair in pairs(seed):
         rules = Rules(pair.rules)
         assert pair.outcome is Outcome.MATCHED or not agree(pair.control, pair.candidate, rules), pair
         repeated = len(dict(pair.control.headers)) < len(pair.control.headers)
@@ -91,7 +91,7 @@ def test_nothing_that_was_planted_agrees(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_second_answer_that_agrees_with_the_first_changes_no_verdict(seed: int) -> None:
     """So that nobody has to judge again where legacy, asked again, has sent the same bytes."""
-    for pair in pairs(seed, 250):
+    for pair in pairs(seed):
         rules = Rules(pair.rules)
         again = pair.control._replace(headers=(*pair.control.headers, (b"Date", b"Sat, 21 Nov 2026 10:00:00 GMT")))
         if agree(pair.control, again, rules):
