@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from ipaddress import ip_network
 
 import pytest
@@ -43,20 +44,18 @@ def test_no_number_of_clients_fills_the_memory() -> None:
 
 
 async def last_of(port: int, *requests: bytes) -> Reply:
-    """What the last of some requests on one connection is told, up to the connection's end or half a second."""
+    """What the last of some requests on one connection is told, up to the connection's end or a moment of silence."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         for request in requests[:-1]:
             writer.write(request)
             await reader.readuntil(b"\r\n\r\nok")
         writer.write(requests[-1])
-        raw = b""
-        try:
-            async with asyncio.timeout(0.5):
-                while piece := await reader.read(65_536):
-                    raw += piece
-        except TimeoutError:
-            pass
+        async with asyncio.timeout(30):
+            raw = await reader.read(65_536)
+        with suppress(TimeoutError):
+            while piece := await asyncio.wait_for(reader.read(65_536), 0.3):
+                raw += piece
         return Reply(raw)
     finally:
         writer.close()
