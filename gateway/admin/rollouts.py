@@ -128,6 +128,7 @@ def rollback_json(rollback: Rollback) -> Json:
         "affected": seen.affected,
         "answered": seen.answered,
         "failed": seen.failed,
+        "slow": seen.slow,
         "compared": seen.compared,
         "mismatched": seen.mismatched,
         "exemplars": [{"request_id": one.request_id, "where": one.place} for one in rollback.exemplars],

@@ -71,6 +71,7 @@ def test_a_side_that_hangs_is_left_while_its_clients_wait(
             assert eventually(lambda: gateway.stage("lots.get") == "legacy", within=PATIENCE_S - 2)
             rollback = stage.rollbacks()[0]
             assert (rollback["what"], rollback["failed"]) == ("latency", 0)
+            assert rollback["slow"] > 0
             assert "of them still wait" in rollback["why"]
             assert not any(one.done() for one in waiting), "nobody's time was up"
             assert gateway.get("/lots/1").headers["x-strangler-side"] == "legacy"
