@@ -6,7 +6,9 @@ Bytes that arrive while nothing is asked for end it: they must never become the 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 from gateway.relay.answer import AnswerReader
@@ -125,13 +127,30 @@ class Connection(asyncio.Protocol):
         """The connection is gone; an unfinished answer is cut."""
         if exc is None:
             self.answer.eof()
-        elif not self.answer.complete and self.answer.trouble is None:
-            self.answer.trouble = Trouble.RESET
+        else:
+            self._hear_last_words()
+            if not self.answer.complete and self.answer.trouble is None:
+                self.answer.trouble = Trouble.RESET
         self.answer.keep = False
         listener = self._listener
         self._on_lost(self)
         listener.room()
         listener.heard()
+
+    def _hear_last_words(self) -> None:
+        """Read what came before the connection broke: an origin that refuses an upload answers, and reads no more.
+
+        Writing on then fails, and ends the connection with its answer unread. What is under TLS is lost.
+        """
+        sock, answer = self.transport.get_extra_info("socket"), self.answer
+        if not self.asked or sock is None or self.transport.get_extra_info("sslcontext") is not None:
+            return
+        with suppress(OSError):  # there is no more
+            while not answer.complete and answer.trouble is None and answer.held < HIGH:
+                data = os.read(sock.fileno(), HIGH)
+                if not data:
+                    return
+                answer.feed(data)
 
     def eof_received(self) -> None:
         """The origin sends no more; whoever still sends it something must not wait until that is taken."""
