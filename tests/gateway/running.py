@@ -109,7 +109,8 @@ def start_gateway(
             assert process.stdout is not None
             said = re.search(r"sgw_\S+", process.stdout.readline())
             running.token = said.group() if said else ""
-        assert eventually(running.ready, within=30), (state / "gateway.log").read_text()
+        assert eventually(lambda: running.ready() or process.poll() is not None, within=60)
+        assert process.poll() is None, (state / "gateway.log").read_text()
     except BaseException:
         running.stop(signal.SIGKILL)
         raise
