@@ -16,12 +16,11 @@ from hashlib import sha256
 from typing import Any, Final
 
 from gateway.db.tables import COUNTS
-from gateway.diff.cluster import ANY, template
+from gateway.diff.cluster import ANY
 from gateway.diff.verdict import Mismatch, Outcome
 from gateway.rollout.evidence import Histogram, Stratum
 from gateway.shadow.finding import Finding
 from gateway.shadow.record import LOOKED_INTO
-from gateway.shadow.redact import TOKEN
 
 EXAMPLES: Final = 5  # of one cluster
 DIFFERENCES: Final = 100  # of one finding; a body that differs everywhere says no more with its rest
@@ -151,17 +150,10 @@ def _places(finding: Finding) -> dict[ClusterKey, Mismatch | None]:
     verdict, route = finding.verdict, finding.route
     if verdict.outcome is Outcome.NOT_COMPARABLE:
         return {(route, verdict.outcome.value, _why(verdict.reason), verdict.outcome.value): None}
-    noisy = [(Outcome.NOISE, mismatch) for mismatch in verdict.noise]
-    differing = [(Outcome.MISMATCHED, mismatch) for mismatch in verdict.mismatches]
     found: dict[ClusterKey, Mismatch | None] = {}
-    for outcome, mismatch in (*differing, *noisy):
-        found.setdefault((route, outcome.value, _place(mismatch.where), mismatch.kind.value), mismatch)
+    for spot in finding.spots:  # two places may be one without what cannot be stored
+        found.setdefault((route, spot.outcome.value, clean(spot.place, PLACE), spot.kind.value), spot.mismatch)
     return found
-
-
-@lru_cache(maxsize=4_096)
-def _place(where: str) -> str:
-    return clean(TOKEN.sub(ANY, template(where)), PLACE)
 
 
 def _why(reason: str) -> str:

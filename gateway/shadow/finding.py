@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
 from gateway.diff.verdict import Kind, Verdict
 from gateway.message import Side
 from gateway.rollout.evidence import Stratum
+from gateway.shadow.spots import Spot, spots_of
 
 OVERHEAD: Final = 2 * 1024  # bytes a finding takes beside its texts, roughly
 _ACCESS: Final = frozenset({401, 403, 404})
@@ -37,6 +38,7 @@ class Finding:
     when that side failed, and the verdict's reason then holds the failure's code. `revision` is that of the route's
     rules and new side (`shadow/revision.py`), `rules_hit` the ids of the rules that allowed something. `rescued`: the
     new side should have answered, and legacy did. `target` and `request` are of what somebody may want to look into.
+    `spots` and `weight` follow from the others: the places it counts for, and the bytes that it holds, roughly.
     """
 
     route: str
@@ -57,6 +59,13 @@ class Finding:
     rescued: bool = False
     rules_hit: tuple[str, ...] = ()
     request: AskedRequest | None = None
+    spots: tuple[Spot, ...] = field(init=False, repr=False)
+    weight: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Find out at once, where findings are made, what whoever counts and keeps them needs: they do so elsewhere."""
+        object.__setattr__(self, "spots", spots_of(self.verdict))
+        object.__setattr__(self, "weight", _weight(self))
 
     @property
     def disagrees_in_class(self) -> bool:
@@ -66,15 +75,15 @@ class Finding:
             return False
         return one // 100 != other // 100 or bool(_ACCESS & {one, other})
 
-    @property
-    def weight(self) -> int:
-        """The bytes it holds, roughly."""
-        verdict, request = self.verdict, self.request
-        shown = [*verdict.mismatches, *verdict.noise, *(one.mismatch for one in verdict.allowed)]
-        texts = sum(len(one.where) + len(one.control or "") + len(one.candidate or "") for one in shown)
-        if request is not None:
-            texts += len(request.body or "") + sum(len(name) + len(value) for name, value in request.headers)
-        return OVERHEAD + len(self.target) + texts
+
+def _weight(finding: Finding) -> int:
+    """The bytes it holds, roughly."""
+    verdict, request = finding.verdict, finding.request
+    shown = [*verdict.mismatches, *verdict.noise, *(one.mismatch for one in verdict.allowed)]
+    texts = sum(len(one.where) + len(one.control or "") + len(one.candidate or "") for one in shown)
+    if request is not None:
+        texts += len(request.body or "") + sum(len(name) + len(value) for name, value in request.headers)
+    return OVERHEAD + len(finding.target) + texts
 
 
 class EvidenceSink(Protocol):

@@ -1,0 +1,36 @@
+"""Where a request differed, as evidence counts it: each place once, whatever the position or the id. Pure."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import chain, product
+from typing import NamedTuple
+
+from gateway.diff.cluster import ANY, template
+from gateway.diff.verdict import Kind, Mismatch, Outcome, Verdict
+from gateway.shadow.redact import TOKEN
+
+
+class Spot(NamedTuple):
+    """A place that a request counts for, and the first of its mismatches there."""
+
+    outcome: Outcome
+    place: str
+    kind: Kind
+    mismatch: Mismatch
+
+
+def spots_of(verdict: Verdict) -> tuple[Spot, ...]:
+    """The places of a redacted verdict's mismatches, then of its noise."""
+    found: dict[tuple[Outcome, str, Kind], Spot] = {}
+    differing, noisy = product([Outcome.MISMATCHED], verdict.mismatches), product([Outcome.NOISE], verdict.noise)
+    for outcome, mismatch in chain(differing, noisy):
+        key = (outcome, _place(mismatch.where), mismatch.kind)
+        if key not in found:
+            found[key] = Spot(*key, mismatch)
+    return tuple(found.values())
+
+
+@lru_cache(maxsize=4_096)
+def _place(where: str) -> str:
+    return TOKEN.sub(ANY, template(where))
