@@ -112,7 +112,7 @@ def test_names_and_labels_follow_the_conventions() -> None:
         assert not metric.name.endswith(("_ms", "_kb", "_count", "_sum", "_bucket"))
         assert set(metric.labels) <= {
             *("route", "stage", "side", "status", "code", "cause", "outcome", "act", "where"),
-            *("pool", "state", "address", "source", "version", "python"),
+            *("pool", "state", "address", "source", "version", "python", "end"),
         }
 
 
