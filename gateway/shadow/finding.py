@@ -71,7 +71,9 @@ class Finding:
     def disagrees_in_class(self) -> bool:
         """Whether the statuses differ in class or in who may see this, and no rule allows it."""
         one, other = self.control_status, self.candidate_status
-        if one is None or other is None or not any(each.kind is Kind.STATUS for each in self.verdict.mismatches):
+        if one is None or other is None or one == other:
+            return False
+        if not any(each.kind is Kind.STATUS for each in self.verdict.mismatches):
             return False
         return one // 100 != other // 100 or bool(_ACCESS & {one, other})
 
