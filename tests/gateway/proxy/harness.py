@@ -225,7 +225,7 @@ async def gateway(
     live = Live(Plan(RouteTable(routes), {flag.route: flag for flag in flags}, Source.DATABASE), fresh=True)
     origins = {Side.LEGACY: legacy, **({Side.NEW: new} if isinstance(new, str) else {})}
     transports: dict[Side, Transport] = {
-        side: HttpTransport(origin, side=side, connect_timeout_s=1.0, idle_timeout_s=idle_timeout_s, reach=reach)
+        side: HttpTransport(origin, side=side, connect_timeout_s=10.0, idle_timeout_s=idle_timeout_s, reach=reach)
         for side, origin in origins.items()
     }
     if new is not None and not isinstance(new, str):

@@ -8,9 +8,12 @@ import psutil
 import pytest
 
 from gateway.proxy.doorkeeper import DoorLimits
+from gateway.relay.breaker import Rules
+from gateway.upstream.reach import Reach
 from tests.gateway.proxy.harness import Received, gateway, until, upstream
 
 ON_BOTH_LOOPS = True
+NEVER_OPEN = Reach(breaker=Rules(misses=0))
 
 
 @pytest.mark.parametrize("whose", ["legacy's", "the client's"])
@@ -33,7 +36,7 @@ async def test_a_cut_answer_that_nobody_reads_does_not_stay(whose: str) -> None:
         )
 
     limits = DoorLimits(unread_s=0.3, leaving_s=0.2)
-    async with upstream(cut) as legacy, gateway(legacy.url, limits=limits) as served:
+    async with upstream(cut) as legacy, gateway(legacy.url, limits=limits, reach=NEVER_OPEN) as served:
         clients = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(100)]
         for number, client in enumerate(clients):
             size = 2_000_000 + number * 30_000  # the end of some does not fit into the kernel
