@@ -94,19 +94,14 @@ def data_plane(
     behind = _transports(settings, origins, connections=settings.shadow_concurrency)
     if new is not None:
         front[Side.NEW] = behind[Side.NEW] = new
-    secret, mirror = settings.override_secret, _mirror(settings, needs, _ways(settings, front, behind))
+    mirror = _mirror(settings, needs, _ways(settings, front, behind))
     mirror.start()
     rehearsals = None if new is None else _rehearsals(settings, new, mirror)
     gateway = Gateway(
         live=needs.live,
         transports=front,
         origins=origins,
-        addressing=Addressing.of(
-            f"strangler-{token_hex(4)}",
-            own_url(settings.legacy),
-            own_url(origins[Side.NEW]) if Side.NEW in origins else None,
-            settings.legacy_host,
-        ),
+        addressing=_addressing(settings, origins),
         mirror=mirror,
         limits=Limits(
             settings.timeout_s, settings.connect_timeout_s, settings.capture_bytes, settings.websocket_idle_s
@@ -114,7 +109,7 @@ def data_plane(
         trust=Trust(settings.trusted_proxies, settings.trusted_header),
         names_side=settings.side_header,
         ledger=ledger,
-        overrides=None if secret is None else Overrides(secret.get_secret_value()),
+        overrides=_overrides(settings),
         tracing=tracing,
         rehearsals=rehearsals,
     )
@@ -122,6 +117,16 @@ def data_plane(
     if new is not None:
         figures = replace(figures, unsafe=new.unsafe)
     return DataPlane(gateway, figures, mirror, front, behind)
+
+
+def _addressing(settings: Settings, origins: Mapping[Side, str]) -> Addressing:
+    new = own_url(origins[Side.NEW]) if Side.NEW in origins else None
+    return Addressing.of(f"strangler-{token_hex(4)}", own_url(settings.legacy), new, settings.legacy_host)
+
+
+def _overrides(settings: Settings) -> Overrides | None:
+    secret = settings.override_secret
+    return None if secret is None else Overrides(secret.get_secret_value())
 
 
 def _pools(**transports: Mapping[Side, Transport]) -> Iterator[Shown]:

@@ -73,15 +73,17 @@ def override(
     cookie = f"x-strangler-override={token}; path=/; max-age={life_s}; samesite=lax"
     until = datetime.fromtimestamp(int(now) + life_s, UTC)
     data = {"token": token, "side": side.value, "routes": route or [], "group": group, "expires_at": until.isoformat()}
-    text = f"""{token}
+    return Answer({**data, "curl": curl, "cookie": cookie}, _text(token, until, curl, cookie))
+
+
+def _text(token: str, until: datetime, curl: str, cookie: str) -> str:
+    return f"""{token}
 
 It holds until {until:%Y-%m-%d %H:%M:%S} UTC. From a shell, and in the console of a browser that shows the site:
 
 {curl}
 
-document.cookie = "{cookie}"
-"""
-    return Answer({**data, "curl": curl, "cookie": cookie}, text.rstrip("\n"))
+document.cookie = "{cookie}\""""
 
 
 def _seconds(text: str) -> int:

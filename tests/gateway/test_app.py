@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from gateway.db.embedded import ensure_database
-from gateway.db.migrate import upgrade
 from tests.gateway.db.fixtures import Mortal
+from tests.gateway.domains import domain_named
 from tests.gateway.proxy.harness import Reply
 from tests.gateway.running import CLIENT, Running, eventually, start_gateway
 from tests.legacy.stack import NODE, REPOSITORY, Legacy, anon_key, start_legacy, stop_legacy
@@ -27,13 +26,7 @@ LOT = "/api/traceability/MIX-BATCH-88"
 @pytest.fixture(scope="module")
 def domain(postgres: str) -> str:
     """The URL of a database with legacy's tables, the seeds and the gateway's tables."""
-    url = ensure_database(postgres, "app_test")
-    with psycopg.connect(url) as connection:
-        for file in ("schema.sql", "seed.sql"):
-            connection.execute((REPOSITORY / "legacy" / file).read_bytes())
-    for history in ("domain", "gateway"):
-        upgrade(url, history)
-    return url
+    return domain_named("app_test", postgres)
 
 
 @pytest.fixture(scope="module")

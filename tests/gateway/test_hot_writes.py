@@ -13,10 +13,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from gateway.db.embedded import ensure_database
-from gateway.db.migrate import upgrade
+from tests.gateway.domains import domain_named
 from tests.gateway.running import CLIENT, Running, eventually, start_gateway
-from tests.legacy.stack import ACTIVE_RUN_ID, REPOSITORY, Legacy, start_legacy, stop_legacy
+from tests.legacy.stack import ACTIVE_RUN_ID, Legacy, start_legacy, stop_legacy
 
 ROUTES = ("runs.update", "lots.create")
 WRITES = 400
@@ -25,13 +24,7 @@ WRITES = 400
 @pytest.fixture(scope="module")
 def domain(postgres: str) -> str:
     """The URL of a database with legacy's tables, the seeds and the gateway's tables."""
-    url = ensure_database(postgres, "hot_test")
-    with psycopg.connect(url) as connection:
-        for file in ("schema.sql", "seed.sql"):
-            connection.execute((REPOSITORY / "legacy" / file).read_bytes())
-    for history in ("domain", "gateway"):
-        upgrade(url, history)
-    return url
+    return domain_named("hot_test", postgres)
 
 
 @pytest.fixture(scope="module")

@@ -118,27 +118,32 @@ async def trial(legacy: str, url: str, *, writes: int, clients: int) -> list[str
     return problems
 
 
-def main() -> int:
-    """Make the parts, run the trial, take them down."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--writes", type=int, default=10_000)
-    parser.add_argument("--clients", type=int, default=8)
-    asked = parser.parse_args()
+def run(*, writes: int = 10_000, clients: int = 8) -> int:
+    """Make the parts, run the trial, take them down; 0 when all was as wanted."""
     server = start_postgres()
     try:
         url = create_database(server)
         prepared(url)
-        size = str(AT_ONCE * asked.clients + 2)
+        size = str(AT_ONCE * clients + 2)
         os.environ |= {"SERVICES_DATABASE_URL": url, "SUPABASE_JWT_SECRET": SECRET, "SERVICES_POOL_SIZE": size}
         process, legacy = start_legacy(url)
         try:
-            problems = asyncio.run(trial(legacy, url, writes=asked.writes, clients=asked.clients))
+            problems = asyncio.run(trial(legacy, url, writes=writes, clients=clients))
         finally:
             stop_legacy(process)
     finally:
         server.cleanup()
     print("\n".join(problems) or "nothing is left, and nothing is wrong")
     return 1 if problems else 0
+
+
+def main() -> int:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--writes", type=int, default=10_000)
+    parser.add_argument("--clients", type=int, default=8)
+    asked = parser.parse_args()
+    return run(writes=asked.writes, clients=asked.clients)
 
 
 if __name__ == "__main__":
