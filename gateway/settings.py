@@ -309,7 +309,7 @@ class Settings(BaseSettings):
         default=30.0, gt=0, le=3_600, description="Seconds for which a failing address is left alone at most."
     )
     shadow_queue: int = Field(
-        default=1_000,
+        default=10_000,
         ge=1,
         le=1_000_000,
         description="Copies waiting for comparison at most; more are dropped.",

@@ -40,7 +40,7 @@ class Bounds:
     in a recheck. A finding waits up to `flush_s` for others, a recheck `tick_s` for a clock to show another time.
     """
 
-    queue: int = 1_000
+    queue: int = 10_000
     concurrency: int = 8
     timeout_s: float = 10.0
     cap: int = 1024 * 1024
