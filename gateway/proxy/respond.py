@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from email.utils import formatdate
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
@@ -188,6 +189,7 @@ def failure_headers(failure: Failure, body: bytes, request_id: str, retry_after_
         (b"content-type", b"application/json; charset=utf-8"),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
+        (b"date", formatdate(usegmt=True).encode()),  # nobody else has answered (RFC 9110 section 6.6.1)
         (b"x-request-id", request_id.encode()),
     ]
     if (after := retry_after_s or failure.retry_after_s) is not None:

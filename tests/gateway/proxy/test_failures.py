@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -28,6 +30,14 @@ def refused(reply: Reply, failure: Failure) -> None:
     assert reply.values(b"x-request-id") == [b"abc-1"]
     assert reply.values(b"x-strangler-side") == []
     assert b"127.0.0.1" not in reply.raw
+
+
+@pytest.mark.parametrize("request_bytes", [get("/"), b"GET / HTTP/1.1\r\nHost:\r\n\r\n"], ids=["failed", "refused"])
+async def test_what_the_gateway_answers_itself_has_a_date(free_port: int, request_bytes: bytes) -> None:
+    """One, and of now: whoever answers says when (RFC 9110 section 6.6.1)."""
+    async with gateway(f"http://127.0.0.1:{free_port}") as served:
+        [said] = (await ask(served.port, request_bytes)).values(b"date")
+    assert abs(parsedate_to_datetime(said.decode()) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 async def test_legacy_down_is_502(free_port: int) -> None:
