@@ -134,34 +134,45 @@ def _write(pipe: IO[bytes] | None, *frames: bytes) -> None:
 
 
 def _send(pipe: IO[bytes] | None, frames: Iterable[bytes], by: float) -> None:
-    """The same to a process that may have stopped reading; TimeoutError when it has not taken everything by then."""
+    """The same to a process that may have stopped reading; TimeoutError when it has not taken everything by then.
+
+    What is small goes at once: each write wakes the other end up.
+    """
     if pipe is None:
         raise EOFError
+    small = bytearray()
     for frame in frames:
-        for piece in (_LENGTH.pack(len(frame)), frame):
-            left = memoryview(piece)
-            while left:
-                _wait(pipe, select.POLLOUT, by)
-                left = left[os.write(pipe.fileno(), left[:_PIECE]) :]
+        small += _LENGTH.pack(len(frame))
+        if len(frame) < _LARGE:
+            small += frame
+            continue
+        _push(pipe, small, by)
+        _push(pipe, frame, by)
+        small = bytearray()
+    _push(pipe, small, by)
+
+
+def _push(pipe: IO[bytes], piece: bytes | bytearray, by: float) -> None:
+    left = memoryview(piece)
+    while left:
+        _wait(pipe, select.POLLOUT, by)
+        left = left[os.write(pipe.fileno(), left[:_PIECE]) :]
 
 
 def _read(pipe: IO[bytes] | None, by: float) -> bytes:
-    """One frame; TimeoutError when it is not there in time, EOFError when it ends early."""
+    """One frame, behind which nothing comes unasked; TimeoutError or EOFError when there is none in time."""
     if pipe is None:
         raise EOFError
-    (length,) = _LENGTH.unpack(_exactly(pipe, _LENGTH.size, by))
-    return _exactly(pipe, length, by)
-
-
-def _exactly(pipe: IO[bytes], size: int, by: float) -> bytes:
-    read = bytearray()
-    while len(read) < size:
+    read, wanted = bytearray(), _LENGTH.size
+    while len(read) < wanted:
         _wait(pipe, select.POLLIN, by)
-        piece = os.read(pipe.fileno(), min(size - len(read), _PIECE))
+        piece = os.read(pipe.fileno(), _LARGE)
         if not piece:
             raise EOFError
         read += piece
-    return bytes(read)
+        if wanted == _LENGTH.size <= len(read):
+            wanted += _LENGTH.unpack_from(read)[0]
+    return bytes(read[_LENGTH.size :])
 
 
 def _wait(pipe: IO[bytes], wanted: int, by: float) -> None:
