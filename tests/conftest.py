@@ -9,8 +9,8 @@ import pytest
 
 from tests.ports import free_ports
 
-# A shell that runs a command in the background has it ignore Ctrl-C, and children would inherit that: `make test`
-# runs parts so, and demos that a test starts must hear a SIGINT as they do at a terminal.
+# A shell that runs a command in the background has it ignore Ctrl-C, and children would inherit that: demos that a
+# test starts must hear a SIGINT as they do at a terminal, however the tests were started.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
