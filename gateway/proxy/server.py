@@ -65,12 +65,29 @@ class Socket(WebSocketsSansIOProtocol):
                 self.transport.resume_reading()
             self.data_received(early)
 
+    def send_receive_event_to_app(self) -> None:
+        """A message is whole. Text that is none ends the connection (1007); uvicorn would write frames of ours down."""
+        if self.curr_msg_data_type == "text" and not self.close_sent and not _is_text(b"".join(self.frames)):
+            self.frames = []
+            self.conn.send_close(1007)
+            self.handle_parser_exception()
+        else:
+            super().send_receive_event_to_app()
+
     def shutdown(self) -> None:
         """Say goodbye (1012), or just hang up where there never was a handshake."""
         if self.handshake_initiated:
             super().shutdown()
         else:
             self.transport.close()
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def bind(address: str) -> socket.socket:

@@ -136,3 +136,31 @@ async def test_a_new_side_that_fails_later_closes_with_1011(caplog: pytest.LogCa
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1011
     assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize("pieces", [[b"\xff\xfe"], [b"ok \xce", b"\xff"]], ids=["at once", "in pieces"])
+async def test_text_that_is_none_ends_the_socket_and_fills_no_log(
+    pieces: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    """1007, as RFC 6455 section 8.1 has it; good text in pieces that split a letter arrives."""
+    heard: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()  # websocket.connect
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] != "websocket.disconnect":
+            heard.append(message.get("text"))
+
+    feed, flag = route("feed", "GET /ws"), Flag("feed", stage=Stage.RETIRED)
+    async with upstream(always(OK)) as legacy, gateway(legacy.url, routes=[feed], flags=[flag], new=app) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        good, last = [b"\xc3", b"\xa9"], len(pieces) - 1
+        sent = [frame(0x1, good[0], fin=False), frame(0x0, good[1])]
+        sent += [frame(0x0 if at else 0x1, piece, fin=at == last) for at, piece in enumerate(pieces)]
+        writer.write(HANDSHAKE + b"".join(sent))
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reader.read() == frame(0x8, (1007).to_bytes(2, "big"), masked=False)
+        writer.close()
+    assert heard == ["é"]
+    assert "Traceback" not in caplog.text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
