@@ -9,10 +9,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from gateway.db.embedded import ensure_database
-from gateway.db.migrate import upgrade
 from gateway.db.tables import EVIDENCE
 from tests.gateway.cli.program import Ran, run_in
+from tests.gateway.domains import domain_named
 from tests.gateway.running import Running, eventually, start_gateway
 from tests.legacy.stack import REPOSITORY, person_claims, signed, start_legacy, stop_legacy
 
@@ -31,13 +30,7 @@ allow:
 @pytest.fixture(scope="module")
 def domain(postgres: str) -> str:
     """A database with legacy's tables, the seeds and the gateway's tables."""
-    url = ensure_database(postgres, "settling")
-    with psycopg.connect(url) as connection:
-        for file in ("schema.sql", "seed.sql"):
-            connection.execute((REPOSITORY / "legacy" / file).read_bytes())
-    for history in ("domain", "gateway"):
-        upgrade(url, history)
-    return url
+    return domain_named("settling", postgres)
 
 
 @pytest.fixture
