@@ -89,21 +89,19 @@ class Choices(Generic[T]):
         salted, or the sample would be the same callers as the canary. A caller without a key is sampled request by
         request.
         """
-        key, only = None, self._only
+        only = self._only
+        if only is not None and only[0] is only[1]:
+            return only[0]
+        key = stickiness_key(self._route.stickiness, request)
         if only is not None:
             unsampled, sampled = only
-            if unsampled is sampled:
-                return sampled
-            key = stickiness_key(self._route.stickiness, request)
+        elif key is None:
+            unsampled, sampled = self._missing
+        elif place_of(self._route.group, key) < self._canary:
+            unsampled, sampled = self._inside
         else:
-            key = stickiness_key(self._route.stickiness, request)
-            if key is None:
-                unsampled, sampled = self._missing
-            elif place_of(self._route.group, key) < self._canary:
-                unsampled, sampled = self._inside
-            else:
-                unsampled, sampled = self._outside
-            if unsampled is sampled:
-                return sampled
+            unsampled, sampled = self._outside
+        if unsampled is sampled:
+            return sampled
         place = bucket(self._salted, request.id.encode()) if key is None else place_of(self._salted, key)
         return sampled if place < self._sample else unsampled
