@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from gateway.rollout.bucket import BUCKETS, bucket
+from gateway.rollout.bucket import BUCKETS, bucket, place_of
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,11 @@ def test_callers_are_spread_evenly() -> None:
     tenths = Counter(bucket("lots", str(caller).encode()) * 10 // BUCKETS for caller in range(20_000))
     assert set(tenths) == set(range(10))
     assert all(1_800 < count < 2_200 for count in tenths.values())
+
+
+def test_whoever_is_remembered_has_the_same_bucket() -> None:
+    """Also once more callers have come than are remembered, and with keys that are too long for that."""
+    for caller in [*range(10_000), *range(10_000)]:
+        key = b"%d" % caller if caller % 10 else b"long" * 100 + b"%d" % caller
+        assert place_of("lots", key) == bucket("lots", key)
+    assert place_of("runs", b"1") == bucket("runs", b"1") != bucket("lots", b"1")
