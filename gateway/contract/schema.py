@@ -35,7 +35,7 @@ def _said(schema: Schema, description: str) -> Schema:
 _GATE = _table(
     {
         "target": _said(_SHARE, "the most that may mismatch, like 0.1%"),
-        "errors": _said(_SHARE, "the most that the new side may fail in canary and new, like 1%"),
+        "errors": _said(_SHARE, "the most that the new side may fail, like 1%"),
         "slack_ms": _said(
             {"type": "number", "minimum": 0, "maximum": 60_000}, "how much longer than legacy the new side may take"
         ),

@@ -50,8 +50,8 @@ class Minute:
         self.counts["class_disagreements"] += finding.disagrees_in_class
         self.counts["rescued"] += finding.rescued
         self.counts["control_errors"] += control is None or control >= 500
-        if candidate is None:  # it failed by itself only where that made the verdict
-            self.counts["candidate_errors"] += outcome is Outcome.MISMATCHED
+        if candidate is None:  # by its own fault where that made the verdict, or where legacy failed the same request
+            self.counts["candidate_errors"] += outcome is Outcome.MISMATCHED or control is None
         else:
             self.counts["candidate_errors"] += candidate >= 500
             self.candidate_ms.append(finding.candidate_ms)

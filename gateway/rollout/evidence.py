@@ -34,6 +34,13 @@ class Stratum:
     role: str
     content_type: str
 
+    def __str__(self) -> str:
+        """In words: `POST 2xx ?limit {lot_code weight_kg} operator application/json`."""
+        parts = [self.method, f"{self.status_class}xx"]
+        parts += [f"?{'&'.join(self.query_keys)}"] if self.query_keys else []
+        parts += [f"{{{' '.join(self.body_keys)}}}"] if self.body_keys else []
+        return " ".join([*parts, *filter(None, (self.role, self.content_type))])
+
 
 @dataclass(frozen=True, slots=True)
 class Histogram:

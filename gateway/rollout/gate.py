@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from gateway.rollout.breach import LEGACYS_OWN
 from gateway.rollout.evidence import BOUNDS_MS, RouteEvidence, Stratum
 from gateway.rollout.flag import Change, Flag
 from gateway.rollout.stage import Move, Stage, classify
-from gateway.rollout.statistics import more_hits, quantile, samples_for, slower, stretched, upper_bound
+from gateway.rollout.statistics import at_least, more_hits, quantile, samples_for, slower, stretched, upper_bound
 from gateway.routing.route import Terms
 
 ALPHA: Final = 0.01  # how often chance alone may make an equally good new side look worse, for each test
@@ -92,7 +93,7 @@ def judge(evidence: RouteEvidence, terms: Terms, *, is_compared: bool = True) ->
         _mismatches(evidence, samples, needed, terms.target),
         _classes(evidence),
         _readable(evidence),
-        _errors(evidence),
+        _errors(evidence, terms.errors),
         _times(evidence, terms.slack_ms),
         _tail(evidence, terms.slack_ms),
         _coverage(evidence),
@@ -150,13 +151,22 @@ def _readable(evidence: RouteEvidence) -> Reason:
     return Reason("not_comparable", answer, sentence, figures)
 
 
-def _errors(evidence: RouteEvidence) -> Reason:
-    made, new, legacy = _made(evidence), evidence.candidate_errors, evidence.control_errors
-    chance = more_hits(min(new, made), made, min(legacy, made), made)
-    figures = {"new": new, "legacy": legacy, "requests": made, "p": chance, "alpha": ALPHA}
+def _errors(evidence: RouteEvidence, allowed: float) -> Reason:
+    """Two tests: against legacy, and against what may fail, as an auto-rollback tolerates it.
+
+    Six of sixty against none may be chance to the first one; a route that may fail 1 % never fails so many.
+    """
+    made = _made(evidence)
+    new, legacy = min(evidence.candidate_errors, made), min(evidence.control_errors, made)
+    tolerated = max(allowed, LEGACYS_OWN * legacy / made) if made else allowed
+    chance = min(more_hits(new, made, legacy, made), at_least(new, made, tolerated))
+    figures = {"new": new, "legacy": legacy, "requests": made, "tolerated": tolerated, "p": chance, "alpha": ALPHA}
     seen = f"{new} of {made} requests failed on the new side, {legacy} on legacy"
     if chance < ALPHA:
         return Reason("errors", Answer.FAIL, f"{seen}: that is more than chance (p = {chance:.2g})", figures)
+    if new > made * tolerated:
+        sentence = f"{seen}: {_percent(tolerated)} may, and so few requests tell nothing yet (p = {chance:.2g})"
+        return Reason("errors", Answer.INCONCLUSIVE, sentence, figures)
     return Reason("errors", Answer.PASS, seen, figures)
 
 
@@ -204,7 +214,7 @@ def _coverage(evidence: RouteEvidence) -> Reason:
     figures: Figures = {
         "served": len(asked),
         "missing": len(missing),
-        "strata": [describe(each) for each in missing[:SHOWN]],
+        "strata": [str(each) for each in missing[:SHOWN]],
     }
     if missing:
         kinds = "kind of request that legacy served was" if len(missing) == 1 else "kinds of request legacy served were"
@@ -214,16 +224,8 @@ def _coverage(evidence: RouteEvidence) -> Reason:
     return Reason("coverage", Answer.PASS, sentence, figures)
 
 
-def describe(stratum: Stratum) -> str:
-    """A stratum in words: `POST 2xx ?limit {lot_code weight_kg} operator application/json`."""
-    parts = [stratum.method, f"{stratum.status_class}xx"]
-    parts += [f"?{'&'.join(stratum.query_keys)}"] if stratum.query_keys else []
-    parts += [f"{{{' '.join(stratum.body_keys)}}}"] if stratum.body_keys else []
-    return " ".join([*parts, *filter(None, (stratum.role, stratum.content_type))])
-
-
 def _shown(missing: list[Stratum]) -> Iterator[str]:
-    yield from map(describe, missing[:3])
+    yield from map(str, missing[:3])
     if len(missing) > 3:
         yield f"and {len(missing) - 3} more"
 

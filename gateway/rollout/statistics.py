@@ -54,6 +54,11 @@ def at_most(hits: int, samples: int, share: float) -> float:
     return 0.0 if share >= 1 else _beta(1 - share, samples - hits, hits + 1)
 
 
+def at_least(hits: int, samples: int, share: float) -> float:
+    """The probability of `hits` or more in `samples` when each is a hit with this share."""
+    return 1.0 if hits <= 0 else 1 - at_most(hits - 1, samples, share)
+
+
 def more_hits(hits: int, samples: int, others: int, of_others: int) -> float:
     """The p-value of Fisher's exact test, one-sided: how likely so many of all hits fall to us by chance alone.
 

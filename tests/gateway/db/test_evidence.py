@@ -104,6 +104,13 @@ async def test_the_gate_is_told_of_one_revision_only(store: EvidenceStore) -> No
     assert (later.matched, later.control_ms.total) == (0, 0)
 
 
+async def test_a_request_that_both_sides_failed_is_an_error_of_both(store: EvidenceStore) -> None:
+    """Neither answered: to count legacy's silence alone would make the new side look the better one."""
+    await store.store([finding(Outcome.NOT_COMPARABLE, control_status=None, candidate_status=None)])
+    told = await store.for_gate(ROUTE, "one")
+    assert (told.candidate_errors, told.control_errors) == (1, 1)
+
+
 async def test_nothing_is_known_of_a_revision_nobody_compared(store: EvidenceStore) -> None:
     """A new revision begins at zero."""
     told = await store.for_gate(ROUTE, "two")

@@ -92,6 +92,29 @@ def test_errors_that_legacy_does_not_have_fail() -> None:
     )
 
 
+def test_more_errors_than_the_route_allows_fail_among_few_requests() -> None:
+    """Six of sixty against none are a chance of 1.4 % to a test of both sides, and none at all where 1 % may fail."""
+    seen = replace(CLEAN, matched=54, mismatched=6, candidate_errors=6)
+    assert [each.code for each in judge(seen, Terms(target=0.5)).objections if each.answer is Answer.FAIL] == ["errors"]
+    allowed = judge(seen, Terms(target=0.5, errors=0.2))
+    assert "errors" not in code_of(allowed)
+
+
+def test_an_error_that_may_be_chance_is_waited_for() -> None:
+    """One of sixty is more than 1 %, and tells nothing yet; one of a hundred and one is what may be."""
+    judgement = judge(replace(CLEAN, matched=59, mismatched=1, candidate_errors=1), Terms(target=0.5))
+    (reason,) = judgement.objections
+    assert (reason.code, reason.answer) == ("errors", Answer.INCONCLUSIVE)
+    assert "errors" not in code_of(judge(replace(CLEAN, matched=100, mismatched=1, candidate_errors=1), Terms()))
+
+
+@pytest.mark.parametrize("failed", [20, 60, 100])
+def test_a_side_that_fails_as_often_as_legacy_passes(failed: int) -> None:
+    """However often that is: going back would help nobody."""
+    seen = replace(CLEAN, matched=2995, candidate_errors=failed * 30, control_errors=failed * 30)
+    assert "errors" not in code_of(judge(seen, Terms()))
+
+
 def test_a_slower_new_side_fails_by_its_ranks() -> None:
     """30 ms on every answer are refused, in the middle and at the tail."""
     slow = Histogram.of([31.0, 32.0, 33.0, 34.0, 50.0] * 600)

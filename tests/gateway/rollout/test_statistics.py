@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.rollout.evidence import BOUNDS_MS, BUCKETS, Histogram
-from gateway.rollout.statistics import at_most, more_hits, quantile, samples_for, slower, stretched, upper_bound
+from gateway.rollout.statistics import (
+    at_least,
+    at_most,
+    more_hits,
+    quantile,
+    samples_for,
+    slower,
+    stretched,
+    upper_bound,
+)
 
 
 def slowly_at_most(hits: int, samples: int, share: Fraction) -> Fraction:
@@ -48,6 +57,13 @@ def test_a_binomial_probability_is_the_sum_it_stands_for(hits: int, more: int, p
     share = Fraction(percent, 100)
     exact = slowly_at_most(hits, hits + more, share)
     assert at_most(hits, hits + more, float(share)) == pytest.approx(float(exact), rel=1e-9, abs=1e-14)
+
+
+def test_so_many_or_more_is_what_fewer_leave() -> None:
+    """Six or more of sixty at 1 %: the binomial sum from the other end; none or more is certain."""
+    exact = 1 - slowly_at_most(5, 60, Fraction(1, 100))
+    assert at_least(6, 60, 0.01) == pytest.approx(float(exact), rel=1e-6)
+    assert at_least(0, 60, 0.01) == at_least(0, 0, 0.01) == 1.0
 
 
 @given(st.integers(0, 300), st.integers(0, 100_000))
