@@ -17,7 +17,7 @@ from gateway.app.opening import CannotStart, contracts_of, new_app_of, unknown_v
 from gateway.app.process import Opening, Process
 from gateway.app.reload import Reread
 from gateway.app.signals import while_starting
-from gateway.settings import Settings
+from gateway.settings.model import Settings
 from gateway.telemetry import configure_logging, log
 from gateway.upstream.lifespan import StartupFailed
 

@@ -23,7 +23,8 @@ from gateway.proxy.drain import QuietServer
 from gateway.proxy.server import quiet_config
 from gateway.rollout.gate import Judgement
 from gateway.rollout.plan import Live
-from gateway.settings import Settings, split_address
+from gateway.settings.addresses import split_address
+from gateway.settings.model import Settings
 
 DRAIN_S: Final = 2.0
 

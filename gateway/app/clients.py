@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Protocol
 
 from gateway.metrics.snapshot import Snapshot
-from gateway.settings import Settings
+from gateway.settings.model import Settings
 
 
 class Clients(Protocol):

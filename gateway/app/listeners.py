@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gateway.app.handover import Handover, Left
 from gateway.app.opening import CannotStart, bound
 from gateway.app.systemd import activated
-from gateway.settings import Settings
+from gateway.settings.model import Settings
 
 
 @dataclass(frozen=True, slots=True)

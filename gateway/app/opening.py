@@ -9,7 +9,8 @@ from typing import Final
 
 from gateway.contract.load import Contracts, load
 from gateway.proxy.server import bind
-from gateway.settings import Settings, is_origin, split_address
+from gateway.settings.addresses import is_origin, split_address
+from gateway.settings.model import Settings
 from gateway.upstream.inprocess import App
 from gateway.upstream.load import NotLoadable, load_app
 from gateway.upstream.version import version_of

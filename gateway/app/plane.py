@@ -19,7 +19,8 @@ from gateway.proxy.peer import Trust
 from gateway.relay.breaker import Rules as BreakerRules
 from gateway.rollout.override import Overrides
 from gateway.rollout.plan import Live
-from gateway.settings import Settings, header_line
+from gateway.settings.headers import header_line
+from gateway.settings.model import Settings
 from gateway.shadow.finding import EvidenceSink
 from gateway.shadow.mirror import Bounds, Mirror
 from gateway.shadow.record import Recorder
@@ -165,7 +166,12 @@ def _ways(settings: Settings, front: Mapping[Side, Transport], behind: Mapping[S
 
     lines = {Side.LEGACY: settings.shadow_headers_legacy, Side.NEW: settings.shadow_headers_new}
     return {
-        side: Way(side, transport, tuple(map(header_line, lines[side])), partial(left_alone, side))
+        side: Way(
+            side,
+            transport,
+            tuple(header_line(line.get_secret_value()) for line in lines[side]),
+            partial(left_alone, side),
+        )
         for side, transport in behind.items()
     }
 

@@ -30,7 +30,7 @@ from gateway.metrics.snapshot import Snapshot
 from gateway.proxy.drain import QuietServer
 from gateway.rollout.plan import Live, Plan, Source
 from gateway.routing.table import RouteTable
-from gateway.settings import Settings
+from gateway.settings.model import Settings
 from gateway.telemetry import log
 from gateway.upstream.inprocess import App
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from gateway.app.agreed import Agreed, counted
 from gateway.app.systemd import notify, reloading
-from gateway.settings import Settings
+from gateway.settings.model import Settings
 from gateway.telemetry import log
 
 Reread = Callable[[], Settings | list[str]]

@@ -22,7 +22,8 @@ from gateway.proxy.line_writer import LineWriter
 from gateway.proxy.server import adopt, data_server
 from gateway.proxy.tracing.start import start_tracing
 from gateway.proxy.unanswered import Open, unanswered
-from gateway.settings import Settings, is_origin
+from gateway.settings.addresses import is_origin
+from gateway.settings.model import Settings
 from gateway.upstream.inprocess import App, InProcess
 from gateway.upstream.lifespan import lifespan
 from gateway.upstream.reach import trust

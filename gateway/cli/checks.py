@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from gateway.cli.output import Code
 from gateway.cli.ports import why_not
-from gateway.settings import UNIX, Settings, is_origin, origins, split_address
+from gateway.settings.addresses import UNIX, is_origin, origins, split_address
+from gateway.settings.model import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ def _sides(legacy: str | None, new: str | None) -> dict[Side, str] | None:
     from pydantic import TypeAdapter, ValidationError
 
     from gateway.message import Side
-    from gateway.settings import Origin
+    from gateway.settings.values import Origin
 
     if legacy is None and new is None:
         return None

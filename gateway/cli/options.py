@@ -16,7 +16,7 @@ from typer.core import TyperCommand
 from gateway.cli.output import Code, Trouble
 
 if TYPE_CHECKING:
-    from gateway.settings import Settings
+    from gateway.settings.model import Settings
 
 _GIVEN = "strangler.settings"
 
@@ -30,7 +30,7 @@ class TakesSettings(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Take the settings out of the parameters, because the function behind the command names none."""
-        from gateway.settings import Settings
+        from gateway.settings.model import Settings
 
         ctx.meta[_GIVEN] = {name: ctx.params.pop(name) for name in Settings.model_fields}
         return super().invoke(ctx)
@@ -38,7 +38,7 @@ class TakesSettings(TyperCommand):
 
 def reader_of(context: typer.Context) -> Callable[[], Settings | list[str]]:
     """Reads the settings again, as they are by then in the environment and the file; problems are sentences."""
-    from gateway.settings import read_settings
+    from gateway.settings.reading import read_settings
 
     return partial(read_settings, **context.meta[_GIVEN])
 
@@ -52,7 +52,7 @@ def settings_of(context: typer.Context) -> Settings:
 
 
 def _setting_options() -> list[Any]:
-    from gateway.settings import Settings
+    from gateway.settings.model import Settings
 
     def settings(**_: Any) -> None: ...
 

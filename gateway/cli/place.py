@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gateway.cli.demo.files import Folder, read_object
 from gateway.cli.output import Code, Trouble
+from gateway.settings.file import one_of_file
 
 DEFAULT_ADMIN_URL = "http://127.0.0.1:9901"
 DEFAULT_LISTEN = "127.0.0.1:8080"
@@ -27,7 +27,7 @@ class AdminPlane:
 
 def state_folder() -> Path:
     """The state folder of the current folder."""
-    return Path(os.environ.get("STRANGLER_STATE") or _file_setting("state") or ".strangler")
+    return Path(os.environ.get("STRANGLER_STATE") or one_of_file("state") or ".strangler")
 
 
 def known_admin_plane(url: str | None, token: str | None) -> AdminPlane:
@@ -44,7 +44,7 @@ def known_database_url(url: str | None) -> str:
     """The database that is meant, or Trouble with a sentence on how to name one."""
     if url:
         return url
-    named = _file_setting("database_url") or read_object(Folder(state_folder()).notes).get("database_url")
+    named = one_of_file("database_url") or read_object(Folder(state_folder()).notes).get("database_url")
     if named:
         return str(named)
     from gateway.db.embedded import EmbeddedPostgres
@@ -58,9 +58,11 @@ def known_database_url(url: str | None) -> str:
 
 def known_override_secret(secret: str | None) -> str:
     """The secret that signs override tokens, or Trouble with a sentence on how to give it."""
-    from gateway.settings import SECRET_BYTES
+    from gateway.settings.values import (
+        SECRET_BYTES,
+    )  # not above: pydantic is slow to import, the other commands need none of it
 
-    found = str(secret or _file_setting("override_secret") or "")
+    found = str(secret or one_of_file("override_secret") or "")
     if not found:
         sentence = (
             "no secret: give STRANGLER_OVERRIDE_SECRET or `override_secret:` in strangler.yaml, as the gateway has it"
@@ -73,17 +75,4 @@ def known_override_secret(secret: str | None) -> str:
 
 def known_data_plane() -> str:
     """The URL of the data plane, by the setting `listen`."""
-    return f"http://{os.environ.get('STRANGLER_LISTEN') or _file_setting('listen') or DEFAULT_LISTEN}"
-
-
-def _file_setting(name: str) -> Any:
-    """One key of strangler.yaml, without asking for the others; a broken file is `run`'s to complain about."""
-    import yaml
-
-    from gateway.settings import FILE
-
-    try:
-        content = yaml.safe_load(FILE.read_text())
-    except (OSError, ValueError, yaml.YAMLError):
-        return None
-    return content.get(name) if isinstance(content, dict) else None
+    return f"http://{os.environ.get('STRANGLER_LISTEN') or one_of_file('listen') or DEFAULT_LISTEN}"

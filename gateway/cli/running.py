@@ -13,7 +13,7 @@ from gateway.cli.options import TakesSettings, reader_of, settings_of
 from gateway.cli.output import Answer, Code, Trouble
 
 if TYPE_CHECKING:
-    from gateway.settings import Settings
+    from gateway.settings.model import Settings
 
 
 def register(group: typer.Typer) -> None:

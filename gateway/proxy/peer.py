@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from gateway.message import Headers
 from gateway.proxy.forwarded import UNREADABLE, Hop, address_of, members, parse_addresses, parse_forwarded
-from gateway.settings import Network
+from gateway.settings.values import Network
 
 Telling = Literal["x-forwarded-for", "forwarded"]
 

@@ -21,7 +21,7 @@ from gateway.proxy.drain import QuietServer
 from gateway.proxy.edge import Edge
 from gateway.proxy.receive import TARGET_EXTENSION
 from gateway.proxy.self_check import fault_of
-from gateway.settings import split_address
+from gateway.settings.addresses import split_address
 from gateway.telemetry import log
 
 BACKLOG: Final = 2048

@@ -16,7 +16,7 @@ from gateway.relay.address import Origin
 from gateway.relay.addresses import Addresses
 from gateway.relay.breaker import Rules
 from gateway.relay.lookup import Resolve, resolve
-from gateway.settings import UNIX, origins
+from gateway.settings.addresses import UNIX, origins
 
 
 @dataclass(frozen=True, slots=True)

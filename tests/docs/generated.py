@@ -15,7 +15,7 @@ import typer
 from gateway.app.service import RELOADED
 from gateway.cli.tree import application
 from gateway.metrics.catalogue import METRICS, Kind
-from gateway.settings import Settings
+from gateway.settings.model import Settings
 from tests.docs.files import REFERENCE
 
 BEGIN = "<!-- made by: python -m tests.docs.write -->"

@@ -34,7 +34,7 @@ from gateway.metrics.snapshot import Snapshot
 from gateway.rollout.override import REASON as OVERRIDE
 from gateway.rollout.plan import Live, Plan, Source
 from gateway.routing.table import RouteTable
-from gateway.settings import Settings
+from gateway.settings.model import Settings
 from tests.docs import generated
 from tests.docs.files import REFERENCE, REPOSITORY, blocks, code, rows
 

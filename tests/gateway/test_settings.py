@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import Settings, origins, read_settings, split_address
+from gateway.settings.addresses import origins, split_address
+from gateway.settings.model import Settings
+from gateway.settings.reading import read_settings
 from tests.gateway.upstream.certificates import Authority
 
 

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from gateway.app.fleet.channel import Said
 from gateway.contract import carry
 from gateway.contract.load import Contracts
-from gateway.settings import Settings
+from gateway.settings.model import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from gateway.metrics.process import process_figures
 from gateway.metrics.snapshot import Snapshot, counted, merge
 from gateway.proxy.drain import take_backlog
 from gateway.rollout.plan import Live
-from gateway.settings import Settings
+from gateway.settings.model import Settings
 from gateway.telemetry import counters
 
 # What only the process with the admin plane acts on: new workers do not change it.

@@ -14,7 +14,7 @@ from gateway.app.fleet.channel import MOST_BYTES, Channel, first_frame, packed
 from gateway.app.fleet.figures import figures_of, status_of
 from gateway.app.fleet.hello import packed_settings, unpacked_settings
 from gateway.metrics.catalogue import REQUESTS
-from gateway.settings import Settings
+from gateway.settings.model import Settings
 
 
 @asynccontextmanager

@@ -10,7 +10,8 @@ from gateway.app.plane import DataPlane, Needs, data_plane
 from gateway.diff.rules import Rules
 from gateway.message import Observation, OutboundRequest, Response, Side
 from gateway.proxy.ledger import Ledger
-from gateway.settings import Settings, read_settings
+from gateway.settings.model import Settings
+from gateway.settings.reading import read_settings
 from gateway.shadow.job import Job
 from gateway.shadow.record import Recorder
 from gateway.telemetry import counters

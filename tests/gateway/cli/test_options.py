@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main
-from gateway.settings import Settings
+from gateway.settings.model import Settings
 from tests.gateway.cli.conftest import Strangler
 
 

@@ -25,7 +25,7 @@ from gateway.rollout.plan import Live, Plan, Source
 from gateway.routing.route import Effect, Route, ShadowWrite, Stickiness
 from gateway.routing.table import RouteTable
 from gateway.routing.template import Template
-from gateway.settings import Network
+from gateway.settings.values import Network
 from gateway.shadow.finding import Finding
 from gateway.shadow.mirror import Bounds, Mirror
 from gateway.shadow.rehearsals import Rehearsals

@@ -6,175 +6,25 @@ A value comes from the command line, else from STRANGLER_<NAME>, else from stran
 
 from __future__ import annotations
 
-import ipaddress
-import os
-import re
-import ssl
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import YamlConfigSettingsSource as YamlSource
-from yaml import YAMLError
 
-FILE = Path("strangler.yaml")
-SECRET_BYTES = 32
-UNIX = "unix:"
-_HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)?[ \t]*")
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-# what frames a message, says where it goes or whom it speaks for is the gateway's to set
-_NOT_REPLACED = re.compile(
-    r"host|via|te|trailer|upgrade|expect|connection|keep-alive|content-length|transfer-encoding|proxy-connection"
-    r"|forwarded|x-forwarded-.*|x-request-id|x-strangler-.*|traceparent|tracestate"
+from gateway.settings.file import FILE
+from gateway.settings.values import (
+    Address,
+    Certificates,
+    HeaderLines,
+    LongSecret,
+    Names,
+    Networks,
+    NewSide,
+    Origins,
+    Webhook,
 )
-SOCKET_PATH_BYTES = 107  # sun_path of Linux without its end; other systems have less and say so when they connect
-
-
-def _origin(value: str) -> str:
-    """Accept `http://host[:port]` and `https://host[:port]`; a path, user or query has no meaning here."""
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError as error:
-        raise ValueError(f"{value!r} is not a URL: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{value!r} is not a URL like http://127.0.0.1:3001")
-    if port == 0 or parts.username or parts.query or parts.fragment or parts.path not in ("", "/"):
-        raise ValueError(f"{value!r} must be scheme, host and port only: the path comes from each request")
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _socket(value: str) -> str:
-    """Accept `unix:/path`, also written `unix:///path`."""
-    path = value.removeprefix(UNIX)
-    path = path.removeprefix("//") if path.startswith("///") else path
-    if not path.startswith("/") or "\0" in path or len(path.encode()) > SOCKET_PATH_BYTES:
-        raise ValueError(f"{value!r} is not {UNIX} and an absolute path of {SOCKET_PATH_BYTES} bytes at most")
-    return UNIX + path
-
-
-def origins(value: str) -> tuple[str, ...]:
-    """Split a setting into its origins."""
-    return tuple(part.strip() for part in value.split(","))
-
-
-def is_origin(value: str) -> bool:
-    """Whether a side is reached over HTTP; else it is an app, `module:factory`."""
-    return "://" in value or value.startswith(f"{UNIX}/")
-
-
-def _origins(value: str) -> str:
-    """Accept one origin, or several that are reached in the same way, with commas between them."""
-    read = [_socket(one) if one.startswith(UNIX) else _origin(one) for one in origins(value)]
-    if len({one.partition(":")[0] for one in read}) > 1:
-        raise ValueError(f"{value!r} must be all http, all https or all {UNIX.rstrip(':')}")
-    return ",".join(read)
-
-
-def _joined(value: object) -> object:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) and value else value
-
-
-def _new_side(value: str) -> str:
-    if is_origin(value):
-        return _origins(value)
-    module, colon, factory = value.partition(":")
-    if not colon or not all(part.isidentifier() for part in [*module.split("."), factory]):
-        raise ValueError(f"{value!r} is neither a URL nor module:factory")
-    return value
-
-
-def _address(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65_535:
-        raise ValueError(f"{value!r} is not HOST:PORT")
-    return value
-
-
-def _networks(value: object) -> object:
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    if isinstance(value, list | tuple):
-        return tuple(ipaddress.ip_network(str(part)) for part in value)
-    return value
-
-
-def _names(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _long(secret: SecretStr) -> SecretStr:
-    """Refuse what can be guessed: HS256 is as strong as its key (RFC 7518 section 3.2)."""
-    if len(secret.get_secret_value().encode()) < SECRET_BYTES:
-        raise ValueError(f"this is shorter than {SECRET_BYTES} bytes")
-    return secret
-
-
-def _webhook(url: SecretStr) -> SecretStr:
-    """Accept an http or https URL; its path is often a secret, so nothing of it is repeated."""
-    try:
-        parts = urlsplit(url.get_secret_value())
-        port = parts.port
-        url.get_secret_value().encode("ascii")
-    except ValueError:
-        raise ValueError("this is not a URL in ASCII") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError("this is not a URL like https://hooks.example/strangler")
-    if parts.username or parts.fragment or re.search(r"[\x00-\x20\x7f]", url.get_secret_value()):
-        raise ValueError("the URL must have no user, no fragment and no spaces")
-    return url
-
-
-def _lines(value: object) -> object:
-    return tuple(line for line in value.splitlines() if line.strip()) if isinstance(value, str) else value
-
-
-def _header_lines(lines: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    for line in lines:
-        header_line(line)
-    return lines
-
-
-def header_line(line: SecretStr) -> tuple[bytes, bytes | None]:
-    """Name and value of `Name: value`, with `${VARIABLE}` replaced; the value of `Name:` is None. ValueError tells."""
-    missing: list[str] = []
-
-    def variable(found: re.Match[str]) -> str:
-        value = os.environ.get(found.group(1))
-        missing.extend([found.group(1)] if value is None else [])
-        return value or ""
-
-    text = _VARIABLE.sub(variable, line.get_secret_value())
-    name = text.partition(":")[0].strip().lower()
-    if missing:
-        raise ValueError(f"the variable {missing[0]} is not set")
-    read = _HEADER.fullmatch(text)
-    if read is None:  # its text may be a secret
-        raise ValueError("this is not `Name: value` in printable ASCII, or `Name:` for a header that is left out")
-    if _NOT_REPLACED.fullmatch(name):
-        raise ValueError(f"{name} is the gateway's own to set")
-    return name.encode("ascii"), None if read.group(2) is None else read.group(2).encode("ascii")
-
-
-def _certificates(path: Path) -> Path:
-    """Accept a file that OpenSSL finds certificates in."""
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except ssl.SSLError as error:
-        raise ValueError(f"{path} holds no certificates in PEM form") from error
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    return path
-
-
-Origin = Annotated[str, AfterValidator(_origin)]
-Origins = Annotated[str, BeforeValidator(_joined), AfterValidator(_origins)]
-Certificates = Annotated[Path, AfterValidator(_certificates)]
-Address = Annotated[str, AfterValidator(_address)]
-HeaderLines = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_lines), AfterValidator(_header_lines)]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Settings(BaseSettings):
@@ -185,7 +35,7 @@ class Settings(BaseSettings):
     )
 
     legacy: Origins = Field(description="Where the legacy backend is: one URL or several, or unix:/path.")
-    new: Annotated[str, BeforeValidator(_joined), AfterValidator(_new_side)] | None = Field(
+    new: NewSide | None = Field(
         default=None,
         description="The new side: as `legacy`, or module:factory of an ASGI app that runs in this process.",
     )
@@ -200,7 +50,7 @@ class Settings(BaseSettings):
     )
     listen: Address = Field(default="127.0.0.1:8080", description="Data plane: where the frontend connects.")
     admin: Address = Field(default="127.0.0.1:9901", description="Admin plane: API for people and programs.")
-    admin_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
+    admin_hosts: Names = Field(
         default=(), description="Names the admin plane may be asked by, beside loopback and its own address."
     )
     database_url: str | None = Field(
@@ -222,7 +72,7 @@ class Settings(BaseSettings):
         description="Host header legacy sees: the client's, or its own; auto is the client's for http, own for https.",
     )
     side_header: bool = Field(default=True, description="Whether answers carry x-strangler-side.")
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
+    trusted_proxies: Networks = Field(
         default=(), description="Networks (CIDR) whose forwarded headers are believed; nobody's by default."
     )
     trusted_header: Literal["x-forwarded-for", "forwarded"] = Field(
@@ -339,7 +189,7 @@ class Settings(BaseSettings):
         max_length=200,
         description="What tells one new side from the next to the evidence; if unset, the code of one that runs here.",
     )
-    redaction_key: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
+    redaction_key: LongSecret | None = Field(
         default=None,
         description="Key of what is hidden in evidence, 32 bytes or more; the database keeps one if unset.",
     )
@@ -353,10 +203,10 @@ class Settings(BaseSettings):
     auto_rollback: bool = Field(
         default=True, description="Whether a route that goes wrong in canary or new is taken back by itself."
     )
-    rollback_webhook: Annotated[SecretStr, AfterValidator(_webhook)] | None = Field(
+    rollback_webhook: Webhook | None = Field(
         default=None, description="URL that is told of each rollback that nobody asked for, by a POST of JSON."
     )
-    rollback_webhook_key: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
+    rollback_webhook_key: LongSecret | None = Field(
         default=None, description="Key that signs what the webhook is sent, 32 bytes or more."
     )
     access_log: float = Field(
@@ -365,7 +215,7 @@ class Settings(BaseSettings):
     access_log_file: Path | None = Field(
         default=None, description="Where the access log goes; standard output if unset. SIGHUP opens it anew."
     )
-    override_secret: Annotated[SecretStr, AfterValidator(_long)] | None = Field(
+    override_secret: LongSecret | None = Field(
         default=None,
         description="What signs testers' override tokens, 32 bytes or more; every token is ignored if unset.",
     )
@@ -388,33 +238,3 @@ class Settings(BaseSettings):
         if self.contracts is not None:
             return self.contracts
         return Path("contracts") if Path("contracts").is_dir() else None
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Split HOST:PORT; an IPv6 host loses its brackets."""
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def read_settings(**options: Any) -> Settings | list[str]:
-    """Read the settings; options that are None count as not given. Problems come back as sentences."""
-    given = {name: value for name, value in options.items() if value is not None}
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        return [_sentence(item["loc"], item["msg"], item["type"]) for item in error.errors()]
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        return [f"{FILE}{f':{mark.line + 1}' if mark else ''}: this is not YAML"]
-    except (OSError, ValueError, TypeError) as error:  # a folder, no text, a list where keys belong
-        return [f"{FILE} cannot be read: {type(error).__name__}"]
-
-
-def _sentence(where: tuple[int | str, ...], message: str, kind: str) -> str:
-    name = str(where[0]) if where else "settings"
-    option, variable = f"--{name.replace('_', '-')}", f"STRANGLER_{name.upper()}"
-    if kind == "missing":
-        return f"{name} is missing: give {option}, {variable} or `{name}:` in {FILE}"
-    if kind == "extra_forbidden":
-        return f"{name} is not a setting"
-    return f"{name}: {message.removeprefix('Value error, ')} ({option}, {variable} or {FILE})"
