@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
+from typing import Annotated, Final
 
 import typer
 
@@ -17,8 +14,6 @@ from gateway.cli.command import command
 from gateway.cli.output import Answer, Code, Trouble
 
 CONFIRM_S: Final = 3.0  # the gateway acts within a quarter of a second, its workers are asked twice a second
-ANSWER_S: Final = 1.0
-MOST_BYTES: Final = 4 * 1024 * 1024
 
 _State = Annotated[
     Path | None,
@@ -69,8 +64,10 @@ def panic(on: _Wanted = True, state: _State = None, admin_url: AdminUrl = None) 
 
 def _answer(on: bool, path: Path, url: str) -> Answer:
     """What became of it; the file alone proves nothing, it may lie in another folder than the gateway's."""
+    from gateway.cli.readyz import in_panic
+
     deadline = time.monotonic() + CONFIRM_S
-    while (seen := _seen(url)) != {on} and time.monotonic() < deadline:
+    while (seen := in_panic(url)) != {on} and time.monotonic() < deadline:
         time.sleep(0.1)
     data = {"panic": on, "file": str(path), "admin_url": url, "in_force": seen == {on}}
     made = f"{path} is {'there' if on else 'gone'}"
@@ -81,26 +78,3 @@ def _answer(on: bool, path: Path, url: str) -> Answer:
         return Answer(data, f"{made}, but {url} does not answer: {hint}", Code.UNREACHABLE)
     who = "some workers of the gateway" if on in seen else "the gateway"
     return Answer(data, f"{made}, but {who} at {url} did not follow it: is this its --state?", Code.NO)
-
-
-def _seen(url: str) -> set[bool]:
-    """Whether the gateway there is in panic, and its workers: one answer when they agree, none when it says nothing."""
-    ready = _ready(url)
-    workers = ready.get("workers", [])
-    said = [ready, *workers] if isinstance(workers, list) else [ready]
-    found = {one.get("panic") for one in said if isinstance(one, dict)}
-    return {answer for answer in found if isinstance(answer, bool)}
-
-
-def _ready(url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=ANSWER_S)
-    try:
-        connection.request("GET", "/readyz")
-        found = json.loads(connection.getresponse().read(MOST_BYTES))
-    except (OSError, HTTPException, ValueError):
-        return {}
-    finally:
-        connection.close()
-    return found if isinstance(found, dict) else {}

@@ -58,9 +58,7 @@ def known_database_url(url: str | None) -> str:
 
 def known_override_secret(secret: str | None) -> str:
     """The secret that signs override tokens, or Trouble with a sentence on how to give it."""
-    from gateway.settings.values import (
-        SECRET_BYTES,
-    )  # not above: pydantic is slow to import, the other commands need none of it
+    from gateway.settings.values import SECRET_BYTES  # not above: pydantic's settings are slow to import
 
     found = str(secret or one_of_file("override_secret") or "")
     if not found:

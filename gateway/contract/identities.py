@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from joserfc import jwt
-from joserfc.jwk import OctKey
-
 from gateway.contract.fields import Fields
 from gateway.contract.files import Problem
 from gateway.contract.node import Json, Scalar, Table
@@ -36,6 +33,9 @@ class Identity:
             return f"Bearer {self.bearer}".encode()
         if self.claims is None:
             return None
+        from joserfc import jwt  # not above: it is slow to import, and a gateway reads identities but asks as nobody
+        from joserfc.jwk import OctKey
+
         times = {"iat": int(now.timestamp()), "exp": int((now + timedelta(seconds=self.expires_in_s)).timestamp())}
         token = jwt.encode({"alg": "HS256", "typ": "JWT"}, {**self.claims, **times}, OctKey.import_key(secret))
         return f"Bearer {token}".encode()

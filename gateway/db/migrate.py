@@ -5,29 +5,21 @@ Which tables there are is the histories' business (`migrations/`), not this file
 
 from __future__ import annotations
 
-import io
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import create_engine, pool
+from psycopg import errors, sql
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.db.engine import CONNECT_S, as_down, connection_parameters, database_url
+from gateway.db.engine import as_down, connection_parameters, database_url
 
-VERSION_TABLES = {"gateway": ("gateway", "alembic_version"), "domain": ("public", "alembic_version_domain")}
+VERSION_TABLES: Final = {"gateway": ("gateway", "alembic_version"), "domain": ("public", "alembic_version_domain")}
 
-_LOCK = 0x5347_4D49  # "SGMI": one lock for both histories, taken by whoever migrates
-_LOCK_WAIT = "120s"
-
-_alembic_is_one_per_process = threading.Lock()  # its `op` and `context` are globals
+_LOCK: Final = 0x5347_4D49  # "SGMI": one lock for both histories, taken by whoever migrates
+_LOCK_WAIT: Final = "120s"
 
 
 class MigrationRefused(RuntimeError):  # noqa: N818 - it says what happened
@@ -39,53 +31,53 @@ def upgrade(url: str, history: str) -> None:
 
     Raises DatabaseDown, or MigrationRefused when the database is newer than this program.
     """
-    config = _config(url, history)
-    with _border(), _alembic_is_one_per_process, _one_migration_at_a_time(url):
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise MigrationRefused(
-                f"the {history} tables are at revision {current(url, history)}, which this program does not know; "
-                "a newer one has been here"
-            ) from error
+    folder = scripts_of(history)
+    if current(url, history) == newest(history):
+        return
+    from gateway.db import scripts  # not above: Alembic is slow to import, and most starts find nothing to change
+
+    with _border(), _one_migration_at_a_time(url):
+        known = scripts.run(url, folder)
+    if not known:
+        raise MigrationRefused(
+            f"the {history} tables are at revision {current(url, history)}, which this program does not know; "
+            "a newer one has been here"
+        )
 
 
 def current(url: str, history: str) -> str | None:
     """The revision a database is at, None before the first upgrade."""
-    schema, table = VERSION_TABLES[history]
-    engine = create_engine(database_url(url), poolclass=pool.NullPool, connect_args={"connect_timeout": CONNECT_S})
-    with _border(), engine.connect() as connection:
-        options = {"version_table": table, "version_table_schema": schema}
-        return MigrationContext.configure(connection, opts=options).get_current_revision()
+    wanted = sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(*VERSION_TABLES[history]))
+    with _border(), _connection(url) as connection:
+        try:
+            row = connection.execute(wanted).fetchone()
+        except (errors.UndefinedTable, errors.InvalidSchemaName):
+            return None
+    return None if row is None else str(row[0])
 
 
-def newest(history: str) -> str | None:
-    """The revision that `upgrade` leads to."""
-    return ScriptDirectory.from_config(_config("postgresql://", history)).get_current_head()
+def newest(history: str) -> str:
+    """The revision that `upgrade` leads to: scripts are numbered, and a test holds that the last is Alembic's head."""
+    return max(script.name.partition("_")[0] for script in (scripts_of(history) / "versions").glob("[0-9]*_*.py"))
 
 
-def _config(url: str, history: str) -> Config:
+def scripts_of(history: str) -> Path:
+    """Where the scripts lie: packed into the wheel, or in the checkout beside the package."""
     if history not in VERSION_TABLES:
         raise ValueError(f"there is no history {history!r}; there are {', '.join(VERSION_TABLES)}")
-    config = Config(stdout=io.StringIO())
-    config.set_main_option("script_location", str(_scripts(history)).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    full = database_url(url).render_as_string(hide_password=False)
-    config.set_main_option("sqlalchemy.url", full.replace("%", "%%"))
-    return config
-
-
-def _scripts(history: str) -> Path:
-    """Where the scripts lie: packed into the wheel, or in the checkout beside the package."""
     package = Path(__file__).resolve().parents[1]
     packed = package / "_migrations" / history
     return packed if packed.is_dir() else package.parent / "migrations" / history
 
 
+def _connection(url: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(autocommit=True, **connection_parameters(database_url(url)))
+
+
 @contextmanager
 def _one_migration_at_a_time(url: str) -> Iterator[None]:
     """Hold an advisory lock; the server itself gives it back when this process dies."""
-    with psycopg.connect(autocommit=True, **connection_parameters(database_url(url))) as connection:
+    with _connection(url) as connection:
         connection.execute("SET statement_timeout = 0")
         connection.execute(f"SET lock_timeout = '{_LOCK_WAIT}'")
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])

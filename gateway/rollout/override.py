@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, TypeGuard
-
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from gateway.message import Headers, Side
 from gateway.rollout.decide import Decision
 from gateway.routing.route import Route
+
+if TYPE_CHECKING:
+    from gateway.rollout.signature import Signature
 
 NAME: Final = b"x-strangler-override"  # of the header and of the cookie
 REASON: Final = "override"
@@ -26,7 +25,6 @@ MOST_S: Final = 24 * 3_600
 LEEWAY_S: Final = 60  # that the clock of whoever made the token may be ahead
 MOST_KEPT: Final = 256  # tokens that need not be checked again
 TYPE: Final = "strangler-override+jwt"
-_ALGORITHMS: Final = ("HS256",)
 _END_OF_TIME: Final = 2**40  # seconds; what a float can hold exactly, and no infinity
 _UNMOVED: Final = frozenset({"panic", "stage_retired"})  # decisions that no tester overrules
 
@@ -64,7 +62,10 @@ class Overrides:
     """Checks tokens signed with one secret; keeps those that were right, because a tester's page has many requests."""
 
     def __init__(self, secret: str) -> None:
-        self._key = OctKey.import_key(secret)
+        # not above: JOSE is slow to import, and a gateway without a secret for testers needs none of it
+        from gateway.rollout.signature import Signature
+
+        self._signature = Signature(secret, TYPE)
         self._known: dict[bytes, Override] = {}
 
     def read(self, headers: Headers, now: float) -> Override | Ignored | None:
@@ -79,7 +80,7 @@ class Overrides:
         known = self._known.get(token)
         if known is not None:
             return known if now < known.until else Ignored.EXPIRED
-        checked = Ignored.TOO_LONG if len(token) > MOST_BYTES else _verified(token, self._key, now)
+        checked = Ignored.TOO_LONG if len(token) > MOST_BYTES else _verified(token, self._signature, now)
         if isinstance(checked, Override):
             while len(self._known) >= MOST_KEPT:
                 del self._known[next(iter(self._known))]
@@ -114,7 +115,9 @@ def issue(
         claims["routes"] = routes
     if group:
         claims["group"] = group
-    return jwt.encode({"alg": _ALGORITHMS[0], "typ": TYPE}, claims, OctKey.import_key(secret), [*_ALGORITHMS])
+    from gateway.rollout.signature import Signature  # not above, as in Overrides
+
+    return Signature(secret, TYPE).sign(claims)
 
 
 def _in_cookie(value: bytes) -> list[bytes]:
@@ -127,14 +130,9 @@ def _name(pair: bytes) -> bytes:
     return pair.partition(b"=")[0].strip(b" \t")
 
 
-def _verified(token: bytes, key: OctKey, now: float) -> Override | Ignored:
-    try:
-        decoded = jwt.decode(token, key, [*_ALGORITHMS])  # compares in constant time
-    except (JoseError, ValueError, TypeError, RecursionError):
-        return Ignored.NOT_SIGNED
-    if decoded.header.get("typ") != TYPE:
-        return Ignored.NOT_SIGNED
-    return _read(decoded.claims, now)
+def _verified(token: bytes, signature: Signature, now: float) -> Override | Ignored:
+    claims = signature.claims(token)
+    return Ignored.NOT_SIGNED if claims is None else _read(claims, now)
 
 
 def _read(claims: Mapping[str, Any], now: float) -> Override | Ignored:

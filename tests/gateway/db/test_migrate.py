@@ -8,18 +8,19 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from gateway.db import migrate
+from gateway.db import migrate, scripts
 from gateway.db.embedded import ensure_database
 from gateway.db.engine import DatabaseDown, database_url
-from gateway.db.tables import metadata
+from gateway.db.rollout_tables import rollouts  # its module adds its tables to those of `tables.py`
 
 UPGRADE = "import sys; from gateway.db.migrate import upgrade; upgrade(sys.argv[1], 'gateway')"
 
 
 def test_tables_are_what_the_migrations_make(database: str) -> None:
-    """`tables.py` and the migrated schema do not differ in a table, a column, a type or an index."""
+    """What the statements use and the migrated schema do not differ in a table, a column, a type or an index."""
     engine = create_engine(database_url(database))
     with engine.connect() as connection:
         options = {
@@ -27,13 +28,13 @@ def test_tables_are_what_the_migrations_make(database: str) -> None:
             "version_table_schema": "gateway",
             "include_name": lambda name, kind, _parents: kind != "schema" or name == "gateway",
         }
-        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), rollouts.metadata) == []
     engine.dispose()
 
 
 def test_history_goes_back_and_forth(database: str) -> None:
     """Every revision can be undone, one after the other, and made again."""
-    command.downgrade(migrate._config(database, "gateway"), "base")
+    command.downgrade(scripts.config_of(database, migrate.scripts_of("gateway")), "base")
     assert migrate.current(database, "gateway") is None
     with psycopg.connect(database) as connection:
         left = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'gateway'").fetchall()
@@ -68,6 +69,20 @@ def test_no_database_is_a_database_down() -> None:
     """A server that is not there gives the same failure as everywhere else."""
     with pytest.raises(DatabaseDown, match=r"^the database cannot be reached$"):
         migrate.upgrade("postgresql:///x?host=/nowhere", "gateway")
+
+
+@pytest.mark.parametrize("history", migrate.VERSION_TABLES)
+def test_the_highest_number_is_the_head(history: str) -> None:
+    """What a start reads off the names of the scripts is what Alembic would lead to."""
+    folder = ScriptDirectory.from_config(scripts.config_of("postgresql://", migrate.scripts_of(history)))
+    assert migrate.newest(history) == folder.get_current_head()
+
+
+def test_a_database_that_is_up_to_date_costs_no_alembic(database: str) -> None:
+    """A start that finds nothing to change does not even import what changes tables."""
+    ask = f"{UPGRADE}; print([name for name in ('alembic', 'mako') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", ask, database], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_unknown_history_is_refused(database: str) -> None:
