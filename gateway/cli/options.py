@@ -6,7 +6,7 @@ Pydantic is slow to import, so `strangler --help` and the other commands must no
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -51,6 +51,7 @@ def settings_of(context: typer.Context) -> Settings:
     return settings
 
 
+@cache  # click asks for a command's parameters more than once
 def _setting_options() -> list[Any]:
     from gateway.settings.model import Settings
 
