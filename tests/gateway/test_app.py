@@ -189,12 +189,10 @@ def test_a_difference_is_found_shown_and_allowed(legacy: Legacy, domain: str, ga
         assert eventually(found)
         assert "9007199254740993" in json.dumps(found()[0])
         rules = contracts / "traceability.get" / "differences.yaml"
-        rule = (
-            "  - where: body/central/metadata/scale_ticket\n    as: float64\n    because: Node rounds above 2^53\n"
-            "    owner: lots\n    until: 2027-06-30\n"
+        rules.write_text(
+            "allow:\n  - where: body/central/metadata/scale_ticket\n    as: float64\n"
+            "    because: Node rounds above 2^53\n    owner: lots\n    until: 2027-06-30\n"
         )
-        text = rules.read_text()
-        rules.write_text(text + rule if "\nallow:" in "\n" + text else text + "allow:\n" + rule)
         assert eventually(lambda: "contracts_reloaded" in (tmp_path / "state" / "gateway.log").read_text())
         own.get("/api/traceability/FRZ-STORE-007")
         assert eventually(lambda: outcomes().get("allowed", 0) >= 1), outcomes()
