@@ -13,6 +13,7 @@ from secrets import token_hex
 from typing import Any, Final
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
@@ -38,7 +39,10 @@ _BEGIN = text(f"""SELECT {_COUNTS} AS counts, set_config('strangler.run', :nonce
     set_config('idle_in_transaction_session_timeout', :held_ms, true)""")
 _COUNT = text(f"SELECT {_COUNTS}, current_setting('strangler.run', true)")
 _SAVEPOINT = text("SAVEPOINT strangler_run")
-_UNDO = text("ROLLBACK TO SAVEPOINT strangler_run")
+_SETTLE = text("SET CONSTRAINTS ALL IMMEDIATE")
+# a session's advisory locks outlive a rollback, and legacy's write may be about to take the same
+_UNDO = text("ROLLBACK TO SAVEPOINT strangler_run; SELECT pg_advisory_unlock_all()")
+_END: Final = "ROLLBACK; SELECT pg_advisory_unlock_all()"
 _GIVEN_UP: Final = {  # by SQLSTATE
     "55P03": "lock_timeout",
     "57014": "statement_timeout",
@@ -57,6 +61,8 @@ async def rehearsing(engine: AsyncEngine, known: KnownKeys, run: Run) -> AsyncIt
             await rehearsal.begin(connection, held)
         try:
             yield connection
+            with permitted():
+                await rehearsal.settle()
         except Exception as error:
             with permitted():
                 await rehearsal.end(held, failed=error)
@@ -94,6 +100,7 @@ class _Rehearsal:
         """Set the budget and the nonce, and put a savepoint in front of the handler."""
         self._connection = connection
         driver: Any = (await connection.get_raw_connection()).driver_connection  # psycopg's
+        self._driver = driver
         own(driver)
         driver.add_notice_handler(self._capture.hear)
         held.push_async_callback(_rolled_back, driver, self._capture)
@@ -111,12 +118,19 @@ class _Rehearsal:
         await connection.execute(_SAVEPOINT)
         self._run.tell({"type": "unit.begun"})
 
+    async def settle(self) -> None:
+        """Check what COMMIT would: deferred constraints, and triggers that wait for the end."""
+        if self._status is TransactionStatus.INTRANS:
+            await self._connection.execute(_SETTLE)
+
     async def end(self, held: AsyncExitStack, failed: Exception | None = None) -> None:
         """Undo the handler's work, prove it, and hand over what it was."""
         given_up = _given_up(failed)
         if given_up is not None:
             self._run.tell({"type": "unit.abandoned", "why": given_up})
-        unseen = await self._undo(counted=failed is None)
+        # a handler may answer after an error of the database's that it has caught: COMMIT would then roll back
+        would_commit = failed is None and self._status is not TransactionStatus.INERROR
+        unseen = await self._undo(counted=would_commit)
         if given_up is not None or not self._run.listens:
             return
         keys = await self._known.of(self._connection, self._capture.tables)
@@ -126,12 +140,17 @@ class _Rehearsal:
             {
                 "type": "unit.rehearsed",
                 "rows": [_row(change, keys) for change in changes],
-                "would_commit": failed is None,
+                "would_commit": would_commit,
                 "unseen": unseen,
                 "look": afterwards.look,
                 "release": afterwards.release,
             }
         )
+
+    @property
+    def _status(self) -> TransactionStatus:
+        """What PostgreSQL says of the transaction, whatever SQLAlchemy thinks of it."""
+        return TransactionStatus(self._driver.info.transaction_status)
 
     async def _undo(self, *, counted: bool) -> list[str]:
         """Take the handler's work back; the tables whose changes were not all captured are returned.
@@ -159,7 +178,7 @@ async def _rolled_back(driver: Any, capture: Capture) -> None:
     """End the transaction whatever SQLAlchemy thinks of it: to its mind a commit that was refused has ended it."""
     with permitted(), suppress(psycopg.Error):  # of a connection that is lost nothing stays either
         driver.remove_notice_handler(capture.hear)
-        await driver.rollback()
+        await driver.execute(_END)
 
 
 def _row(change: Change, keys: Mapping[str, Keys]) -> dict[str, Any]:

@@ -7,11 +7,11 @@ one look at a context variable. Threads and executors take the handler's context
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import wraps
+from multiprocessing.process import BaseProcess
 from threading import Thread
 from typing import Any, Final
 from weakref import WeakSet
@@ -22,6 +22,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 from services.kit.guard import carried, is_guarded, refuse_if_guarded
+from services.kit.statement import ends_transaction
 
 _CONNECTS: Final = "opens a second connection to a database"
 _ENDS: Final = "ends its transaction itself"
@@ -52,10 +53,6 @@ _CLIENTS: Final = (  # those that keep connections open; looked at when they hav
     ("httpcore", "ConnectionPool", "handle_request"),
     ("httpcore", "AsyncConnectionPool", "handle_async_request"),
 )
-_COMMENTS: Final = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-_ENDING: Final = re.compile(
-    r"(?:^|;)\s*(?:commit|end|rollback(?!\s+to\b)|abort|prepare\s+transaction)\b", re.IGNORECASE
-)
 _OWN: WeakSet[Any] = WeakSet()  # driver connections that the kit has opened for a session
 
 
@@ -80,6 +77,7 @@ def install(loop: asyncio.AbstractEventLoop) -> None:
         _install_drivers()
         _watch(asyncio.StreamWriter, "write", "sends a message")
         _watch(ProcessPoolExecutor, "submit", "starts a process")
+        _watch(BaseProcess, "start", "starts a process")  # spawning raises no audit event
         _carry(ThreadPoolExecutor, "submit", at=1)
         _carry_threads()
     for module, kind, name in _CLIENTS:
@@ -139,7 +137,7 @@ def _on_own(wait: Callable[..., Any]) -> Callable[..., Any]:
 def _on_statement(execute: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(execute)
     def asked(cursor: Any, query: Any, *args: Any, **more: Any) -> Any:
-        if is_guarded() and _ENDING.search(_COMMENTS.sub(" ", _text(query))):
+        if is_guarded() and ends_transaction(_text(query)):
             refuse_if_guarded(_ENDS)
         return execute(cursor, query, *args, **more)
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
+import multiprocessing
 import socket
 import subprocess
 import threading
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -15,6 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy import create_engine, insert, text
+from sqlalchemy.exc import IntegrityError
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -94,6 +97,11 @@ async def commits_in_sql(_: Request, session: WriteSession) -> None:
 async def commits_below_sqlalchemy(_: Request, session: WriteSession) -> None:
     driver = (await connection_of(session).get_raw_connection()).driver_connection
     await driver.execute("SELECT 1; COMMIT")
+
+
+async def commits_behind_a_literal(_: Request, session: WriteSession) -> None:
+    driver = (await connection_of(session).get_raw_connection()).driver_connection
+    await driver.execute("INSERT INTO lots (lot_code) VALUES ('G--2'); COMMIT")
 
 
 async def commits_in_composed_sql(_: Request, session: WriteSession) -> None:
@@ -178,10 +186,15 @@ async def starts_a_process(_: Request, __: WriteSession) -> None:
     subprocess.run(["true"], check=True)  # noqa: ASYNC221 - handlers do such things
 
 
+async def spawns_a_process(_: Request, __: WriteSession) -> None:
+    multiprocessing.get_context("spawn").Process(target=print).start()
+
+
 FORBIDDEN = [
     commits_itself,
     commits_in_sql,
     commits_below_sqlalchemy,
+    commits_behind_a_literal,
     commits_in_composed_sql,
     commits_for_each_of_many,
     commits_in_a_stream,
@@ -197,6 +210,7 @@ FORBIDDEN = [
     opens_a_stream,
     sends_a_datagram,
     starts_a_process,
+    spawns_a_process,
 ]
 
 
@@ -214,6 +228,49 @@ async def test_a_forbidden_act_is_refused_and_its_line_is_told(
     assert first < int(line) <= last or act is asks_in_a_task
     assert swallow or rehearsed.answer.status == 500
     assert database.execute("SELECT count(*) FROM lots WHERE lot_code LIKE 'G-%'").fetchone() == (0,)
+
+
+async def takes_an_advisory_lock(_: Request, session: WriteSession) -> None:
+    await connection_of(session).execute(text("SELECT pg_advisory_lock(4)"))
+
+
+async def takes_an_advisory_lock_and_fails(_: Request, session: WriteSession) -> None:
+    await takes_an_advisory_lock(_, session)
+    raise ValueError
+
+
+@pytest.mark.parametrize("act", [takes_an_advisory_lock, takes_an_advisory_lock_and_fails])
+async def test_an_advisory_lock_of_the_session_is_let_go(url: str, database: psycopg.Connection, act: Act) -> None:
+    """It outlives a rollback, and legacy's write, which takes the same one, had to wait for the rehearsal's end."""
+    assert (await tried(act)).kinds()[:2] == ["begun", "rehearsed"]
+    assert database.execute("SELECT pg_try_advisory_lock(4)").fetchone() == (True,)
+    database.execute("SELECT pg_advisory_unlock(4)")
+
+
+async def test_what_commit_would_refuse_is_refused(url: str, database: psycopg.Connection) -> None:
+    """A deferred constraint is checked at the end of a transaction, so also at the end of a rehearsed one."""
+    database.execute("CREATE TABLE ticket (code text UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    database.execute("INSERT INTO ticket VALUES ('T-1')")
+
+    async def adds_the_same(_: Request, session: WriteSession) -> None:
+        await connection_of(session).execute(text("INSERT INTO ticket VALUES ('T-1')"))
+
+    rehearsed = await tried(adds_the_same)
+    database.execute("DROP TABLE ticket")
+    assert rehearsed.answer.status == 500
+    assert rehearsed.of("rehearsed")["would_commit"] is False
+
+
+async def test_an_error_that_a_handler_has_caught_is_no_unsafe_act(url: str, database: psycopg.Connection) -> None:
+    """It answers in its own words, and PostgreSQL would take back at COMMIT what it had done."""
+
+    async def catches(_: Request, session: WriteSession) -> None:
+        with suppress(IntegrityError):
+            await connection_of(session).execute(text("INSERT INTO lots (lot_code) VALUES (NULL)"))
+
+    rehearsed = await tried(catches)
+    assert (rehearsed.answer.status, rehearsed.kinds()) == (200, ["begun", "rehearsed"])
+    assert rehearsed.of("rehearsed")["would_commit"] is False
 
 
 async def test_a_background_task_is_guarded_too(url: str) -> None:
