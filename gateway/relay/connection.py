@@ -6,12 +6,12 @@ Bytes that arrive while nothing is asked for end it: they must never become the 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
 from gateway.relay.answer import AnswerReader
+from gateway.relay.last_words import LastWords, last_words
 from gateway.relay.trouble import Trouble
 
 HIGH: Final = 256 * 1024  # bytes of an answer held for a slow reader before the origin is made to wait
@@ -52,13 +52,14 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_listener", "_on_lost", "_paused", "answer", "answer_by", "asked", "body_by", "sent_whole", "taken_by",
-        "transport", "uses", "write_paused",
+        "_last_words", "_listener", "_on_lost", "_paused", "answer", "answer_by", "asked", "body_by", "sent_whole",
+        "taken_by", "transport", "uses", "write_paused",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[Connection], None]) -> None:
         self._on_lost = on_lost
         self._listener: Listener = NOBODY
+        self._last_words: LastWords | None = None
         self.write_paused = self._paused = False
         self.answer = AnswerReader()
         self.asked = self.sent_whole = False
@@ -122,6 +123,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection stands."""
         self.transport = transport  # type: ignore[assignment]  # a TCP or TLS transport is an asyncio.Transport
+        self._last_words = last_words(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone; an unfinished answer is cut."""
@@ -132,22 +134,21 @@ class Connection(asyncio.Protocol):
             if not self.answer.complete and self.answer.trouble is None:
                 self.answer.trouble = Trouble.RESET
         self.answer.keep = False
+        if self._last_words is not None:
+            self._last_words.close()
         listener = self._listener
         self._on_lost(self)
         listener.room()
         listener.heard()
 
     def _hear_last_words(self) -> None:
-        """Read what came before the connection broke: an origin that refuses an upload answers, and reads no more.
-
-        Writing on then fails, and ends the connection with its answer unread. What is under TLS is lost.
-        """
-        sock, answer = self.transport.get_extra_info("socket"), self.answer
-        if not self.asked or sock is None or self.transport.get_extra_info("sslcontext") is not None:
+        """Read what came before the connection broke: an origin that refuses an upload answers, and reads no more."""
+        said, answer = self._last_words, self.answer
+        if not self.asked or said is None:
             return
         with suppress(OSError):  # there is no more
             while not answer.complete and answer.trouble is None and answer.held < HIGH:
-                data = os.read(sock.fileno(), HIGH)
+                data = said.read()
                 if not data:
                     return
                 answer.feed(data)

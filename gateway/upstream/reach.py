@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from gateway.relay.address import Origin
 from gateway.relay.addresses import Addresses
 from gateway.relay.breaker import Rules
+from gateway.relay.last_words import Context
 from gateway.relay.lookup import Resolve, resolve
 from gateway.settings.addresses import UNIX, origins
 
@@ -57,7 +58,11 @@ def _origin(url: str, ca: Path | None) -> Origin:
 @cache
 def trust(ca: Path | None) -> ssl.SSLContext:
     """Check certificates and names; made once for all, because reading the system's certificates takes a while."""
-    context = ssl.create_default_context()
+    context = Context(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags = ssl.create_default_context(
+        ssl.Purpose.CLIENT_AUTH
+    ).verify_flags  # what this Python has usual
+    context.load_default_certs()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if ca is not None:
