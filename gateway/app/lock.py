@@ -25,6 +25,9 @@ class StateLock:
         path = state / NAME
         try:
             state.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotStart([f"--state {state}: the folder cannot be made: {error.strerror}"]) from error
+        try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise CannotStart([f"--state {state}: {path} cannot be opened: {error.strerror}"]) from error

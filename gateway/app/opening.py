@@ -9,7 +9,7 @@ from typing import Final
 
 from gateway.contract.load import Contracts, load
 from gateway.proxy.server import bind
-from gateway.settings.addresses import is_origin, split_address
+from gateway.settings.addresses import is_origin, split_address, why_not_listen
 from gateway.settings.model import Settings
 from gateway.upstream.inprocess import App
 from gateway.upstream.load import NotLoadable, load_app
@@ -39,6 +39,8 @@ def contracts_of(settings: Settings) -> Contracts | None:
     folder = settings.contracts_folder
     if folder is None:
         return None
+    if not folder.is_dir():
+        raise CannotStart([f"--contracts {folder}: there is no such folder"])
     loaded = load(folder)
     if isinstance(loaded, Contracts):
         return loaded
@@ -73,5 +75,5 @@ def bound(address: str, option: str) -> socket.socket:
     try:
         return bind(address)
     except OSError as error:
-        _, port = split_address(address)
-        raise CannotStart([f"{option} {address}: cannot listen on port {port}: {error.strerror}"]) from error
+        reason = why_not_listen(error, *split_address(address))
+        raise CannotStart([f"{option} {address}: {reason}; choose another with {option}"]) from error

@@ -38,6 +38,7 @@ def _run(given: list[str], *, own_process: bool) -> int:
     try:
         code = typer.main.get_command(application).main(given, prog_name="strangler", standalone_mode=False)
     except usage_error as error:
+        error.message = error.message.replace("Value error, ", "", 1)  # pydantic's way to say that a rule is ours
         if "--json" in given:
             complain(Trouble(Code.WRONG, "usage", error.format_message()), as_json=True)
         else:

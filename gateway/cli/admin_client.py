@@ -5,6 +5,7 @@ The only file of the command line that imports httpx. It knows no command.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -87,7 +88,7 @@ class AdminClient:
         except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as error:
             raise Trouble(Code.WRONG, "bad_admin_url", f"--admin-url {self._plane.url}: {error}") from error
         except httpx.TransportError as error:
-            raise self._unreachable(f"cannot be reached ({error or type(error).__name__})") from error
+            raise self._unreachable(f"cannot be reached ({_why(error)})") from error
         data = _json(answer)
         if answer.is_success and (data is not None or not answer.content):
             return Reply(data, answer.headers.get("etag"))
@@ -112,8 +113,13 @@ class AdminClient:
 
 def _with_reasons(said: str, reasons: object) -> str:
     """The sentence, and under it every reason that says more than the sentence does."""
-    more = [str(one) for one in reasons] if isinstance(reasons, list) else []
+    more = dict.fromkeys(str(one) for one in reasons) if isinstance(reasons, list) else {}
     return "\n".join([said, *(f"  - {one}" for one in more if one.rstrip(".") != said.rstrip("."))])
+
+
+def _why(error: httpx.TransportError) -> str:
+    """The system's words without its number, or the name of what happened where there are none."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
 
 
 def _json(answer: httpx.Response) -> Any:

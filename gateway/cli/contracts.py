@@ -199,7 +199,7 @@ def _counted(number: int, what: str) -> str:
 
 def _insist_on(folder: Path) -> None:
     if not folder.is_dir():
-        raise Trouble(Code.WRONG, "no_folder", f"there is no folder {folder}")
+        raise Trouble(Code.WRONG, "no_folder", f"there is no folder {folder}: name the one with your contracts")
 
 
 def _place(problem: Problem) -> dict[str, object]:

@@ -13,7 +13,7 @@ from gateway.cli.command import command, subgroup
 from gateway.cli.output import Answer, Code, Trouble
 from gateway.cli.place import known_database_url
 
-group = subgroup("The gateway's tables and, where they are wanted, the domain's.")
+group = subgroup("The gateway's tables, and the domain's of the demo system.")
 
 
 class History(StrEnum):
@@ -97,14 +97,15 @@ def _behind(revision: str | None, newest: str | None) -> str:
 @contextmanager
 def _border() -> Iterator[None]:
     """Turn the database's failures into what the shell is told."""
+    from gateway.cli.database_troubles import bad_url, down
     from gateway.db.engine import DatabaseDown
     from gateway.db.migrate import MigrationRefused
 
     try:
         yield
     except ValueError as error:
-        raise Trouble(Code.WRONG, "bad_database_url", f"{error} (--database-url)") from error
+        raise bad_url(error) from error
     except MigrationRefused as error:
         raise Trouble(Code.NO, "migration_refused", str(error)) from error
     except DatabaseDown as error:
-        raise Trouble(Code.UNREACHABLE, "database_unreachable", str(error)) from error
+        raise down(error) from error

@@ -91,7 +91,10 @@ def mismatches(
 
 
 def rules(route: Route, admin_url: AdminUrl = None, token: Token = None) -> Answer:
-    """Show what a route's rules allow, how often each has on live traffic, and which never have."""
+    """Show what a route's rules allow, and how often each has.
+
+    Counted are the requests of live traffic of which a rule has allowed something.
+    """
     from gateway.cli.show_evidence import rules_text
 
     with admin(admin_url, token) as client:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 from inspect import Parameter, Signature
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
 from typer.core import TyperCommand
@@ -93,8 +93,28 @@ def _word(name: str, field: Any) -> str:
         return "N"
     if name.endswith("_s"):
         return "SECONDS"
-    known = {"new": "URL,...|MODULE:FACTORY", "contracts": "DIR", "state": "DIR", "listen": "HOST:PORT"}
-    known |= {"admin": "HOST:PORT", "trusted_proxies": "CIDR,...", "access_log": "SHARE", "access_log_file": "FILE"}
-    known |= {"override_secret": "SECRET", "legacy_ca": "FILE", "new_ca": "FILE", "legacy": "URL,..."}
-    known |= {"shadow_headers_legacy": "HEADERS", "shadow_headers_new": "HEADERS"}
-    return known.get(name, "URL")
+    return _WORDS.get(name, "TEXT")
+
+
+_WORDS: Final = {
+    "legacy": "URL,...",
+    "new": "URL,...|MODULE:FACTORY",
+    "legacy_ca": "FILE",
+    "new_ca": "FILE",
+    "contracts": "DIR",
+    "listen": "HOST:PORT",
+    "admin": "HOST:PORT",
+    "admin_hosts": "HOST,...",
+    "database_url": "URL",
+    "state": "DIR",
+    "trusted_proxies": "CIDR,...",
+    "max_rate_per_client": "N",
+    "shadow_headers_legacy": "HEADERS",
+    "shadow_headers_new": "HEADERS",
+    "redaction_key": "SECRET",
+    "rollback_webhook": "URL",
+    "rollback_webhook_key": "SECRET",
+    "access_log": "SHARE",
+    "access_log_file": "FILE",
+    "override_secret": "SECRET",
+}

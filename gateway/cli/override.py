@@ -55,9 +55,10 @@ def override(
         ),
     ] = None,
 ) -> Answer:
-    """Make a token that says which side answers, and show it with a line for curl.
+    """Make a tester's token: it says which side answers.
 
-    A gateway takes it that has the same override_secret, in the header or the cookie x-strangler-override.
+    It is shown with a line for curl and one for a browser. A gateway takes it that has the same override_secret, in
+    the header or the cookie x-strangler-override.
     """
     from gateway.cli.place import known_data_plane, known_override_secret
     from gateway.message import Side

@@ -40,10 +40,10 @@ def register(group: typer.Typer) -> None:
 
 
 def panic(on: _Wanted = True, state: _State = None, admin_url: AdminUrl = None) -> Answer:
-    """Send everything to legacy, whatever the flags say; --off ends it.
+    """Send everything to legacy at once; --off ends it.
 
-    It makes a file in the state folder, which every process of a gateway watches, and asks /readyz whether the
-    gateway has seen it. The database is not needed. It stays on over restarts. Flags are left as they are.
+    Flags are overruled, and stay as they are. It makes a file in the state folder, which every process of a gateway
+    watches, and asks /readyz whether the gateway has seen it. The database is not needed. It stays on over restarts.
     """
     from gateway.cli.place import known_admin_plane, state_folder
     from gateway.db.panic import PanicFile

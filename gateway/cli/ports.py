@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 
 from gateway.cli.output import Code, Trouble
+from gateway.settings.addresses import why_not_listen
 
 
 def insist_on_free(addresses: dict[str, tuple[str, int]]) -> None:
@@ -29,7 +29,7 @@ def why_not(host: str, port: int, option: str) -> str | None:
             probe.bind(address)
             probe.listen(1)
     except OSError as error:
-        return f"{_reason(error, host, port)}; choose another with {option}"
+        return f"{why_not_listen(error, host, port)}; choose another with {option}"
     return None
 
 
@@ -37,18 +37,6 @@ def free_port(host: str) -> int:
     """A port nobody listens on at this moment."""
     with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         return int(probe.getsockname()[1])
-
-
-def _reason(error: OSError, host: str, port: int) -> str:
-    if isinstance(error, socket.gaierror):
-        return f"the host {host} is not known"
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is in use"
-    if error.errno == errno.EACCES:
-        return f"port {port} on {host} may only be used by root"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"{host} is no address of this machine"
-    return f"port {port} on {host} cannot be listened on: {error.strerror}"
 
 
 def _double(addresses: dict[str, tuple[str, int]]) -> str:

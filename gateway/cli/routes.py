@@ -68,7 +68,10 @@ _EXAMPLES = {
 
 
 def routes(route: _One = None, admin_url: AdminUrl = None, token: Token = None) -> Answer:
-    """List the routes: who answers each, and how far it has moved; of one, also what became of its copies."""
+    """List the routes, and how far each has moved.
+
+    Of one route, also what became of its copies since the gateway started.
+    """
     from gateway.cli.show import route_text, routes_table
 
     with admin(admin_url, token) as client:

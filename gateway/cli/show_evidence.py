@@ -43,31 +43,49 @@ def verdicts_text(route: str, verdicts: Mapping[str, int]) -> str:
     """How many answers of a route were compared, and with what outcome."""
     total = sum(verdicts.values())
     if not total:
-        return f"nothing of {route} has been compared; in stage shadow its reads are"
+        return f"nothing of {route} has been compared yet: in stage shadow its reads are, and show here within seconds"
     parts = [f"{verdicts[outcome]} {outcome.replace('_', ' ')}" for outcome in _OUTCOMES if verdicts.get(outcome)]
     return f"{route}: {total} compared, {', '.join(parts)}"
 
 
 def rules_text(route: str, rules: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Every rule with its hits, those that never hit named once more."""
+    """Every rule by its line in the file, with its hits; then until when they hold."""
     if not rules:
         return f"{route} has no rules: every difference is a mismatch"
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("where", "kind", "hits", "last hit", "until"):
+    for column in ("line", "where", "allows", "when", "hits", "last hit"):
         table.add_column(column, overflow="fold")
     for rule in rules:
-        kinds = ", ".join(rule["kind"])
-        last = "never" if rule["last_hit"] is None else moment(rule["last_hit"])
-        until = f"{rule['until']} (over)" if rule["expired"] else str(rule["until"])
-        table.add_row(_line(rule["where"]), kinds, str(rule["hits"]), last, until)
-    silent = [rule for rule in rules if not rule["hits"]]
-    notes = [f"\nNever hit on live traffic: {len(silent)} of {len(rules)}"] if silent else []
-    notes += [f"  {plain(rule['rule'])}  {_line(rule['where'])}{_limits(rule)}" for rule in silent]
-    return Stack(table, *(Text(note) for note in notes))
+        last = "never" if rule["last_hit"] is None else moment(rule["last_hit"])[:10]
+        allowed = rule["as"] or ", ".join(rule["kind"])
+        table.add_row(_line_of(rule), _line(rule["where"]), allowed, _when(rule["when"]), str(rule["hits"]), last)
+    silent = sum(not rule["hits"] for rule in rules)
+    notes = [f"{silent} of {len(rules)} never hit on live traffic"] if silent else []
+    notes += [_ending(until, [rule for rule in rules if rule["until"] == until]) for until in _ends(rules)]
+    file = plain(str(rules[0]["rule"]).rpartition(":")[0])
+    return Stack(Text(file), table, Text("\n".join(["", *notes])))
 
 
-def _limits(rule: Mapping[str, Any]) -> str:
-    return "  (for contract cases only)" if rule["when"]["case"] else ""
+def _line_of(rule: Mapping[str, Any]) -> str:
+    return str(rule["rule"]).rpartition(":")[2]
+
+
+def _when(when: Mapping[str, Any]) -> str:
+    """What a rule is limited to: the statuses of legacy and new, contract cases."""
+    statuses = [when["legacy"], when["new"]]
+    shown = " / ".join("any" if one is None else str(one) for one in statuses) if any(statuses) else ""
+    return ", ".join(part for part in (shown, "cases only" if when["case"] else "") if part) or "always"
+
+
+def _ends(rules: Sequence[Mapping[str, Any]]) -> list[str]:
+    return sorted({rule["until"] for rule in rules})
+
+
+def _ending(until: str, rules: Sequence[Mapping[str, Any]]) -> str:
+    """Until when these rules hold, and since when they do not any more."""
+    lines = ", ".join(_line_of(rule) for rule in rules)
+    over = " IT IS OVER: they allow nothing," if rules[0]["expired"] else ""
+    return f"until {until}:{over} {'line' if len(rules) == 1 else 'lines'} {lines}"
 
 
 def _group(group: Group, examples: Sequence[Example]) -> RenderableType:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from gateway.cli.database_troubles import bad_url, down
 from gateway.cli.output import Code, Trouble
 from gateway.db.engine import DatabaseDown, make_engine
 from gateway.db.tokens import NameTaken, Role, TokenStore
@@ -30,8 +31,12 @@ def end(url: str, name: str) -> bool:
 
 
 def _with_store(url: str, work: Callable[[TokenStore], Awaitable[T]]) -> T:
-    async def run() -> T:
+    try:
         engine = make_engine(url)
+    except ValueError as error:
+        raise bad_url(error) from error
+
+    async def run() -> T:
         try:
             return await work(TokenStore(engine))
         finally:
@@ -43,5 +48,5 @@ def _with_store(url: str, work: Callable[[TokenStore], Awaitable[T]]) -> T:
         raise Trouble(Code.NO, "name_taken", str(taken)) from taken
     except ValueError as error:
         raise Trouble(Code.WRONG, "bad_request", str(error)) from error
-    except DatabaseDown as down:
-        raise Trouble(Code.UNREACHABLE, "database_unreachable", str(down)) from down
+    except DatabaseDown as error:
+        raise down(error) from error

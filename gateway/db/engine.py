@@ -25,7 +25,7 @@ STATEMENT_MS = 4_000
 LOCK_MS = 3_000
 ANSWER_S = 6.0  # for one whole conversation, also with a server that is frozen and runs no timeout of its own
 
-_CANNOT_BE_REACHED = "the database cannot be reached"
+CANNOT_BE_REACHED = "the database cannot be reached"
 _NO_ANSWER = "the database did not answer in time"
 
 _running: set[asyncio.Task[Any]] = set()  # the loop itself keeps only weak references
@@ -130,7 +130,7 @@ def as_down(error: Exception) -> Exception:
     if isinstance(error, TimeoutError):
         return DatabaseDown(_NO_ANSWER)
     if isinstance(error, OSError):
-        return DatabaseDown(_CANNOT_BE_REACHED)
+        return DatabaseDown(CANNOT_BE_REACHED)
     cause = error.orig if isinstance(error, DBAPIError) else error
     sentence = _sentence(cause) if isinstance(cause, psycopg.Error) else None
     return error if sentence is None else DatabaseDown(sentence)
@@ -149,7 +149,7 @@ def _sentence(error: psycopg.Error) -> str | None:
         case errors.QueryCanceled() | errors.LockNotAvailable() | errors.ConnectionTimeout():
             return _NO_ANSWER
         case psycopg.OperationalError() | psycopg.InterfaceError() | psycopg.InternalError():
-            return _CANNOT_BE_REACHED
+            return CANNOT_BE_REACHED
         case _:
             return None
 

@@ -1,10 +1,13 @@
 """What a text that says where something is reached has to be: an origin, a Unix socket, HOST:PORT, an app's name.
 
-Each rule returns what was meant or raises ValueError with a sentence; none knows which setting it reads.
+Each rule returns what was meant or raises ValueError with a sentence; none knows which setting it reads. And why
+nothing can listen at an address.
 """
 
 from __future__ import annotations
 
+import errno
+import socket
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -77,3 +80,16 @@ def split_address(address: str) -> tuple[str, int]:
     """Split HOST:PORT; an IPv6 host loses its brackets."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def why_not_listen(error: OSError, host: str, port: int) -> str:
+    """Why nothing can listen there, as a sentence without its end."""
+    if isinstance(error, socket.gaierror):
+        return f"the host {host} is not known"
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is in use"
+    if error.errno == errno.EACCES:
+        return f"port {port} on {host} may only be used by root"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine"
+    return f"port {port} on {host} cannot be listened on: {error.strerror}"

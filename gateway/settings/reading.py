@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,8 +22,10 @@ def read_settings(**options: Any) -> Settings | list[str]:
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         return [f"{FILE}{f':{mark.line + 1}' if mark else ''}: this is not YAML"]
-    except (OSError, ValueError, TypeError) as error:  # a folder, no text, a list where keys belong
-        return [f"{FILE} cannot be read: {type(error).__name__}"]
+    except OSError as error:
+        return [f"{FILE} cannot be read: {error.strerror}"]
+    except (ValueError, TypeError):  # no text, a list where keys belong
+        return [f"{FILE} holds no keys and values: write one `name: value` to a line"]
 
 
 def _sentence(where: tuple[int | str, ...], message: str, kind: str) -> str:
@@ -31,5 +34,7 @@ def _sentence(where: tuple[int | str, ...], message: str, kind: str) -> str:
     if kind == "missing":
         return f"{name} is missing: give {option}, {variable} or `{name}:` in {FILE}"
     if kind == "extra_forbidden":
-        return f"{name} is not a setting"
-    return f"{name}: {message.removeprefix('Value error, ')} ({option}, {variable} or {FILE})"
+        near = get_close_matches(name, Settings.model_fields, 1)
+        return f"{name} is not a setting" + (f"; is {near[0]} meant?" if near else "")
+    said = message.removeprefix("Value error, ").replace("Input should", "this should", 1)
+    return f"{name}: {said} ({option}, {variable} or {FILE})"

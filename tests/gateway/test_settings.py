@@ -67,9 +67,9 @@ def test_a_broken_file_is_a_sentence(content: str) -> None:
 
 
 def test_an_unknown_key_is_told() -> None:
-    """A typing error in the file is not silently ignored."""
+    """A typing error in the file is told with what is nearest to it."""
     Path("strangler.yaml").write_text("legacy: http://x\ntimeout: 5\n")
-    assert wrong() == ["timeout is not a setting"]
+    assert wrong() == ["timeout is not a setting; is timeout_s meant?"]
 
 
 def test_lists_are_read_from_one_text(monkeypatch: pytest.MonkeyPatch) -> None:

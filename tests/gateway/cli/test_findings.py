@@ -98,8 +98,8 @@ def test_a_side_that_gave_no_answer_is_not_offered_as_a_rule() -> None:
     assert "What is right can be allowed" in shown(told(cluster("status", "status"), findings=[finding(500)]))
 
 
-def test_rules_that_never_hit_are_named_once_more() -> None:
-    """Each rule has its hits; the silent ones come again with their file and line."""
+def test_rules_are_told_by_line_with_their_hits_and_their_end() -> None:
+    """What a file allows, where and how often, in one table; what is over says so."""
     rule = {
         "where": "body/kg",
         "kind": ["type", "value"],
@@ -108,14 +108,31 @@ def test_rules_that_never_hit_are_named_once_more() -> None:
         "until": "2027-06-30",
         "expired": False,
         "rule": "contracts/lots.list/differences.yaml:2",
-        "when": {"case": []},
+        "as": None,
+        "when": {"legacy": None, "new": None, "case": []},
     }
-    silent = {**rule, "where": "body/\x1b\nx", "hits": 0, "last_hit": None, "expired": True, "rule": "file.yaml:9"}
-    text = rendered(rules_text("lots.list", [rule, silent]), io.StringIO())
-    assert "2026-11-21 01:02:03" in text
-    assert "Never hit on live traffic: 1 of 2" in text
-    assert "file.yaml:9  body/\\x1b\\nx" in text
-    assert "(over)" in text
+    silent = {
+        **rule,
+        "where": "body/\x1b\nx",
+        "as": "number",
+        "hits": 0,
+        "last_hit": None,
+        "until": "2026-01-31",
+        "expired": True,
+        "rule": "contracts/lots.list/differences.yaml:9",
+        "when": {"legacy": 500, "new": None, "case": ["minimal"]},
+    }
+    lines = rendered(rules_text("lots.list", [rule, silent]), io.StringIO()).splitlines()
+    assert [" ".join(line.split()) for line in lines] == [
+        "contracts/lots.list/differences.yaml",
+        "line where allows when hits last hit",
+        "2 body/kg type, value always 3 2026-11-21",
+        "9 body/\\x1b\\nx number 500 / any, cases only 0 never",
+        "",
+        "1 of 2 never hit on live traffic",
+        "until 2026-01-31: IT IS OVER: they allow nothing, line 9",
+        "until 2027-06-30: line 2",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -40,3 +40,30 @@ def test_switch_can_be_turned_off(strangler: Strangler) -> None:
     """A boolean setting has an option for either value."""
     assert strangler("check", "--legacy", "http://127.0.0.1:1", "--no-side-header").code != 0
     assert strangler("check", "--legacy", "http://127.0.0.1:1", "--side-header=maybe").code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["run", "--workers", "0"], "workers: this should be greater than or equal to 1 (--workers,"),
+        (["run", "--contracts", "nowhere"], "--contracts nowhere: there is no such folder"),
+        (["flip", "lots.list", "nowhere"], "Invalid value for 'STAGE': 'nowhere' is not one of"),
+        (["db", "current", "--database-url", "postgresql://u@127.0.0.1:1/x"], "right?"),
+        (["tokens", "list", "--database-url", "mysql://x"], "does not start with postgresql:// (--database-url)"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_in_our_words(
+    options: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No library's phrase stands before it, and it says which option to look at."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STRANGLER_LEGACY", "http://127.0.0.1:1")
+    assert main(options) in (2, 3)
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "Value error" not in said
+    assert "Input should" not in said
