@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.db.evidence import EvidenceStore
-from gateway.shadow.finding import Finding
+from gateway.shadow.finding import Found
 
 END_S: Final = 3.0
 
@@ -29,7 +29,7 @@ class StoredApart:
         self._engine: AsyncEngine | None = None
         self._writer: EvidenceStore | None = None
 
-    async def store(self, findings: Sequence[Finding]) -> None:
+    async def store(self, findings: Sequence[Found]) -> None:
         """Keep the findings; DatabaseDown when that cannot be done."""
         await self._store.load_key()  # of the mask that others hide with: nothing is kept that was hidden with another
         storing = asyncio.run_coroutine_threadsafe(self._keep(findings), self._begun())
@@ -52,7 +52,7 @@ class StoredApart:
             self._thread.start()
         return self._loop
 
-    async def _keep(self, findings: Sequence[Finding]) -> None:
+    async def _keep(self, findings: Sequence[Found]) -> None:
         if self._writer is None:
             self._engine = self._make_engine()
             self._writer = EvidenceStore(self._engine, self._store.mask.key)

@@ -21,7 +21,7 @@ from gateway.db.evidence_write import write
 from gateway.db.tables import evidence_key
 from gateway.diff.verdict import Outcome
 from gateway.rollout.evidence import RouteEvidence
-from gateway.shadow.finding import Finding
+from gateway.shadow.finding import Found
 from gateway.shadow.redact import Keyed
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class EvidenceStore:
         self.mask = Keyed(key)
         self._has_key = key is not None
 
-    async def store(self, findings: Sequence[Finding]) -> None:
+    async def store(self, findings: Sequence[Found]) -> None:
         """Keep the findings, in one transaction."""
         if not findings:
             return

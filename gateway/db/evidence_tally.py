@@ -19,8 +19,9 @@ from gateway.db.tables import COUNTS
 from gateway.diff.cluster import ANY
 from gateway.diff.verdict import Mismatch, Outcome
 from gateway.rollout.evidence import Histogram, Stratum
-from gateway.shadow.finding import Finding
+from gateway.shadow.finding import Finding, Found
 from gateway.shadow.record import LOOKED_INTO
+from gateway.shadow.spots import Spot
 
 EXAMPLES: Final = 5  # of one cluster
 DIFFERENCES: Final = 100  # of one finding; a body that differs everywhere says no more with its rest
@@ -44,8 +45,8 @@ class Minute:
     control_ms: list[float] = field(default_factory=list)
     candidate_ms: list[float] = field(default_factory=list)
 
-    def take(self, finding: Finding) -> None:
-        outcome, control, candidate = finding.verdict.outcome, finding.control_status, finding.candidate_status
+    def take(self, finding: Found) -> None:
+        outcome, control, candidate = finding.outcome, finding.control_status, finding.candidate_status
         self.counts[outcome.value] += 1
         self.counts["class_disagreements"] += finding.disagrees_in_class
         self.counts["rescued"] += finding.rescued
@@ -73,13 +74,13 @@ class Sighting:
 
     revision: str
     count: int = 0
-    examples: list[tuple[Finding, Mismatch | None]] = field(default_factory=list)
+    examples: list[tuple[Found, Spot | None]] = field(default_factory=list)
 
-    def see(self, finding: Finding, mismatch: Mismatch | None, *, kept: bool) -> None:
+    def see(self, finding: Found, spot: Spot | None, *, kept: bool) -> None:
         """Count a request that differed here, and keep it as an example if it may be one."""
         self.count += 1
         if kept:
-            self.examples.append((finding, mismatch))
+            self.examples.append((finding, spot))
             del self.examples[:-EXAMPLES]
 
     def join(self, other: Sighting) -> None:
@@ -111,7 +112,7 @@ class Tally:
     strata: dict[StratumKey, Seen] = field(default_factory=dict)
     clusters: dict[ClusterKey, Sighting] = field(default_factory=dict)
 
-    def add(self, finding: Finding) -> None:
+    def add(self, finding: Found) -> None:
         """Add one finding."""
         about = (finding.route, finding.revision)
         if (minute := self.minutes.get(about)) is None:
@@ -122,14 +123,14 @@ class Tally:
         if finding.stratum is not None and finding.control_status is not None:
             seen = self.strata.setdefault((*about, finding.stratum), Seen())
             seen.served += 1
-            seen.compared += finding.verdict.outcome is not Outcome.NOT_COMPARABLE
-        for key, mismatch in _places(finding).items():
+            seen.compared += finding.outcome is not Outcome.NOT_COMPARABLE
+        for key, spot in _places(finding).items():
             if (sighting := self.clusters.get(key)) is None:
                 sighting = self.clusters[key] = Sighting(finding.revision)
-            sighting.see(finding, mismatch, kept=key[1] in LOOKED_INTO)
+            sighting.see(finding, spot, kept=key[1] in LOOKED_INTO)
 
 
-async def tally(findings: Sequence[Finding]) -> Tally:
+async def tally(findings: Sequence[Found]) -> Tally:
     """Add findings up, with a pause for the clients of this loop after every few."""
     tallied = Tally()
     for number, finding in enumerate(findings, 1):
@@ -145,14 +146,14 @@ def digest(stratum: Stratum) -> str:
     return sha256(json.dumps(asdict(stratum), sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _places(finding: Finding) -> dict[ClusterKey, Mismatch | None]:
+def _places(finding: Found) -> dict[ClusterKey, Spot | None]:
     """Where a request differed, each cluster once; what could not be compared differs by its reason."""
-    verdict, route = finding.verdict, finding.route
-    if verdict.outcome is Outcome.NOT_COMPARABLE:
-        return {(route, verdict.outcome.value, _why(verdict.reason), verdict.outcome.value): None}
-    found: dict[ClusterKey, Mismatch | None] = {}
+    route, outcome = finding.route, finding.outcome
+    if outcome is Outcome.NOT_COMPARABLE:
+        return {(route, outcome.value, _why(finding.reason), outcome.value): None}
+    found: dict[ClusterKey, Spot | None] = {}
     for spot in finding.spots:  # two places may be one without what cannot be stored
-        found.setdefault((route, spot.outcome.value, clean(spot.place, PLACE), spot.kind.value), spot.mismatch)
+        found.setdefault((route, spot.outcome.value, clean(spot.place, PLACE), spot.kind.value), spot)
     return found
 
 
@@ -206,12 +207,12 @@ def finding_row(finding: Finding) -> dict[str, Any]:
     return {**row, "size": min(finding.weight, 2**31 - 1)}
 
 
-def exemplar_row(cluster: int, finding: int, mismatch: Mismatch | None) -> dict[str, Any]:
-    """Where an example differed, for one of its clusters."""
-    if mismatch is None:
-        return {"cluster": cluster, "finding": finding, "where": "", "control": None, "candidate": None}
-    shown = _difference(mismatch)
-    return {"cluster": cluster, "finding": finding, **{name: shown[name] for name in ("where", "control", "candidate")}}
+def exemplar_row(cluster: int, number: int, finding: Finding, spot: Spot | None) -> dict[str, Any]:
+    """Where an example, stored under a number, differed for one of its clusters."""
+    if spot is None:
+        return {"cluster": cluster, "finding": number, "where": "", "control": None, "candidate": None}
+    shown = _difference(finding.first_at(spot))
+    return {"cluster": cluster, "finding": number, **{name: shown[name] for name in ("where", "control", "candidate")}}
 
 
 def _difference(mismatch: Mismatch) -> dict[str, str | None]:

@@ -126,16 +126,16 @@ async def _add_clusters(connection: AsyncConnection, sightings: Mapping[ClusterK
 
 async def _add_examples(connection: AsyncConnection, shown: Mapping[int, Sighting]) -> None:
     """Store the findings that stand as examples, each once, and let go of those they replace."""
-    wanted = {id(finding): finding for sighting in shown.values() for finding, _ in sighting.examples}
+    wanted = {id(found): found.opened() for sighting in shown.values() for found, _ in sighting.examples}
     if not wanted:
         return
     adding = insert(findings).values(stored_at=_NOW).returning(findings.c.id, sort_by_parameter_order=True)
     stored = await connection.execute(adding, [tallying.finding_row(finding) for finding in wanted.values()])
     ids = dict(zip(wanted, stored.scalars(), strict=True))
     examples = [
-        tallying.exemplar_row(cluster, ids[id(finding)], mismatch)
+        tallying.exemplar_row(cluster, ids[id(found)], wanted[id(found)], spot)
         for cluster, sighting in sorted(shown.items())
-        for finding, mismatch in sighting.examples
+        for found, spot in sighting.examples
     ]
     for some in chunks(examples):
         await connection.execute(insert(exemplars), some)

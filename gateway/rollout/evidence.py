@@ -34,6 +34,11 @@ class Stratum:
     role: str
     content_type: str
 
+    def __reduce__(self) -> tuple[type[Stratum], tuple[object, ...]]:
+        """Pickled as a call: it travels with every finding, and by its fields it takes three times as long."""
+        fields = (self.method, self.status_class, self.query_keys, self.body_keys, self.role, self.content_type)
+        return Stratum, fields
+
     def __str__(self) -> str:
         """In words: `POST 2xx ?limit {lot_code weight_kg} operator application/json`."""
         parts = [self.method, f"{self.status_class}xx"]

@@ -24,7 +24,7 @@ NICE: Final = 10  # until the first call, which brings the modules that all need
 LONGEST_S: Final = 60.0  # a comparison is bounded by its size; on a machine that is this busy nobody waits for it
 _LENGTH: Final = struct.Struct("!Q")
 _PIECE: Final = 1024 * 1024
-_LARGE: Final = 64 * 1024  # bytes that travel beside the pickle
+LARGE: Final = 64 * 1024  # bytes that travel beside the pickle
 
 Answer = TypeVar("Answer")
 
@@ -42,13 +42,16 @@ class Comparer:
         self._one_at_a_time = threading.Lock()
         self._closed = False
 
-    def run(self, call: Callable[[], Answer]) -> Answer:
-        """What the call gives; its exception is raised here. Call and answer travel, so both must be picklable."""
+    def run(self, call: Callable[[], Answer], *, large: bool = True) -> Answer:
+        """What the call gives; its exception is raised here. Call and answer travel, so both must be picklable.
+
+        `large`: there may be something in the call that should not be copied.
+        """
         with self._one_at_a_time:
             process = self._started()
             try:
                 by = time.monotonic() + self._longest_s
-                _send(process.stdin, pickled(call), by)
+                _send(process.stdin, pickled(call, large=large), by)
                 raised, answer = pickle.loads(_read(process.stdout, by))  # noqa: S301 - our own process
             except (OSError, EOFError, TimeoutError) as error:
                 self._end()
@@ -101,7 +104,7 @@ class _Pickler(pickle.Pickler):
         self.left_out: list[bytes] = []
 
     def persistent_id(self, obj: object) -> int | None:
-        if not isinstance(obj, bytes) or len(obj) < _LARGE:
+        if not isinstance(obj, bytes) or len(obj) < LARGE:
             return None
         self.left_out.append(obj)
         return len(self.left_out) - 1
@@ -116,8 +119,13 @@ class _Unpickler(pickle.Unpickler):
         return self._left_out[pid]
 
 
-def pickled(call: Callable[[], object]) -> list[bytes]:
-    """A frame and what was left out of it, the number of which stands before."""
+def pickled(call: Callable[[], object], *, large: bool = True) -> list[bytes]:
+    """A frame and what was left out of it, the number of which stands before.
+
+    Where nothing `large` is in it, nothing need be looked for, which takes as long as all the rest.
+    """
+    if not large:
+        return [b"0", pickle.dumps(call, pickle.HIGHEST_PROTOCOL)]
     frame = io.BytesIO()
     pickler = _Pickler(frame)
     pickler.dump(call)
@@ -143,7 +151,7 @@ def _send(pipe: IO[bytes] | None, frames: Iterable[bytes], by: float) -> None:
     small = bytearray()
     for frame in frames:
         small += _LENGTH.pack(len(frame))
-        if len(frame) < _LARGE:
+        if len(frame) < LARGE:
             small += frame
             continue
         _push(pipe, small, by)
@@ -166,7 +174,7 @@ def _read(pipe: IO[bytes] | None, by: float) -> bytes:
     read, wanted = bytearray(), _LENGTH.size
     while len(read) < wanted:
         _wait(pipe, select.POLLIN, by)
-        piece = os.read(pipe.fileno(), _LARGE)
+        piece = os.read(pipe.fileno(), LARGE)
         if not piece:
             raise EOFError
         read += piece

@@ -1,13 +1,18 @@
-"""What one shadowed request left behind, ready to be stored. Secrets are already gone from it."""
+"""What one shadowed request left behind, ready to be stored. Secrets are already gone from it.
+
+A finding of another process comes sealed: what is looked at of each is at hand, and its rest stays bytes until somebody
+stores it as an example. To make objects of a hundred mismatches takes as long as to serve a client.
+"""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from gateway.diff.verdict import Kind, Verdict
+from gateway.diff.verdict import Kind, Mismatch, Outcome, Verdict
 from gateway.message import Side
 from gateway.rollout.evidence import Stratum
 from gateway.shadow.spots import Spot, spots_of
@@ -68,6 +73,24 @@ class Finding:
         object.__setattr__(self, "weight", _weight(self))
 
     @property
+    def outcome(self) -> Outcome:
+        """The verdict's one word."""
+        return self.verdict.outcome
+
+    @property
+    def reason(self) -> str:
+        """Why both answers could not be compared, or what else there is to say."""
+        return self.verdict.reason
+
+    def opened(self) -> Finding:
+        """Itself: it is open."""
+        return self
+
+    def first_at(self, spot: Spot) -> Mismatch:
+        """The first of its mismatches at one of its places."""
+        return (*self.verdict.mismatches, *self.verdict.noise)[spot.first]
+
+    @property
     def disagrees_in_class(self) -> bool:
         """Whether the statuses differ in class or in who may see this, and no rule allows it."""
         one, other = self.control_status, self.candidate_status
@@ -88,9 +111,67 @@ def _weight(finding: Finding) -> int:
     return OVERHEAD + len(finding.target) + texts
 
 
+class Sealed(NamedTuple):
+    """A finding that is closed for its way; every field but `whole` is the finding's own."""
+
+    route: str
+    revision: str
+    request_id: str
+    flag_version: int
+    authoritative: Side
+    outcome: Outcome
+    reason: str
+    control_status: int | None
+    candidate_status: int | None
+    control_ms: float
+    candidate_ms: float
+    disagrees_in_class: bool
+    rescued: bool
+    rules_hit: tuple[str, ...]
+    stratum: Stratum | None
+    spots: tuple[Spot, ...]
+    whole: bytes
+
+    @property
+    def weight(self) -> int:
+        """The bytes it holds, roughly."""
+        return OVERHEAD + len(self.whole)
+
+    def opened(self) -> Finding:
+        """The finding."""
+        finding: Finding = pickle.loads(self.whole)  # noqa: S301 - our own process made it
+        return finding
+
+
+Found = Finding | Sealed
+
+
+def sealed(finding: Finding) -> Sealed:
+    """The finding, closed."""
+    return Sealed(
+        route=finding.route,
+        revision=finding.revision,
+        request_id=finding.request_id,
+        flag_version=finding.flag_version,
+        authoritative=finding.authoritative,
+        outcome=finding.outcome,
+        reason=finding.reason,
+        control_status=finding.control_status,
+        candidate_status=finding.candidate_status,
+        control_ms=finding.control_ms,
+        candidate_ms=finding.candidate_ms,
+        disagrees_in_class=finding.disagrees_in_class,
+        rescued=finding.rescued,
+        rules_hit=finding.rules_hit,
+        stratum=finding.stratum,
+        spots=finding.spots,
+        whole=pickle.dumps(finding, pickle.HIGHEST_PROTOCOL),
+    )
+
+
 class EvidenceSink(Protocol):
     """Where findings go."""
 
-    async def store(self, findings: Sequence[Finding]) -> None:
+    async def store(self, findings: Sequence[Found]) -> None:
         """Keep the findings; raises ConnectionError when the store cannot be reached."""
         ...

@@ -20,10 +20,10 @@ from gateway.diff.rules import Rules
 from gateway.diff.verdict import Outcome, Verdict
 from gateway.failure import Failure
 from gateway.message import Observation, OutboundRequest, Side
-from gateway.shadow.comparer import Comparer, ComparerLost
+from gateway.shadow.comparer import LARGE, Comparer, ComparerLost
 from gateway.shadow.drop import Drop
-from gateway.shadow.examining import Matter, because, examine, examine_again
-from gateway.shadow.finding import Finding
+from gateway.shadow.examining import Matter, because, closed, examine, examine_again
+from gateway.shadow.finding import Finding, Found
 from gateway.shadow.job import Job
 from gateway.shadow.recheck import Question, nothing_to_compare, question, unconditional
 from gateway.shadow.record import Exchange, Recorder
@@ -75,7 +75,7 @@ class Court:
     rests: Rests
 
 
-async def finding_on(job: Job, court: Court) -> Finding | Drop:
+async def finding_on(job: Job, court: Court) -> Found | Drop:
     """Ask the other side, compare, and ask legacy again where that tells noise from a mismatch."""
     observed = await _asked(job, court)
     if isinstance(observed, Drop):
@@ -111,7 +111,7 @@ def _has_body(one: Observation) -> bool:
     return one.failure is None and not one.truncated
 
 
-async def _examined(court: Court, matter: Matter) -> Finding:
+async def _examined(court: Court, matter: Matter) -> Found:
     """The finding on two answers, as far as they tell."""
     control, candidate = matter.exchange.control, matter.exchange.candidate
     if not (_has_body(control) and _has_body(candidate)):
@@ -119,13 +119,13 @@ async def _examined(court: Court, matter: Matter) -> Finding:
     if same_bytes(control, candidate):
         verdict = compare(control, candidate, matter.rules, today=matter.now.date())
         return await _written(court, matter.judged(verdict))
-    return await _elsewhere(court, matter, partial(examine, matter))
+    return await _elsewhere(court, matter, partial(closed, partial(examine, matter)))
 
 
-async def _rechecked(job: Job, matter: Matter, finding: Finding, court: Court) -> Finding:
+async def _rechecked(job: Job, matter: Matter, finding: Found, court: Court) -> Found:
     """The same, or what it has become after legacy was asked again."""
     control, candidate = matter.exchange.control, matter.exchange.candidate
-    wanted = question(job.copy, control, candidate, finding.verdict, answered=job.answered.side)
+    wanted = question(job.copy, control, candidate, finding.outcome, answered=job.answered.side)
     if wanted is Question.NOTHING or job.again is None or Side.LEGACY not in court.ways:
         return finding
     if wanted is Question.NONE_LEFT:
@@ -138,12 +138,12 @@ async def _rechecked(job: Job, matter: Matter, finding: Finding, court: Court) -
             return await _written(court, matter.judged(nothing_to_compare(control, candidate)))
         matter = replace(matter, exchange=replace(matter.exchange, control=whole))
         finding = because(await _examined(court, matter), UNCONDITIONAL)
-        if finding.verdict.outcome is not Outcome.MISMATCHED:
+        if finding.outcome is not Outcome.MISMATCHED:
             return finding
     return await _asked_again(job, again, matter, finding, court)
 
 
-async def _asked_again(job: Job, again: OutboundRequest, matter: Matter, finding: Finding, court: Court) -> Finding:
+async def _asked_again(job: Job, again: OutboundRequest, matter: Matter, finding: Found, court: Court) -> Found:
     if job.answered.side is Side.NEW:
         await court.pauses.pause()
     second = await _legacy(job, again, court)
@@ -151,9 +151,9 @@ async def _asked_again(job: Job, again: OutboundRequest, matter: Matter, finding
         count("shadow_recheck.failed")
         return because(finding, NOT_AGAIN)
     if not agree(matter.exchange.control, second, matter.rules):  # else legacy has shown that it keeps still
-        judged = await _elsewhere(court, matter, partial(examine_again, matter, second))
+        judged = await _elsewhere(court, matter, partial(closed, partial(examine_again, matter, second)))
         finding = judged or finding
-    count(f"shadow_recheck.{'noise' if finding.verdict.outcome is Outcome.NOISE else 'confirmed'}")
+    count(f"shadow_recheck.{'noise' if finding.outcome is Outcome.NOISE else 'confirmed'}")
     return finding
 
 
@@ -165,7 +165,7 @@ async def _legacy(job: Job, again: OutboundRequest, court: Court) -> Observation
     return None if isinstance(observed, Drop) or observed.failure is not None else observed
 
 
-async def _written(court: Court, matter: Matter) -> Finding:
+async def _written(court: Court, matter: Matter) -> Found:
     """The finding on an exchange that has its verdict. To look for secrets in it takes milliseconds.
 
     The comparer looks where bodies were compared: it has begun by then, and no copy of another route waits for that.
@@ -176,13 +176,13 @@ async def _written(court: Court, matter: Matter) -> Finding:
     bodiless = replace(
         exchange, control=exchange.control._replace(body=b""), candidate=exchange.candidate._replace(body=b"")
     )
-    return await _elsewhere(court, matter, replace(matter, exchange=bodiless).finding)
+    return await _elsewhere(court, matter, partial(closed, replace(matter, exchange=bodiless).finding))
 
 
 async def _elsewhere(court: Court, matter: Matter, work: Callable[[], Answer]) -> Answer | Finding:
     """What the comparer makes of it, else what stood before; what it is given and what it gives must be picklable."""
     try:
-        return await _apart(court, partial(court.comparer.run, work))
+        return await _apart(court, partial(court.comparer.run, work, large=matter.size >= LARGE))
     except ComparerLost:
         return await _apart(court, matter.finding)
 

@@ -19,7 +19,7 @@ from gateway.message import Side
 from gateway.shadow.budget import Budget
 from gateway.shadow.comparer import Comparer
 from gateway.shadow.drop import Drop, drop
-from gateway.shadow.finding import EvidenceSink, Finding
+from gateway.shadow.finding import EvidenceSink, Found
 from gateway.shadow.job import Job
 from gateway.shadow.judging import TICK_S, Court, Pauses, finding_on
 from gateway.shadow.pending import FLUSH_S, Pending
@@ -103,9 +103,9 @@ class Mirror:
         count(f"shadow_offered.{job.route}")
         return True
 
-    def found(self, finding: Finding) -> None:
+    def found(self, finding: Found) -> None:
         """Keep a finding, one of the mirror's own or of a rehearsal."""
-        count(f"shadow_verdict.{finding.verdict.outcome}/{finding.route}")
+        count(f"shadow_verdict.{finding.outcome}/{finding.route}")
         self._pending.add(finding)
 
     def rescued(self, exchange: Exchange) -> None:

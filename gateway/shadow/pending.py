@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from gateway.shadow.budget import Budget
-from gateway.shadow.finding import EvidenceSink, Finding
+from gateway.shadow.finding import EvidenceSink, Found
 from gateway.telemetry import count, log
 
 BATCH: Final = 500
@@ -24,7 +24,7 @@ class Pending:
         self._sink = sink
         self._flush_s = flush_s
         self._most = most
-        self._findings: deque[tuple[Finding, int]] = deque()  # with what each weighs
+        self._findings: deque[tuple[Found, int]] = deque()  # with what each weighs
         self._held = Budget(held_bytes)
         self._found, self._many = asyncio.Event(), asyncio.Event()
 
@@ -32,7 +32,7 @@ class Pending:
         """How many wait."""
         return len(self._findings)
 
-    def add(self, finding: Finding) -> None:
+    def add(self, finding: Found) -> None:
         """Keep a finding for the store, or drop it, counted, when there is no room for it."""
         weight = finding.weight
         if len(self._findings) >= self._most:
@@ -64,7 +64,7 @@ class Pending:
             finally:
                 self._held.give(sum(weight for _, weight in batch))
 
-    async def _store(self, findings: list[Finding]) -> None:
+    async def _store(self, findings: list[Found]) -> None:
         try:
             async with asyncio.timeout(STORE_S):
                 await self._sink.store(findings)

@@ -30,14 +30,14 @@ class Question(Enum):
 
 
 def question(
-    request: OutboundRequest, control: Observation, candidate: Observation, verdict: Verdict, *, answered: Side
+    request: OutboundRequest, control: Observation, candidate: Observation, outcome: Outcome, *, answered: Side
 ) -> Question:
-    """What a verdict leaves to be asked. Only legacy is ever asked again, and nobody after a failure."""
+    """What an outcome leaves to be asked. Only legacy is ever asked again, and nobody after a failure."""
     if control.failure is not None or candidate.failure is not None:
         return Question.NOTHING
     if candidate.status == _WHOLE and _depends(request, control.status):
         return Question.WHOLE
-    if verdict.outcome is not Outcome.MISMATCHED:
+    if outcome is not Outcome.MISMATCHED:
         return Question.NOTHING
     if control.status == _WHOLE and answered is Side.NEW and _depends(request, candidate.status):
         return Question.NONE_LEFT

@@ -7,27 +7,27 @@ from itertools import chain, product
 from typing import NamedTuple
 
 from gateway.diff.cluster import ANY, template
-from gateway.diff.verdict import Kind, Mismatch, Outcome, Verdict
+from gateway.diff.verdict import Kind, Outcome, Verdict
 from gateway.shadow.redact import TOKEN
 
 
 class Spot(NamedTuple):
-    """A place that a request counts for, and the first of its mismatches there."""
+    """A place that a request counts for. `first` numbers its first mismatch there; noise comes after the rest."""
 
     outcome: Outcome
     place: str
     kind: Kind
-    mismatch: Mismatch
+    first: int
 
 
 def spots_of(verdict: Verdict) -> tuple[Spot, ...]:
     """The places of a redacted verdict's mismatches, then of its noise."""
     found: dict[tuple[Outcome, str, Kind], Spot] = {}
     differing, noisy = product([Outcome.MISMATCHED], verdict.mismatches), product([Outcome.NOISE], verdict.noise)
-    for outcome, mismatch in chain(differing, noisy):
+    for number, (outcome, mismatch) in enumerate(chain(differing, noisy)):
         key = (outcome, _place(mismatch.where), mismatch.kind)
         if key not in found:
-            found[key] = Spot(*key, mismatch)
+            found[key] = Spot(*key, number)
     return tuple(found.values())
 
 

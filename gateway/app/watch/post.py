@@ -16,7 +16,7 @@ from gateway.rollout.breach import Breach, Seen, Watch, slow_after
 from gateway.rollout.flag import Flag
 from gateway.rollout.stage import Stage
 from gateway.routing.route import Terms
-from gateway.shadow.finding import Finding
+from gateway.shadow.finding import Found
 
 EXEMPLARS: Final = 5
 _COMPARED: Final = (Outcome.MATCHED, Outcome.ALLOWED, Outcome.MISMATCHED)
@@ -50,9 +50,9 @@ class Post:
         """What it has seen in the ledger, so that a successor goes on from there."""
         return self._before[0].answered, self._before[0].failed
 
-    def heard(self, finding: Finding) -> None:
+    def heard(self, finding: Found) -> None:
         """Take a finding about this version of the flag in."""
-        outcome = finding.verdict.outcome
+        outcome = finding.outcome
         if finding.rescued:  # the ledger has legacy's good answer; a comparison it was not
             self._found += Seen(failed=1)
             self._show(finding)
@@ -66,9 +66,9 @@ class Post:
         if mismatched:
             self._show(finding)
 
-    def _show(self, finding: Finding) -> None:
+    def _show(self, finding: Found) -> None:
         if len(self.exemplars) < EXEMPLARS:
-            places = finding.verdict.mismatches
+            places = finding.opened().verdict.mismatches
             self.exemplars.append(Exemplar(finding.request_id, places[0].where if places else ""))
 
     @property

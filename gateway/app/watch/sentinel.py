@@ -27,7 +27,7 @@ from gateway.rollout.plan import Live
 from gateway.rollout.stage import Stage
 from gateway.rollout.steps import BY as PLAN
 from gateway.routing.route import Terms, WayBack
-from gateway.shadow.finding import EvidenceSink, Finding
+from gateway.shadow.finding import EvidenceSink, Found
 from gateway.telemetry import count, log
 
 Unanswered = Callable[[], Iterable[list[Open]]]
@@ -54,7 +54,7 @@ class Sentinel:
         self._told: dict[Key, Seen] = {}
         self._taking: dict[Key, asyncio.Task[None]] = {}
 
-    def heard(self, findings: Iterable[Finding]) -> None:
+    def heard(self, findings: Iterable[Found]) -> None:
         """Take in what the mirror found."""
         for finding in findings:
             post = self._posts.get((finding.route, finding.flag_version))
@@ -214,7 +214,7 @@ class Overheard:
     def __init__(self, sink: EvidenceSink, sentinel: Sentinel) -> None:
         self._sink, self._heard = sink, sentinel.heard
 
-    async def store(self, findings: Sequence[Finding]) -> None:
+    async def store(self, findings: Sequence[Found]) -> None:
         """Tell both; the sentinel also hears what the store loses."""
         self._heard(findings)
         await self._sink.store(findings)

@@ -20,7 +20,7 @@ from gateway.rollout.stage import Stage
 from gateway.routing.route import Effect, Route, Stickiness
 from gateway.routing.table import RouteTable
 from gateway.routing.template import Template
-from gateway.shadow.finding import Finding
+from gateway.shadow.finding import Found
 from gateway.shadow.mirror import Bounds, Mirror
 
 from .conftest import Plane
@@ -31,7 +31,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 class Nowhere:
     """An evidence sink that is not used here."""
 
-    async def store(self, findings: Sequence[Finding]) -> None:
+    async def store(self, findings: Sequence[Found]) -> None:
         """Keep nothing."""
 
 

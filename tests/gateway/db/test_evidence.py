@@ -15,7 +15,7 @@ from gateway.db.evidence import EvidenceStore
 from gateway.diff.verdict import Allowance, Kind, Mismatch, Outcome, Verdict
 from gateway.message import Side
 from gateway.rollout.evidence import Histogram, Stratum
-from gateway.shadow.finding import AskedRequest, Finding
+from gateway.shadow.finding import AskedRequest, Finding, sealed
 
 ROUTE = "lots.list"
 AT = datetime(2026, 7, 1, 12, 30, 45, tzinfo=UTC)
@@ -109,6 +109,30 @@ async def test_a_request_that_both_sides_failed_is_an_error_of_both(store: Evide
     await store.store([finding(Outcome.NOT_COMPARABLE, control_status=None, candidate_status=None)])
     told = await store.for_gate(ROUTE, "one")
     assert (told.candidate_errors, told.control_errors) == (1, 1)
+
+
+async def test_a_sealed_finding_counts_and_shows_what_an_open_one_does(store: EvidenceStore) -> None:
+    """What another process has found is stored as what this one has."""
+    one = differing("body/0/kg", "body/1/kg", "body/name", request=AskedRequest(), rules_hit=("rule",))
+    await store.store([one])
+    await store.store([sealed(one)])
+    clusters = await store.clusters(ROUTE)
+    assert {each.place: each.count for each in clusters} == {"body/*/kg": 2, "body/name": 2}
+    for cluster in clusters:
+        shown = [(each.where, each.control, replace(each.finding, id=0)) for each in cluster.exemplars]
+        assert len(shown) == 2
+        assert shown[0] == shown[1]
+    told = await store.for_gate(ROUTE, "one")
+    assert (told.mismatched, told.control_ms, told.compared) == (2, Histogram.of([1.5, 1.5]), frozenset({READ}))
+    assert (await store.rule_hits(ROUTE))["rule"].count == 2
+
+
+async def test_a_sealed_finding_that_is_no_example_is_never_opened(store: EvidenceStore) -> None:
+    """A hundred alike are counted by what is at hand: only the last five can be read here, and are."""
+    one = sealed(differing("body/kg"))
+    await store.store([one._replace(whole=b"unreadable")] * 95 + [one._replace(request_id=f"r{n}") for n in range(5)])
+    (cluster,) = await store.clusters(ROUTE)
+    assert (cluster.count, len(cluster.exemplars)) == (100, 5)
 
 
 async def test_nothing_is_known_of_a_revision_nobody_compared(store: EvidenceStore) -> None:

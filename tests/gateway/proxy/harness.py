@@ -26,7 +26,7 @@ from gateway.routing.route import Effect, Route, ShadowWrite, Stickiness
 from gateway.routing.table import RouteTable
 from gateway.routing.template import Template
 from gateway.settings.values import Network
-from gateway.shadow.finding import Finding
+from gateway.shadow.finding import Finding, Found
 from gateway.shadow.mirror import Bounds, Mirror
 from gateway.shadow.rehearsals import Rehearsals
 from gateway.shadow.way import Replacements, Way
@@ -143,8 +143,8 @@ class Kept:
     def __init__(self) -> None:
         self.findings: list[Finding] = []
 
-    async def store(self, findings: Sequence[Finding]) -> None:
-        self.findings += findings
+    async def store(self, findings: Sequence[Found]) -> None:
+        self.findings += [found.opened() for found in findings]
 
 
 @dataclass(slots=True)

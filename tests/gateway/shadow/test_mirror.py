@@ -24,7 +24,7 @@ from gateway.message import Headers, Observation, OutboundRequest, Side
 from gateway.relay.answer import AnswerReader
 from gateway.shadow import mirror as mirror_module
 from gateway.shadow import pending, rests
-from gateway.shadow.finding import Finding
+from gateway.shadow.finding import Finding, Found, Sealed
 from gateway.shadow.job import Job
 from gateway.shadow.mirror import Bounds, Mirror
 from gateway.shadow.rests import FEW
@@ -136,6 +136,25 @@ async def test_clients_do_not_wait_while_a_small_answer_is_compared(
     assert not any(thread.name.startswith("asyncio") for thread in set(threading.enumerate()) - before)
 
 
+async def test_what_the_comparer_found_stays_closed_until_somebody_stores_it() -> None:
+    """To make objects of every mismatch, here where clients are served, takes as long as to serve one."""
+
+    class Sink:
+        def __init__(self) -> None:
+            self.found: list[Found] = []
+
+        async def store(self, findings: Sequence[Found]) -> None:
+            self.found += findings
+
+    sink = Sink()
+    async with mirror(answering(b'{"a":2}'), sink=sink) as (shadow, _):
+        assert shadow.offer(job(b'{"a":1}'))
+        await until(lambda: bool(sink.found))
+    (found,) = sink.found
+    assert isinstance(found, Sealed)
+    assert [each.where for each in found.opened().verdict.mismatches] == ["body/a"]
+
+
 async def test_waiting_copies_of_large_answers_do_not_fill_the_memory(counted: Mapping[str, int]) -> None:
     """150 answers of 1 MB before a new side that hangs: what is beyond the cap is dropped and counted, at once."""
     process = psutil.Process()
@@ -186,7 +205,7 @@ async def test_findings_that_wait_for_a_store_are_bounded(counted: Mapping[str, 
 class Stuck:
     """A store that does not come back."""
 
-    async def store(self, findings: Sequence[Finding]) -> None:
+    async def store(self, findings: Sequence[Found]) -> None:
         await asyncio.Event().wait()
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from gateway.diff.verdict import Outcome
-from gateway.shadow.finding import Finding
+from gateway.shadow.finding import Found
 from gateway.shadow.pending import BATCH, Pending
 from gateway.telemetry import counters
 from tests.gateway.db.test_evidence import finding
@@ -31,7 +31,7 @@ class Sink:
         self.batches: list[int] = []
         self.fails: Exception | None = None
 
-    async def store(self, findings: Sequence[Finding]) -> None:
+    async def store(self, findings: Sequence[Found]) -> None:
         if self.fails is not None:
             raise self.fails
         self.batches.append(len(findings))
