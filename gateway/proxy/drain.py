@@ -18,7 +18,7 @@ from typing import Final, cast
 
 import uvicorn
 
-from gateway.proxy.accept import Acceptor
+from gateway.proxy.accept import AT_ONCE, Acceptor
 from gateway.proxy.cycle import reset
 
 LOOK_S: Final = 0.05
@@ -61,7 +61,7 @@ class QuietServer(uvicorn.Server):
             await super().startup([])
             self.servers = [cast(asyncio.Server, self._acceptor(sock)) for sock in sockets or []]
         else:
-            await super().startup(sockets)
+            await super().startup([one for sock in sockets or [] for one in (sock, *_again(sock))])
         self.listening.set()
 
     def _acceptor(self, sock: socket.socket) -> Acceptor:
@@ -105,6 +105,11 @@ class QuietServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             reset(connection.transport)
         await asyncio.sleep(0)  # connections hear of their end
+
+
+def _again(sock: socket.socket) -> list[socket.socket]:
+    """The same socket some more times: uvloop accepts one caller a turn of each, and in a crowd a turn takes long."""
+    return [sock.dup() for _ in range(AT_ONCE - 1)]
 
 
 async def take_backlog(sockets: Sequence[socket.socket], *, given_up: Callable[[], bool]) -> None:

@@ -157,6 +157,7 @@ class Served:
     gateway: Gateway
     leave_alone: set[Side]  # as if the breakers of these were open, for copies
     busy: Callable[[], bool]  # whether anybody is connected, or anything of theirs under way
+    connected: Callable[[], int]  # how many clients are
 
     def flag(self, flag: Flag) -> None:
         self.live.replace({**self.live.plan.flags, flag.route: flag}, Source.DATABASE)
@@ -259,7 +260,8 @@ async def gateway(
     try:
         async with _listening(server) as port:
             state = server.server_state
-            yield Served(port, live, kept, app, left_alone, lambda: bool(state.connections or state.tasks))
+            busy, connected = lambda: bool(state.connections or state.tasks), lambda: len(state.connections)
+            yield Served(port, live, kept, app, left_alone, busy, connected)
     finally:
         if rehearsals is not None:
             await rehearsals.aclose()
