@@ -104,6 +104,8 @@ class AdminClient:
     def _sentence(self, status: int, error: Mapping[str, Any]) -> str:
         if error.get("code") == "unknown_route":
             return "there is no such route; `strangler routes` lists them"
+        if error.get("code") == "invalid_body" and error.get("reasons"):  # no word about a body that nobody has written
+            return "\n".join(map(str, error["reasons"]))
         if status != 401:
             return _with_reasons(str(error.get("message", "the admin plane refused")), error.get("reasons"))
         if self._plane.token is None:

@@ -8,7 +8,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.cli.output import Code
+from gateway.cli.output import Code, counted
 from gateway.cli.ports import why_not
 from gateway.settings.addresses import UNIX, is_origin, origins, split_address
 from gateway.settings.model import Settings
@@ -43,7 +43,7 @@ def _contracts(settings: Settings) -> Finding:
         return Finding("contracts", Code.YES, ["no folder: every request goes to legacy"])
     loaded = load(folder)
     if isinstance(loaded, Contracts):
-        return Finding("contracts", Code.YES, [f"{len(loaded.by_key)} routes in {folder}"])
+        return Finding("contracts", Code.YES, [f"{counted(len(loaded.by_key), 'route')} in {folder}"])
     return Finding("contracts", Code.WRONG, [str(problem) for problem in loaded])
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.command import command, subgroup
-from gateway.cli.output import Answer, Code, Trouble, plain
+from gateway.cli.output import Answer, Code, Trouble, counted, plain
 
 if TYPE_CHECKING:
     from gateway.contract.files import Problem
@@ -42,11 +42,11 @@ def check(folder: _Folder = Path("contracts")) -> Answer:
     if isinstance(loaded, Contracts):
         if not loaded.by_key:  # most likely another folder was meant
             raise Trouble(Code.WRONG, "no_contracts", f"{folder} has no routes: there is nothing to check")
-        seen = _counted(len(loaded.by_key), "route")
+        seen = counted(len(loaded.by_key), "route")
         lines = [*(f"note: {plain(str(note))}" for note in loaded.notes), f"{seen}, all right"]
         data = {"routes": sorted(loaded.by_key), "problems": [], "notes": [_place(note) for note in loaded.notes]}
         return Answer(data, "\n".join(lines))
-    lines = [*(plain(str(problem)) for problem in loaded), _counted(len(loaded), "problem")]
+    lines = [*(plain(str(problem)) for problem in loaded), counted(len(loaded), "problem")]
     data = {"routes": [], "problems": [_place(problem) for problem in loaded], "notes": []}
     return Answer(data, "\n".join(lines), Code.WRONG)
 
@@ -191,10 +191,6 @@ def schema(
     if name is not None:
         return Answer(SCHEMAS[name], schema_text(name).rstrip())
     return Answer(SCHEMAS, json.dumps(SCHEMAS, indent=2))
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _insist_on(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from gateway.cli.access import AdminUrl, Token, admin
 from gateway.cli.command import command
+from gateway.cli.duration import parse_duration
 from gateway.cli.output import Answer, Code, Trouble, plain
 from gateway.cli.routes import Route
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gateway.contract.load import Contracts
 
 _ALL = 500
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 _Limit = Annotated[int, typer.Option(metavar="N", min=1, max=_ALL, help="How many places, the most frequent first.")]
 _Since = Annotated[str | None, typer.Option(metavar="TIME", help="Only what was seen within it: 90s, 15m, 1h, 2d.")]
@@ -103,11 +102,11 @@ def rules(route: Route, admin_url: AdminUrl = None, token: Token = None) -> Answ
 
 
 def seconds(text: str) -> int:
-    """A time like `1h` in seconds."""
-    found = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", text, re.ASCII)
-    if found is None:
+    """What --since says, in whole seconds."""
+    found = parse_duration(text)
+    if found is None or found < 1:
         raise Trouble(Code.WRONG, "bad_time", f"--since: {text!r} is no time like 90s, 15m, 1h or 2d")
-    return int(found.group(1)) * _UNITS[found.group(2)]
+    return int(found)
 
 
 def _commands(groups: Iterable[Group]) -> Answer:

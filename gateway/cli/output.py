@@ -91,6 +91,11 @@ def plain(text: str) -> str:
     return "".join(_visible(character) for character in text)
 
 
+def counted(number: int, what: str) -> str:
+    """`1 route`, `2 routes`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def _visible(character: str) -> str:
     if character == "\n" or unicodedata.category(character) not in ("Cc", "Cf", "Cs"):
         return character

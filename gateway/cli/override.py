@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import uuid4
 
 import typer
 
 from gateway.cli.command import command
+from gateway.cli.duration import parse_duration
 from gateway.cli.output import Answer, Code, Trouble
 
-_UNITS = {"s": 1, "m": 60, "h": 3_600}
+_LONGEST_S: Final = 24 * 3_600  # the gateway takes no token that lives longer
 
 
 class Wanted(StrEnum):
@@ -88,8 +88,7 @@ document.cookie = "{cookie}\""""
 
 
 def _seconds(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,6})([smh])", text.strip(), re.ASCII)
-    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
-    if not 0 < seconds <= 24 * _UNITS["h"]:
+    seconds = parse_duration(text)
+    if seconds is None or not 1 <= seconds <= _LONGEST_S:
         raise Trouble(Code.WRONG, "bad_time", f"--for {text!r} is no time up to 24h: write 90s, 15m or 1h")
-    return seconds
+    return int(seconds)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from gateway.cli.findings import Group
+from gateway.cli.output import counted
 
 PLACEHOLDER: Final = re.compile(r"\(hidden-[0-9a-f]{12}\)")
 
@@ -63,7 +64,7 @@ def case_text(group: Group, finding: Mapping[str, Any], identity: str | None) ->
     asked = request_of(finding)
     if finding["control_status"] is None:
         raise NotReplayable("legacy did not answer it")
-    times = "1 request" if group.seen == 1 else f"{group.seen} requests"
+    times = counted(group.seen, "request")
     seen = f"{group.where} differed ({group.kind}) in {times} until {group.last_seen[:10]}"
     lines = [f"why: {_quoted(seen[:_WHY])}"]
     lines += [f"as: {identity}"] if identity is not None else []

@@ -12,6 +12,7 @@ import typer
 
 from gateway.cli.access import AdminUrl, Token, admin
 from gateway.cli.command import command
+from gateway.cli.duration import parse_duration, show_duration
 from gateway.cli.output import Answer, Code, Trouble, plain, put
 from gateway.cli.routes import Reason, Route
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from gateway.cli.admin_client import AdminClient
 
 LOOK_S: Final = 1.0
-_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _GOES_ON: Final = "running"
 
 _Steps = Annotated[
@@ -105,9 +105,10 @@ def _watched(client: AdminClient, route: str, said: Mapping[str, Any], *, quiet:
 
 def rollout_text(said: Mapping[str, Any]) -> str:
     """A rollout in a few lines."""
-    bake = f"each bakes {_time(said['bake_s'])}"
+    bake = f"each bakes {show_duration(said['bake_s'])}"
     heading = f"{said['route']}: {' -> '.join(said['steps'])}, {bake}; begun by {said['by']}"
-    return plain("\n".join([heading, _progress(said), *(f"  - {why}" for why in said["why"][1:])]))
+    more = dict.fromkeys(said["why"][1:])  # two reasons may be missing the same
+    return plain("\n".join([heading, _progress(said), *(f"  - {why}" for why in more)]))
 
 
 def _progress(said: Mapping[str, Any]) -> str:
@@ -119,14 +120,7 @@ def _progress(said: Mapping[str, Any]) -> str:
 
 
 def _seconds(text: str) -> float:
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smhd])", text.strip(), re.ASCII)
-    if found is None:
+    seconds = parse_duration(text)
+    if seconds is None:
         raise Trouble(Code.WRONG, "bad_time", f"--bake: {text!r} is no time: write 30s, 10m, 2h or 1d")
-    return float(found[1]) * _UNITS[found[2]]
-
-
-def _time(seconds: float) -> str:
-    for unit in ("d", "h", "m"):
-        if seconds and seconds % _UNITS[unit] == 0:
-            return f"{seconds / _UNITS[unit]:g}{unit}"
-    return f"{seconds:g}s"
+    return seconds

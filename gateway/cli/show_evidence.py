@@ -61,7 +61,7 @@ def rules_text(route: str, rules: Sequence[Mapping[str, Any]]) -> RenderableType
         table.add_row(_line_of(rule), _line(rule["where"]), allowed, _when(rule["when"]), str(rule["hits"]), last)
     silent = sum(not rule["hits"] for rule in rules)
     notes = [f"{silent} of {len(rules)} never hit on live traffic"] if silent else []
-    notes += [_ending(until, [rule for rule in rules if rule["until"] == until]) for until in _ends(rules)]
+    notes += [_ending(until, rules) for until in sorted({rule["until"] for rule in rules})]
     file = plain(str(rules[0]["rule"]).rpartition(":")[0])
     return Stack(Text(file), table, Text("\n".join(["", *notes])))
 
@@ -71,21 +71,18 @@ def _line_of(rule: Mapping[str, Any]) -> str:
 
 
 def _when(when: Mapping[str, Any]) -> str:
-    """What a rule is limited to: the statuses of legacy and new, contract cases."""
+    """What a rule is limited to: the statuses of legacy/new, contract cases."""
     statuses = [when["legacy"], when["new"]]
-    shown = " / ".join("any" if one is None else str(one) for one in statuses) if any(statuses) else ""
-    return ", ".join(part for part in (shown, "cases only" if when["case"] else "") if part) or "always"
-
-
-def _ends(rules: Sequence[Mapping[str, Any]]) -> list[str]:
-    return sorted({rule["until"] for rule in rules})
+    shown = "/".join("any" if one is None else str(one) for one in statuses) if any(statuses) else ""
+    return " ".join(part for part in (shown, "cases" if when["case"] else "") if part) or "always"
 
 
 def _ending(until: str, rules: Sequence[Mapping[str, Any]]) -> str:
-    """Until when these rules hold, and since when they do not any more."""
-    lines = ", ".join(_line_of(rule) for rule in rules)
-    over = " IT IS OVER: they allow nothing," if rules[0]["expired"] else ""
-    return f"until {until}:{over} {'line' if len(rules) == 1 else 'lines'} {lines}"
+    """Which rules end on this day, or have ended."""
+    those = [rule for rule in rules if rule["until"] == until]
+    numbers = ", ".join(_line_of(rule) for rule in those)
+    which = "all of them" if len(those) == len(rules) > 1 else f"line{'' if len(those) == 1 else 's'} {numbers}"
+    return f"until {until}: {which}{', OVER: allowed no more' if those[0]['expired'] else ''}"
 
 
 def _group(group: Group, examples: Sequence[Example]) -> RenderableType:
