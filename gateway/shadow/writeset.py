@@ -62,9 +62,9 @@ def compare_write(
         for difference in row_differences(written, dict(swaps)):
             judging.take(difference)
     verdict = judging.verdict(unreadable)
-    if verdict.outcome is not Outcome.MISMATCHED:
-        return verdict
-    why = why_not_comparable(control, written)
+    # answers that agree say nothing of rows that nobody has seen
+    differs = verdict.outcome is Outcome.MISMATCHED
+    why = why_not_comparable(control, written) if differs else _unwatched(written)
     return verdict if why is None else Verdict(Outcome.NOT_COMPARABLE, reason=why)
 
 
@@ -77,9 +77,11 @@ def why_not_comparable(control: Observation, written: Written) -> str | None:
     most = max((int(seen.get("changes", 0)) for seen in written.seen), default=0)
     if written.touched or most > int(_is_success(control)):
         return ANOTHER
-    if written.unseen:
-        return UNWATCHED + ", ".join(written.unseen)
-    return None
+    return _unwatched(written)
+
+
+def _unwatched(written: Written) -> str | None:
+    return UNWATCHED + ", ".join(written.unseen) if written.unseen else None
 
 
 def swaps_of(control: object, candidate: object) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from itertools import starmap, zip_longest
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.capture import Change
@@ -45,8 +45,11 @@ class Afterwards:
                 asked = zip(self._changes, found, strict=True)
                 before = await self._versions([[] if one.op == "insert" else places for one, places in asked])
                 await self._connection.rollback()  # the next statement sees what there is now
-                after = await self._versions(found)
-        except SQLAlchemyError as error:  # legacy took longer than PostgreSQL keeps a snapshot for nobody
+                after = await self._versions(list(map(_left_at, self._changes, found)))
+        except (
+            OperationalError,
+            InterfaceError,
+        ) as error:  # legacy took longer than PostgreSQL keeps a snapshot for nobody
             raise TimeoutError("the rehearsal's snapshot is gone") from error
         finally:
             await self.release()
@@ -56,7 +59,7 @@ class Afterwards:
                 "row": _values(new),
                 "known": bool(places),
             }
-            for places, old, new in zip(found, before, after, strict=True)
+            for places, old, new in zip(found, before, map(_one_row, self._changes, after), strict=True)
         ]
 
     async def release(self) -> None:
@@ -84,6 +87,19 @@ def _places(change: Change, keys: Keys, legacys: Mapping[str, str]) -> list[Plac
         if not drawn:  # an id that the database drew for the rehearsal is no row of legacy's
             found.append((keys.primary, swapped))
     return found
+
+
+def _left_at(change: Change, places: list[Place]) -> list[Place]:
+    """Where a row may stand now: one whose key the new side has changed is looked for by that one first."""
+    if change.old is None or change.new is None:
+        return places
+    moved = [(columns, change.new) for columns, was in places if any(change.new[name] != was[name] for name in columns)]
+    return moved + places
+
+
+def _one_row(change: Change, versions: Sequence[Version | None]) -> Sequence[Version | None]:
+    """A row that was there is one row, wherever it is found now; an insert's places may be those of several."""
+    return versions if change.old is None else [next(filter(None, versions), None)][: len(versions)]
 
 
 def _all_there(columns: tuple[str, ...], values: Mapping[str, Any]) -> bool:

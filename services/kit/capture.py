@@ -13,7 +13,7 @@ from typing import Any, Final
 from services.kit.rows import read, written
 
 SQLSTATE: Final = "SG001"
-MAX_ROWS: Final = 64
+MAX_CHANGES: Final = 128
 MAX_BYTES: Final = 256 * 1024
 
 Values = Mapping[str, Any]
@@ -48,7 +48,7 @@ class Capture:
             return
         text = diagnostic.message_primary or ""
         self._bytes += len(text)
-        self.overflowed = self.overflowed or self._bytes > MAX_BYTES or len(self._told) >= 2 * MAX_ROWS
+        self.overflowed = self.overflowed or self._bytes > MAX_BYTES or len(self._told) >= MAX_CHANGES
         if self.overflowed:
             return
         told = read(text)
@@ -61,13 +61,15 @@ class Capture:
         net: dict[tuple[str, str], Change] = {}
         for told in self._told:
             change = _change(told)
-            place = (change.table, _identity(change.attempted, keys.get(change.table, ())))
+            key = keys.get(change.table, ())
+            place = (change.table, _identity(change.attempted, key))
             merged = _merged(net.get(place), change)
-            if merged is None:
+            left = place if merged is None else (change.table, _identity(merged.new or merged.attempted, key))
+            if merged is None or left != place:  # gone, or moved to another key, where its next change will find it
                 net.pop(place, None)
-            else:
-                net[place] = merged
-        return list(net.values())[:MAX_ROWS]
+            if merged is not None:
+                net[left] = merged
+        return list(net.values())
 
     @property
     def tables(self) -> frozenset[str]:

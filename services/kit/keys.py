@@ -68,7 +68,8 @@ async def version(
     quoted = [f'"{name.replace(chr(34), chr(34) * 2)}"' for name in columns]
     where = " AND ".join(f"t.{name} = k.{name}" for name in quoted)
     query = text(
-        f"SELECT t.xmin::text, t.xmax::text, to_jsonb(t)::text FROM {table} t, "  # noqa: S608 - names of the catalog
+        # t.* is the row, also in a table that has a column t
+        f"SELECT t.xmin::text, t.xmax::text, to_jsonb(t.*)::text FROM {table} t, "  # noqa: S608 - names of the catalog
         f"jsonb_populate_record(NULL::{table}, CAST(:row AS jsonb)) k WHERE {where}"
     )
     row = (await connection.execute(query, {"row": written(dict(values))})).fetchone()

@@ -6,11 +6,16 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import text
+from starlette.requests import Request
+from starlette.responses import Response
 
 from services.app import build
+from services.kit.auth import ANONYMOUS
+from services.kit.unit import writing
 
 from .asgi import Caller, running
-from .rehearsals import Rehearsed, prepared, rehearse
+from .rehearsals import Rehearsed, prepared, rehearse, with_handler
 
 RUN = "ce461d43-126d-4ef4-96d2-e2d396eff7d2"
 
@@ -90,6 +95,34 @@ async def test_the_look_counts_changes_of_a_row_that_was_there(
         database.execute("UPDATE production_runs SET daily_target_kg = %s WHERE id = %s", [number, RUN])
     (seen,) = await look(rehearsed)
     assert seen["changes"] == writers
+
+
+@pytest.mark.parametrize(("legacys", "changes", "value"), [("b", 1, 5), ("c", 1, None), ("a", 1, 5), ("", 0, 1)])
+async def test_a_row_whose_key_is_changed_is_found_again(
+    captured: str, environment: pytest.MonkeyPatch, database: psycopg.Connection, legacys: str, changes: int, value: int
+) -> None:
+    """By its new key where legacy has changed it as well, else by the old one; a column named t is no row."""
+    database.execute("CREATE TABLE places (place text PRIMARY KEY, n int, t timestamptz)")
+    database.execute("INSERT INTO places VALUES ('a', 1)")
+    database.execute("SELECT strangler.capture('public.places')")
+
+    async def moves(request: Request) -> Response:
+        async with writing(request, ANONYMOUS) as session:
+            for change in ("place = 'x'", "place = 'b'", "n = 5"):
+                await session.rows(text(f"UPDATE places SET {change} RETURNING place"))  # type: ignore[arg-type] # a text
+        return Response()
+
+    try:
+        async with running(with_handler(moves)) as side:
+            rehearsed = await rehearse(side, "/api/tried")
+            (row,) = rehearsed.of("rehearsed")["rows"]
+            if legacys:
+                database.execute("UPDATE places SET place = %s, n = 5", [legacys])
+            (seen,) = await look(rehearsed)
+    finally:
+        database.execute("DROP TABLE places")
+    assert (row["op"], row["old"]["place"], row["new"]["place"], row["new"]["n"]) == ("update", "a", "b", 5)
+    assert (seen["changes"], seen["row"] and seen["row"]["n"]) == (changes, value)
 
 
 async def test_a_refused_insert_is_known_by_its_keys(side: Caller, database: psycopg.Connection) -> None:

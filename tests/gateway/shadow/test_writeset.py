@@ -124,6 +124,13 @@ def test_a_disagreement_of_what_is_not_watched_is_not_comparable() -> None:
         assert judged(written, candidate=409).outcome is Outcome.NOT_COMPARABLE
 
 
+def test_answers_that_agree_say_nothing_of_rows_that_nobody_has_seen() -> None:
+    """What the new side wrote to a table without capture may be anything."""
+    verdict = judged(Written(unseen=["public.audit"]))
+    assert verdict.outcome is Outcome.NOT_COMPARABLE
+    assert verdict.reason == "the new side changed tables that are not captured: public.audit"
+
+
 def test_a_row_that_nobody_can_find_again_is_not_compared() -> None:
     """It has no key of its own but an id that no answer shows."""
     assert judged(Written([row(new={"a": 1})], [seen(None, known=False)])).outcome is Outcome.MATCHED
