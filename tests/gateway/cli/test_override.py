@@ -53,7 +53,7 @@ def test_the_secret_may_stand_in_the_file(strangler: Strangler) -> None:
     assert said["curl"].endswith("http://127.0.0.1:82/")
 
 
-@pytest.mark.parametrize("given", ["", "0s", "25h", "1d", "60", "-1h", "1h30m", "٥m", "999999999h"])
+@pytest.mark.parametrize("given", ["", "0s", "25h", "60", "-1h", "1h30m", "٥m", "999999999h"])
 def test_a_time_that_no_gateway_takes_is_refused(strangler: Strangler, given: str) -> None:
     """More than a day, nothing, or no time at all."""
     ran = strangler("override", "--side", "new", "--for", given, env=ENV)
