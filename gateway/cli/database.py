@@ -61,7 +61,8 @@ def upgrade(history: _Which = History.GATEWAY, database_url: _Url = None) -> Ans
             migrate.upgrade(url, name)
         after = {name: migrate.current(url, name) for name in chosen}
     lines = [
-        f"{name}: {after[name]}" + (" (as it was)" if before[name] == after[name] else f", was {before[name]}")
+        f"{name}: {after[name]}"
+        + (" (as it was)" if before[name] == after[name] else f", was {before[name] or 'nothing yet'}")
         for name in chosen
     ]
     return Answer({name: {"before": before[name], "after": after[name]} for name in chosen}, "\n".join(lines))

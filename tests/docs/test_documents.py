@@ -86,5 +86,5 @@ def test_a_fenced_block_says_what_it_is(document: Path) -> None:
     """Commands, output and files can be told apart."""
     for block in blocks(document.read_text()):
         is_picture = name_of(document) == "README.md" and "┌" in block.text
-        known = block.language in ("sh", "text", "yaml", "json", "python", "xml")
+        known = block.language in ("sh", "text", "yaml", "json", "python", "sql", "xml")
         assert known or is_picture, f"{name_of(document)}:{block.line}"

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine
 
 from gateway.db import migrate, scripts
 from gateway.db.embedded import ensure_database
-from gateway.db.engine import DatabaseDown, database_url
+from gateway.db.engine import DatabaseDown, as_text, database_url
 from gateway.db.rollout_tables import rollouts  # its module adds its tables to those of `tables.py`
 
 UPGRADE = "import sys; from gateway.db.migrate import upgrade; upgrade(sys.argv[1], 'gateway')"
@@ -83,6 +83,18 @@ def test_a_database_that_is_up_to_date_costs_no_alembic(database: str) -> None:
     ask = f"{UPGRADE}; print([name for name in ('alembic', 'mako') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", ask, database], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_user_who_may_make_nothing_starts_on_tables_that_are_there(database: str) -> None:
+    """Whoever upgrades beforehand may be somebody else: the gateway's own user only reads and writes."""
+    parsed = database_url(database)
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("DROP ROLE IF EXISTS modest; CREATE ROLE modest LOGIN; GRANT USAGE ON SCHEMA gateway TO modest")
+        owner.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA gateway TO modest")
+        try:
+            migrate.upgrade(as_text(parsed.set(username="modest")), "gateway")
+        finally:
+            owner.execute("DROP OWNED BY modest; DROP ROLE modest")
 
 
 def test_unknown_history_is_refused(database: str) -> None:
