@@ -17,15 +17,20 @@ V2_BYTES: Final = 4096  # ours: an address takes 36 bytes, a load balancer's own
 _SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 _V2_HEAD: Final = 16  # bytes: signature, version and command, family, length of the rest
 _LOCAL, _PROXY = 0x20, 0x21
+UNKNOWN: Final = "unknown"  # somebody's whose address is not told; RFC 7239 section 6.2 has the word
 _V1: Final = re.compile(rb"PROXY (?:UNKNOWN(?: [^\r\n]*)?|(TCP4|TCP6) ([0-9A-Fa-f.:]+) ([0-9A-Fa-f.:]+) (\d+) (\d+))")
 _PORT: Final = re.compile(rb"0|[1-9][0-9]{0,4}")
-# family and transport -> bytes of the addresses block (section 2.2); UNIX sockets and UNSPEC name no client
+# family and transport -> bytes of the addresses block (section 2.2); UNIX sockets and UNSPEC name no address
 _BLOCKS: Final = {0x00: 0, 0x11: 12, 0x21: 36, 0x31: 216}
 
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """What a proxy has said: the client's address, None when it speaks for itself, and the bytes of HTTP after it."""
+    """What a proxy has said: the client's address, and the bytes of HTTP after it.
+
+    None when it speaks for itself. A client without an address is `unknown`, and not the proxy: what it claims of
+    itself would be believed.
+    """
 
     address: str | None
     rest: bytes
@@ -56,7 +61,7 @@ def _read_v1(data: bytes) -> Announced | Refused | None:
         return Refused("bad_line")
     family, *addresses, source_port, own_port = found.groups()
     if family is None:
-        return Announced(None, rest)
+        return Announced(UNKNOWN, rest)
     source, own = (_address(address, family) for address in addresses)
     if source is None or own is None or not (_is_port(source_port) and _is_port(own_port)):
         return Refused("bad_address")
@@ -80,7 +85,7 @@ def _read_v2(data: bytes) -> Announced | Refused | None:
         return Announced(str(ipaddress.IPv4Address(data[_V2_HEAD : _V2_HEAD + 4])), rest)
     if command == _PROXY and family == 0x21:
         return Announced(str(ipaddress.IPv6Address(data[_V2_HEAD : _V2_HEAD + 16])), rest)
-    return Announced(None, rest)
+    return Announced(None if command == _LOCAL else UNKNOWN, rest)
 
 
 def _address(text: bytes, family: bytes) -> str | None:

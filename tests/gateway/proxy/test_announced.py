@@ -15,6 +15,7 @@ ASK = b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nConnection: clo
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 V2 = b"\r\n\r\n\x00\r\nQUIT\n"
 V2_TCP4 = V2 + struct.pack("!BBH", 0x21, 0x11, 12) + bytes([9, 8, 7, 6, 127, 0, 0, 1]) + struct.pack("!HH", 1, 2)
+V2_UNSPECIFIED = V2 + struct.pack("!BBH", 0x21, 0x00, 0)
 V2_LOCAL = V2 + struct.pack("!BBH", 0x20, 0x00, 0)
 
 
@@ -24,6 +25,8 @@ V2_LOCAL = V2 + struct.pack("!BBH", 0x20, 0x00, 0)
         (b"PROXY TCP4 9.8.7.6 127.0.0.1 4321 80\r\n", b"9.8.7.6"),
         (b"PROXY TCP6 2001:db8::7 ::1 4321 80\r\n", b"2001:db8::7"),
         (V2_TCP4, b"9.8.7.6"),
+        (b"PROXY UNKNOWN\r\n", b"unknown"),
+        (V2_UNSPECIFIED, b"unknown"),
     ],
 )
 async def test_legacy_sees_the_announced_client(header: bytes, client: bytes) -> None:
