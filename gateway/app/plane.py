@@ -193,5 +193,6 @@ def _mirror(settings: Settings, needs: Needs, ways: Mapping[Side, Way]) -> Mirro
         concurrency=settings.shadow_concurrency,
         timeout_s=settings.shadow_timeout_s,
         cap=settings.capture_bytes,
+        rechecks=settings.shadow_rechecks,
     )
     return Mirror(ways, needs.rules, needs.evidence, bounds, needs.recorder)

@@ -38,7 +38,7 @@ RELOADED: Final = frozenset({
     "legacy", "legacy_ca", "new_ca", "legacy_host", "side_header", "trusted_proxies", "trusted_header",
     "connect_timeout_s", "timeout_s", "idle_timeout_s", "upload_timeout_s", "drain_s", "max_connections",
     "max_waiting", "max_wait_s", "dns_ttl_s", "breaker_misses", "breaker_open_s", "breaker_longest_s", "shadow_queue",
-    "shadow_bytes", "shadow_concurrency", "shadow_timeout_s", "shadow_write_s", "capture_bytes",
+    "shadow_bytes", "shadow_concurrency", "shadow_rechecks", "shadow_timeout_s", "shadow_write_s", "capture_bytes",
     "shadow_headers_legacy", "shadow_headers_new", "websocket_idle_s",
 })  # fmt: skip
 

@@ -168,6 +168,12 @@ class Settings(BaseSettings):
         default=33_554_432, ge=1_048_576, description="Bytes that copies waiting or under way hold at most."
     )
     shadow_concurrency: int = Field(default=8, ge=1, le=1_000, description="Copies under way at once.")
+    shadow_rechecks: int = Field(
+        default=100,
+        ge=0,
+        le=100_000,
+        description="Times a second that legacy is asked again about one route, to tell noise from mismatches.",
+    )
     shadow_timeout_s: float = Field(default=10.0, gt=0, le=600, description="Seconds a copy may take in all.")
     shadow_write_s: float = Field(
         default=0.25,

@@ -26,6 +26,7 @@ from gateway.shadow.examining import Matter, because, closed, examine, examine_a
 from gateway.shadow.finding import Finding, Found
 from gateway.shadow.job import Job
 from gateway.shadow.recheck import Question, nothing_to_compare, question, unconditional
+from gateway.shadow.rechecks import Rechecks
 from gateway.shadow.record import Exchange, Recorder
 from gateway.shadow.rests import Rests
 from gateway.shadow.way import Limits, Way
@@ -36,8 +37,10 @@ TICK_S: Final = 1.05  # after so long a clock of whole seconds shows another tim
 UNCONDITIONAL: Final = "legacy was asked again without the client's validators"
 GIVEN_UP: Final = "the comparison was given up: it took too long, or its process ended"
 NOT_AGAIN: Final = "legacy could not be asked again"
+SKIPPED: Final = "legacy was not asked again, to spare it, and disagrees with itself now and then: this may be noise"
 
 _MATCHED: Final = Verdict(Outcome.MATCHED)
+_SKIPPED: Final = Verdict(Outcome.NOT_COMPARABLE, reason=SKIPPED)
 _GIVEN_UP: Final = Verdict(Outcome.NOT_COMPARABLE, reason=GIVEN_UP)
 _LATE: Final = frozenset({Failure.LEGACY_TIMEOUT, Failure.NEW_TIMEOUT})
 
@@ -70,6 +73,7 @@ class Court:
     limits: Limits
     apart: Executor
     pauses: Pauses
+    rechecks: Rechecks
     recorder: Recorder
     comparer: Comparer
     rests: Rests
@@ -122,39 +126,67 @@ async def _examined(court: Court, matter: Matter) -> Found:
     return await _elsewhere(court, matter, partial(closed, partial(examine, matter)))
 
 
-async def _rechecked(job: Job, matter: Matter, finding: Found, court: Court) -> Found:
+async def _rechecked(job: Job, matter: Matter, found: Found, court: Court) -> Found:
     """The same, or what it has become after legacy was asked again."""
     control, candidate = matter.exchange.control, matter.exchange.candidate
-    wanted = question(job.copy, control, candidate, finding.outcome, answered=job.answered.side)
+    wanted = question(job.copy, control, candidate, found.outcome, answered=job.answered.side)
     if wanted is Question.NOTHING or job.again is None or Side.LEGACY not in court.ways:
-        return finding
+        return found
     if wanted is Question.NONE_LEFT:
         return await _written(court, matter.judged(nothing_to_compare(control, candidate)))
-    again = job.again()
+    now = asyncio.get_running_loop().time
+    skip = court.rechecks.begin(job.route, now())
+    if skip is not None:
+        count(f"shadow_recheck.{skip}")
+        return await _skipped(job, wanted, matter, found, court)
+    try:
+        judged = await _asked_for(wanted, job, job.again(), matter, found, court)
+    finally:
+        court.rechecks.end(job.route)
+    if any(spot.outcome is Outcome.NOISE for spot in judged.spots):
+        court.rechecks.noisy(job.route, now())
+    return judged
+
+
+async def _skipped(job: Job, wanted: Question, matter: Matter, found: Found, court: Court) -> Found:
+    """What stands where legacy is spared: a mismatch, unless its route has shown noise, or nothing was compared."""
+    if wanted is Question.WHOLE:
+        unasked = nothing_to_compare(matter.exchange.control, matter.exchange.candidate)
+        return await _written(court, matter.judged(unasked))
+    if court.rechecks.may_be_noise(job.route, asyncio.get_running_loop().time()):
+        return await _written(court, matter.judged(_SKIPPED))
+    return found
+
+
+async def _asked_for(
+    wanted: Question, job: Job, again: OutboundRequest, matter: Matter, found: Found, court: Court
+) -> Found:
+    """What a finding becomes by legacy's answer to what is wanted."""
     if wanted is Question.WHOLE:
         again = unconditional(again)
         whole = await _legacy(job, again, court)
         if whole is None:
-            return await _written(court, matter.judged(nothing_to_compare(control, candidate)))
+            unasked = nothing_to_compare(matter.exchange.control, matter.exchange.candidate)
+            return await _written(court, matter.judged(unasked))
         matter = replace(matter, exchange=replace(matter.exchange, control=whole))
-        finding = because(await _examined(court, matter), UNCONDITIONAL)
-        if finding.outcome is not Outcome.MISMATCHED:
-            return finding
-    return await _asked_again(job, again, matter, finding, court)
+        found = because(await _examined(court, matter), UNCONDITIONAL)
+        if found.outcome is not Outcome.MISMATCHED:
+            return found
+    return await _asked_again(job, again, matter, found, court)
 
 
-async def _asked_again(job: Job, again: OutboundRequest, matter: Matter, finding: Found, court: Court) -> Found:
+async def _asked_again(job: Job, again: OutboundRequest, matter: Matter, found: Found, court: Court) -> Found:
     if job.answered.side is Side.NEW:
         await court.pauses.pause()
     second = await _legacy(job, again, court)
     if second is None:
         count("shadow_recheck.failed")
-        return because(finding, NOT_AGAIN)
+        return because(found, NOT_AGAIN)
     if not agree(matter.exchange.control, second, matter.rules):  # else legacy has shown that it keeps still
         judged = await _elsewhere(court, matter, partial(closed, partial(examine_again, matter, second)))
-        finding = judged or finding
-    count(f"shadow_recheck.{'noise' if finding.outcome is Outcome.NOISE else 'confirmed'}")
-    return finding
+        found = judged or found
+    count(f"shadow_recheck.{'noise' if found.outcome is Outcome.NOISE else 'confirmed'}")
+    return found
 
 
 async def _legacy(job: Job, again: OutboundRequest, court: Court) -> Observation | None:

@@ -23,6 +23,7 @@ from gateway.shadow.finding import EvidenceSink, Found
 from gateway.shadow.job import Job
 from gateway.shadow.judging import TICK_S, Court, Pauses, finding_on
 from gateway.shadow.pending import FLUSH_S, Pending
+from gateway.shadow.rechecks import PER_SECOND, Rechecks
 from gateway.shadow.record import Exchange, Recorder
 from gateway.shadow.rests import Rests
 from gateway.shadow.way import Limits, Way
@@ -37,7 +38,8 @@ class Bounds:
 
     Copies, waiting or under way, hold at most `held_bytes`, bodies that are being kept for them included, and findings
     that wait for the store as much again; each copy under way holds up to `cap` bytes of an answer beside that, twice
-    in a recheck. A finding waits up to `flush_s` for others, a recheck `tick_s` for a clock to show another time.
+    in a recheck. A finding waits up to `flush_s` for others, a recheck `tick_s` for a clock to show another time. One
+    route has `rechecks` in a second, and never so many at once that other routes' copies have nobody to send them.
     """
 
     queue: int = 10_000
@@ -47,6 +49,7 @@ class Bounds:
     held_bytes: int = 32 * 1024 * 1024
     flush_s: float = FLUSH_S
     tick_s: float = TICK_S
+    rechecks: float = PER_SECOND
 
 
 class Mirror:
@@ -68,9 +71,16 @@ class Mirror:
         self._apart, self._comparer = ThreadPoolExecutor(1, "compare"), Comparer()
         self._rests = Rests()
         limits = Limits(bounds.timeout_s, bounds.cap)
-        pauses = Pauses((bounds.concurrency + 1) // 2, bounds.tick_s)
         self.court = Court(
-            ways, rules, limits, self._apart, pauses, recorder or Recorder(), self._comparer, self._rests
+            ways,
+            rules,
+            limits,
+            self._apart,
+            Pauses((bounds.concurrency + 1) // 2, bounds.tick_s),
+            Rechecks((3 * bounds.concurrency + 3) // 4, bounds.rechecks),
+            recorder or Recorder(),
+            self._comparer,
+            self._rests,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False

@@ -221,6 +221,7 @@ async def gateway(
     rehearsal_s: float = 5.0,
     rehearsals_at_once: int = 8,
     tick_s: float = 0.05,
+    rechecks: float = 100.0,
 ) -> AsyncIterator[Served]:
     """Serve the data plane on a free port, in front of a legacy URL, by the front that is under test."""
     live = Live(Plan(RouteTable(routes), {flag.route: flag for flag in flags}, Source.DATABASE), fresh=True)
@@ -233,7 +234,16 @@ async def gateway(
         transports[Side.NEW] = InProcess(new, state=new_state)
     kept = Kept()
     known = rules or {}
-    bounds = Bounds(queue, 4, timeout_s=2.0, cap=capture_bytes, held_bytes=held_bytes, flush_s=0.02, tick_s=tick_s)
+    bounds = Bounds(
+        queue,
+        4,
+        timeout_s=2.0,
+        cap=capture_bytes,
+        held_bytes=held_bytes,
+        flush_s=0.02,
+        tick_s=tick_s,
+        rechecks=rechecks,
+    )
     left_alone: set[Side] = set()
     ways = {
         side: Way(side, transport, replaced.get(side, ()), partial(left_alone.__contains__, side))

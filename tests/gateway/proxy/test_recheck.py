@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from time import time
 from typing import Any
@@ -189,6 +190,39 @@ async def test_a_mismatch_stands_when_legacy_cannot_be_asked_again(counted: Mapp
     assert finding.verdict.outcome is Outcome.MISMATCHED
     assert "could not be asked again" in finding.verdict.reason
     assert counted["shadow_recheck.failed"] == 1
+
+
+async def test_legacy_is_spared_where_too_much_differs(counted: Mapping[str, int]) -> None:
+    """Where every answer differs it is not asked about each; the mismatches of a route without noise stand."""
+    async with (
+        upstream(in_turn({"a": 1})) as legacy,
+        upstream(in_turn({"a": 2})) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[SHADOW], new=new.url, rechecks=1.0) as served,
+    ):
+        for _ in range(6):
+            await ask(served.port, get("/api/lots/7"))
+        found = await served.found(6)
+    assert {each.verdict.outcome for each in found} == {Outcome.MISMATCHED}
+    assert counted["shadow_recheck.too_often"] > 0
+    assert len(legacy.received) + counted["shadow_recheck.too_often"] == 12
+
+
+async def test_what_is_not_asked_about_may_be_noise_where_there_was_some(counted: Mapping[str, int]) -> None:
+    """A route that has shown noise is not blamed on the new side where nobody could tell."""
+    async with (
+        upstream(in_turn(*({"n": turn} for turn in range(100)))) as legacy,
+        upstream(in_turn({"n": -1})) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[SHADOW], new=new.url, rechecks=1.0) as served,
+    ):
+        await ask(served.port, get("/api/lots/7"))
+        await served.found(1)
+        for _ in range(5):
+            await ask(served.port, get("/api/lots/7"))
+        found = await served.found(6)
+    outcomes = Counter(each.verdict.outcome for each in found)
+    assert set(outcomes) == {Outcome.NOISE, Outcome.NOT_COMPARABLE}
+    assert outcomes[Outcome.NOT_COMPARABLE] == counted["shadow_recheck.too_often"]
+    assert all("to spare it" in each.verdict.reason for each in found if not each.verdict.noise)
 
 
 async def test_legacy_is_not_asked_again_while_its_breaker_is_open() -> None:
