@@ -16,11 +16,12 @@ from gateway.failure import Failure
 from gateway.proxy.arrival import Arrival
 from gateway.proxy.cycle import Cycle, cycle_of, reset
 from gateway.proxy.doorkeeper import NEVER
+from gateway.proxy.exchange import Exchange
 from gateway.proxy.flow import WatchedFlow
 from gateway.proxy.framing import BodyAlone, is_handshake
 from gateway.proxy.peer import identify
 from gateway.proxy.plain import LEARNED
-from gateway.proxy.reading import Exchange, Reading
+from gateway.proxy.reading import Reading
 from gateway.proxy.receive import split_target
 from gateway.proxy.respond import failure_bytes
 from gateway.telemetry import count, log

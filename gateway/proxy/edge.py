@@ -14,9 +14,9 @@ from gateway.proxy.answering import Answering
 from gateway.proxy.app import Gateway
 from gateway.proxy.arrival import CODING, EXPECT, Arrival
 from gateway.proxy.door import Door
+from gateway.proxy.exchange import Exchange
 from gateway.proxy.hosting import Hosting, InHouse
 from gateway.proxy.outbound import build, head_for
-from gateway.proxy.reading import Exchange
 from gateway.proxy.receive import fault_in, refusal
 from gateway.proxy.relaying import ByWire, Relaying
 from gateway.proxy.splice import splice

@@ -2,7 +2,7 @@
 
 It leans on uvicorn's protocol class and adds what that does not look at:
 - nothing is started before all that came with a request has been parsed: what is refused has reached nobody;
-- limits on heads, in bytes, fields and seconds; trailers never become headers;
+- limits on heads, in bytes, fields (`parsing.py`) and seconds; trailers never become headers;
 - a request whose head is plain is read at a glance, as most are.
 """
 
@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from gateway.failure import Failure
 from gateway.message import Request, once
 from gateway.proxy.arrival import CODING, HOST, TWICE, Arrival, Head
 from gateway.proxy.doorkeeper import NEVER, Doorkeeper, Unread
-from gateway.proxy.framing import ChunkGuard
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.parsing import Parsing
 from gateway.proxy.peer import Peer, Trust, identify
 from gateway.proxy.plain import LEARNED, METHODS, plain_head, plain_line
 from gateway.proxy.receive import path_of, request_id_of, split_target
@@ -29,20 +30,7 @@ from gateway.proxy.receive import path_of, request_id_of, split_target
 PIPELINED: Final = 8  # requests that may wait behind one before reading pauses; a paused reader sees nobody leave
 
 
-class Exchange(Protocol):
-    """A request that is being answered: by an ASGI app (`Cycle`) or by callbacks (`Relaying`)."""
-
-    response_started: bool
-    response_complete: bool
-    more_body: bool
-    keep_alive: bool
-
-    def take(self, body: bytes) -> None: ...
-    def end_body(self) -> None: ...
-    def leave(self, failure: Failure) -> None: ...
-
-
-class Reading(HttpToolsProtocol):
+class Reading(Parsing):
     """One client connection as far as it is read; `leave_by` is when the doorkeeper ends it, for being idle or slow."""
 
     leave_by = NEVER
@@ -57,17 +45,14 @@ class Reading(HttpToolsProtocol):
         keeper: Doorkeeper,
         trust: Trust = Trust(),  # noqa: B008 - frozen
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._keeper, self._limits, self._trust = keeper, keeper.limits, trust
+        super().__init__(config, server_state, app_state, _loop, limits=keeper.limits)
+        self._keeper, self._trust = keeper, trust
         self._peer: Peer
         self._gone: asyncio.Future[None] = self.loop.create_future()
-        self._shut = self._feeding = self._in_head = self._leaving = self._large = self._upgrades = False
-        self._head_bytes = self._trailer_bytes = self._body_bytes = 0
-        self.url = b""
+        self._shut = self._feeding = self._leaving = self._upgrades = False
+        self._body_bytes = 0
         self._unread = Unread(self._limits)
         self._head: Head | None = None  # the last one
-        self._refused: Failure | None = None
-        self._chunks = ChunkGuard()
         self._running: Exchange | None = None  # the oldest one that is not answered; others wait in `pipeline`
         self._newest: Exchange | None = None  # whose body is being read
         self._held: Exchange | None = None  # to be started when all that came with it is parsed
@@ -148,36 +133,11 @@ class Reading(HttpToolsProtocol):
 
     # httptools' callbacks
 
-    def on_message_begin(self) -> None:
-        """The first byte of a request."""
-        self._in_head = True
-        self._chunks.heads += 1
-        self._head_bytes = self._trailer_bytes = 0
-        self.url = b""
-        self.headers = []
-
-    def on_url(self, url: bytes) -> None:
-        """A part of the target."""
-        self.url += url
-        if len(self.url) > self._limits.target_bytes:
-            self._refuse(Failure.TARGET_TOO_LONG)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of the head, or a trailer, which is dropped."""
-        if self._in_head:
-            self.headers.append((name, value))
-        else:
-            self._trailer_bytes += len(name) + len(value) + 4
-            if self._trailer_bytes > self._limits.head_bytes:
-                self._refuse(Failure.HEAD_TOO_LARGE)
-            if name.lower() in (b"connection", b"proxy-connection"):  # the parser obeys, and hears nothing any more
-                self._refuse(Failure.BAD_REQUEST)
-
     def on_headers_complete(self) -> None:
         """The head is whole: make of it what will be started, or what waits behind another."""
         self._in_head = False
-        if len(self.headers) > self._limits.head_fields or (self._large and self._is_too_large()):
-            self._refuse(Failure.HEAD_TOO_LARGE)
+        if len(self.headers) > self._limits.head_fields or (self._large and self.head_is_too_large()):
+            self.refuse(Failure.HEAD_TOO_LARGE)
         self._upgrades = self.parser.should_upgrade()
         if self._upgrades:
             self.headers = [(name.lower(), value) for name, value in self.headers]  # as uvicorn reads them
@@ -190,7 +150,7 @@ class Reading(HttpToolsProtocol):
         arrival = self.arrival(version)
         self._count()
         if arrival.head.facts & CODING and not self._chunks.begin_body():
-            self._refuse(Failure.BAD_REQUEST)
+            self.refuse(Failure.BAD_REQUEST)
         exchange = self.exchange(arrival)
         exchange.keep_alive = version == "1.1" and self.parser.should_keep_alive() and not self._leaving
         self._newest = exchange
@@ -204,12 +164,7 @@ class Reading(HttpToolsProtocol):
     def _count(self) -> None:
         """One more request of this client."""
         if self._keeper.is_asked_too_often(self._peer.client_ip):
-            self._refuse(Failure.TOO_MANY_REQUESTS)
-
-    def _is_too_large(self) -> bool:
-        """Whether a head is, whose last piece was large enough to bring more than the head."""
-        fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
-        return len(self.url) + fields > self._limits.head_bytes
+            self.refuse(Failure.TOO_MANY_REQUESTS)
 
     def on_body(self, body: bytes) -> None:
         """A part of a request's body."""
@@ -274,10 +229,6 @@ class Reading(HttpToolsProtocol):
         self.leave_by = idle_by if begun else self._keeper.now + self._limits.head_s
         if self._head_bytes > self._limits.head_bytes:
             self.break_off(Failure.HEAD_TOO_LARGE)
-
-    def _refuse(self, failure: Failure) -> None:
-        self._refused = failure
-        raise ValueError(failure.code)  # httptools turns it into a parser error, which ends the parsing
 
     # what a door does with them
 

@@ -1,4 +1,4 @@
-"""One call of an ASGI app: its `receive` and `send`, and the reader's end of its answer.
+"""One call of an ASGI app: its `send`, and the reader's end of its answer.
 
 A reader is a coroutine (`head`, then `read`), or it is told of news by `listener` and takes what is there at once.
 """
@@ -9,20 +9,19 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 from gateway.failure import Failure
 from gateway.message import BodyCut, Headers, OutboundRequest
 from gateway.telemetry import log
+from gateway.upstream.asked import Asked, wake
 from gateway.upstream.fields import BAD, BAD_LENGTH, NOTHING, fields_of
-from gateway.upstream.patience import Patience
-from gateway.upstream.upload import Message, Upload
+from gateway.upstream.upload import Message
 
 HIGH = 64 * 1024  # bytes the app may be ahead of the reader
 GRACE_S = 10.0  # how long an app may go on after its caller has left
 
 
-class Call(Patience):
+class Call(Asked):
     """`outcome` is known when the answer has begun or failed; `read` gives the body, once.
 
     Whoever asked lets go at the end, in every case: the app hears of it, and one whose answer was not
@@ -31,14 +30,12 @@ class Call(Patience):
     """
 
     __slots__ = (
-        "_bodiless", "_body", "_chunks", "_commits", "_has_left", "_head", "_idle_timeout_s", "_left", "_loop",
-        "_missing", "_reader", "_room", "_task", "_told_of_none", "_upload", "abandoned", "held", "length", "listener",
-        "outcome", "trouble", "whole",
+        "_bodiless", "_chunks", "_commits", "_head", "_idle_timeout_s", "_missing", "_reader", "_room", "_task",
+        "abandoned", "held", "length", "listener", "outcome", "trouble", "whole",
     )  # fmt: skip
 
     def __init__(self, request: OutboundRequest, *, idle_timeout_s: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        super().__init__(self._loop)
+        super().__init__(request, asyncio.get_running_loop())
         self.listener: Callable[[], None] | None = None
         self.outcome: tuple[int, Headers] | Failure | Exception | None = None
         self.length = -1  # of the body, as the answer's head says it
@@ -46,15 +43,10 @@ class Call(Patience):
         self.abandoned = False  # the reader left or its body broke off: what the app does now is no news
         self.whole = False
         self._idle_timeout_s = idle_timeout_s
-        self._body = request.body
-        self._upload: Upload | None = None  # made when the app asks for a body
-        self._told_of_none = False  # it knows that there is none
         self._bodiless = request.method == "HEAD"
         self._commits = request.commit
         self._missing: int | None = None  # bytes until the length that the answer declared
         self._task: asyncio.Task[None] | None = None
-        self._has_left = False
-        self._left: asyncio.Future[None] | None = None  # done when the reader has left
         self._chunks: deque[bytes] = deque()
         self.held = 0  # bytes that the reader has not taken
         self._room: asyncio.Future[None] | None = None  # the app waits for room
@@ -67,35 +59,6 @@ class Call(Patience):
         self.await_it(timeout_s)
 
     # the app's end
-
-    async def receive(self) -> Message:
-        """Give the app the next part of the request, then the news that its caller has gone."""
-        part = None
-        if self._body is None:
-            part = await self._no_body()
-        elif not self._has_left:
-            if self._upload is None:
-                self._upload = Upload(self._body, self)
-            try:
-                part = await self._upload.part()
-            except Exception as error:  # noqa: BLE001 - the request's own stream: its trouble is told to who sent it
-                self._break_off(error)
-                return {"type": "http.disconnect"}
-        if part is not None:
-            return part
-        if not self._has_left:
-            if self._left is None:
-                self._left = self._loop.create_future()
-            await asyncio.shield(self._left)
-        return {"type": "http.disconnect"}
-
-    async def _no_body(self) -> Message | None:
-        if not self._has_left and not self._told_of_none:
-            await asyncio.sleep(0)  # starlette's is_disconnected() cancels at the first await, and drops the rest
-            if not self._told_of_none:
-                self._told_of_none = True
-                return {"type": "http.request", "body": b"", "more_body": False}
-        return None
 
     async def send(self, message: Message) -> None:
         """Take the answer from the app; waits while the reader is more than `HIGH` bytes behind."""
@@ -147,7 +110,7 @@ class Call(Patience):
         self._chunks.clear()
         self.held = 0
         if self._room is not None:
-            _wake(self._room)
+            wake(self._room)
         return chunks
 
     def wait(self, *, going_on: bool) -> None:
@@ -165,7 +128,7 @@ class Call(Patience):
                     chunk = self._chunks.popleft()
                     self.held -= len(chunk)
                     yield chunk
-                _wake(self._room)
+                wake(self._room)
                 if isinstance(self.trouble, Failure):
                     raise BodyCut(self.trouble)
                 if self.trouble is not None:
@@ -190,14 +153,10 @@ class Call(Patience):
         """The reader wants no more."""
         if self._has_left:
             return
-        self._has_left = True
+        self.leave()
         self.await_no_more()
-        if self._left is not None:
-            _wake(self._left)
-        if self._upload is not None:
-            self._upload.close()
         if self._room is not None:
-            _wake(self._room)
+            wake(self._room)
         if self.whole:
             return
         self.abandoned = True
@@ -213,7 +172,8 @@ class Call(Patience):
         if self._task is not None:
             self._task.cancel()
 
-    def _break_off(self, error: Exception) -> None:
+    def break_off(self, error: Exception) -> None:
+        """The request's own body has failed, and with it the request."""
         if not self.whole and self.trouble is None:
             self.trouble = error
         if self.outcome is None:
@@ -232,7 +192,7 @@ class Call(Patience):
 
     def _tell(self) -> None:
         if self._reader is not None:
-            _wake(self._reader)
+            wake(self._reader)
         if self.listener is not None:
             self.listener()
 
@@ -282,8 +242,3 @@ class Call(Patience):
         log("new_bad_answer", level=logging.WARNING, why=why)
         self.fail(Failure.NEW_BAD_ANSWER)
         self.let_go()
-
-
-def _wake(waiter: asyncio.Future[Any] | None) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
