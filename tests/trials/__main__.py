@@ -1,6 +1,6 @@
 """`python -m tests.trials`, or `make trials`: one trial after the other on both fronts; 0 when all was as wanted.
 
-`writes` has no front of its own, and `shadow` judges nothing: it is run by itself.
+`writes` has no front of its own; `shadow` takes long, wants a quiet machine, and is run by itself.
 """
 
 from __future__ import annotations

@@ -19,16 +19,19 @@ _LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 class Clients:
     """Keep-alive connections to a gateway; a client that finds none free has to wait, and its wait counts."""
 
-    def __init__(self, port: int, connections: int) -> None:
-        self._port = port
+    def __init__(self, port: int, connections: int, *, expected: bytes) -> None:
+        self._port, self._expected = port, expected
         self._free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
         self._most = connections
-        self.failed = 0
+        self.wrong = 0  # answers that were another, or none
 
     async def open(self) -> None:
         """Make the connections."""
         for _ in range(self._most):
-            self._free.put_nowait(await asyncio.open_connection("127.0.0.1", self._port))
+            self._free.put_nowait(await self._connected())
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self._port)
 
     async def run(self, target: str, *, seconds: float, rate: float) -> list[float]:
         """Ask `rate` times a second on average; the milliseconds that each took from when it was due."""
@@ -42,15 +45,23 @@ class Clients:
         return sorted(await asyncio.gather(*asked))
 
     async def _ask(self, request: bytes, due: float) -> float:
-        reader, writer = await self._free.get()
+        connection = await self._free.get()
+        try:
+            if not await self._is_right(request, *connection):
+                self.wrong += 1
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.wrong += 1
+            connection[1].close()
+            connection = await self._connected()
+        self._free.put_nowait(connection)
+        return (perf_counter() - due) * 1000
+
+    async def _is_right(self, request: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
         length = _LENGTH.search(head)
-        await reader.readexactly(int(length.group(1)) if length else 0)
-        if not head.startswith(b"HTTP/1.1 200"):
-            self.failed += 1
-        self._free.put_nowait((reader, writer))
-        return (perf_counter() - due) * 1000
+        body = await reader.readexactly(int(length.group(1)) if length else 0)
+        return head.startswith(b"HTTP/1.1 200") and body == self._expected
 
 
 def quantile(ordered: list[float], share: float) -> float:

@@ -1,8 +1,9 @@
 """What shadowing costs clients: `python -m tests.trials.shadow`, with every way a new side can misbehave.
 
 A real gateway before a real legacy; rounds with every read compared and with none take turns in one run, because
-nothing else can be told apart from the machine's own noise. It prints, per misbehaviour, p50 and p99 of both, their
-ratios, the gateway's processor time for one request and its memory, and what became of the copies.
+nothing else can be told apart from the machine's own noise. It prints, per misbehaviour, whether p99 stayed within
+5 %, the gateway's processor time for one request, and what became of the copies. The exit code is 1 when a client had a
+wrong answer or memory grew beyond its bounds.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -29,8 +29,9 @@ from prometheus_client.samples import Sample
 from tests.gateway.running import CLIENT, Running, eventually, start_gateway
 from tests.legacy.stack import REPOSITORY
 from tests.ports import free_ports
-from tests.trials.pace import Clients, quantile
-from tests.trials.sides import Mode
+from tests.trials.pace import Clients
+from tests.trials.shadow_verdict import Round, Seen, is_within, moved, p99_line, verdicts
+from tests.trials.sides import Mode, document
 
 ROUTE: Final = "things.get"
 WARM_S: Final = 2.0
@@ -46,25 +47,6 @@ class Wanted:
     rate: float
     connections: int
     legacy_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """The milliseconds that each request took, in order, and those of the gateway's processor for one on average."""
-
-    took: list[float]
-    processor: float
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The rounds without and with copies, how far memory grew in MB, and the counters of the mirror."""
-
-    off: list[Round]
-    on: list[Round]
-    grown_mb: float
-    failed: int
-    counted: Counter[str]
 
 
 @contextmanager
@@ -102,18 +84,18 @@ async def trial(mode: Mode, wanted: Wanted) -> Seen:
         side(mode, wanted.legacy_ms) as new,
         gateway(Path(folder), legacy, new) as running,
     ):
-        clients = Clients(int(running.data.rpartition(":")[2]), wanted.connections)
+        port = int(running.data.rpartition(":")[2])
+        clients = Clients(port, wanted.connections, expected=document(Mode.WELL))
         eventually(lambda: _answers(running))
         await clients.open()
         await _round(running, clients, wanted, sample=10_000, seconds=WARM_S)
-        process = psutil.Process(running.process.pid)
-        before, most = process.memory_info().rss, 0
+        before, most = _held_bytes(running), 0
         off, on = [], []
         for _ in range(wanted.rounds):
             off.append(await _round(running, clients, wanted, sample=0, seconds=wanted.seconds))
             on.append(await _round(running, clients, wanted, sample=10_000, seconds=wanted.seconds))
-            most = max(most, process.memory_info().rss)
-        return Seen(off, on, (most - before) / 1e6, clients.failed, _counted(running))
+            most = max(most, _held_bytes(running))
+        return Seen(off, on, (most - before) / 1e6, clients.wrong, _counted(running))
 
 
 async def _round(running: Running, clients: Clients, wanted: Wanted, *, sample: int, seconds: float) -> Round:
@@ -129,6 +111,13 @@ def _processor_s(running: Running) -> float:
     """Seconds that the gateway has computed, its threads included and the process that compares not."""
     used = psutil.Process(running.process.pid).cpu_times()
     return used.user + used.system
+
+
+def _held_bytes(running: Running) -> int:
+    """What the gateway holds in memory, with the process that compares."""
+    gateway = psutil.Process(running.process.pid)
+    comparers = [one for one in gateway.children() if "gateway.shadow.comparer" in one.cmdline()]
+    return sum(one.memory_info().rss for one in (gateway, *comparers))
 
 
 def _answers(running: Running) -> bool:
@@ -156,27 +145,26 @@ def _samples(running: Running) -> Iterator[Sample]:
         yield from family.samples
 
 
-def show(mode: Mode, seen: Seen) -> str:
+def show(mode: Mode, seen: Seen) -> None:
     """A few lines on one misbehaviour."""
-    cells = []
-    for share in (0.5, 0.99):
-        off, on = ([quantile(one.took, share) for one in rounds] for rounds in (seen.off, seen.on))
-        ratio = statistics.median(b / a for a, b in zip(off, on, strict=True))
-        pooled = quantile(_all(seen.on), share) / quantile(_all(seen.off), share)
-        cells.append(
-            f"p{share * 100:.0f} {statistics.median(off):7.2f} -> {statistics.median(on):7.2f} ms "
-            f"x{ratio:.3f} (all rounds x{pooled:.3f})"
-        )
     off_ms, on_ms = (statistics.median(one.processor for one in rounds) for rounds in (seen.off, seen.on))
-    cells.append(f"processor {off_ms:.2f} -> {on_ms:.2f} ms")
+    print(f"{mode}")
+    print(f"  {p99_line(seen)}")
+    print(f"  p50 {moved(seen, 0.5)}; processor {off_ms:.2f} -> {on_ms:.2f} ms a request")
+    for verdict in verdicts(seen):
+        print(f"  {verdict}")
     counted = ", ".join(f"{name} {number}" for name, number in sorted(seen.counted.items()))
-    return (
-        f"{mode:<10} {'   '.join(cells)}   memory +{seen.grown_mb:.0f} MB, failed {seen.failed}\n           {counted}"
-    )
+    print(f"  {counted}", flush=True)
 
 
-def _all(rounds: list[Round]) -> list[float]:
-    return sorted(chain.from_iterable(one.took for one in rounds))
+def conclude(found: Mapping[Mode, Seen]) -> int:
+    """Sum it all up; 0 when all that must hold did."""
+    failed = sum(not verdict.held for seen in found.values() for verdict in verdicts(seen))
+    beyond = [mode for mode, seen in found.items() if not is_within(seen)]
+    within = f"p99 within 5 % in {len(found) - len(beyond)} of {len(found)} ways to behave"
+    print(f"shadow: {within}{', not in ' + ', '.join(beyond) if beyond else ''}")
+    print(f"shadow: {failed} not as wanted" if failed else "shadow: all as wanted")
+    return 1 if failed else 0
 
 
 def main() -> None:
@@ -191,8 +179,11 @@ def main() -> None:
     given = parser.parse_args()
     wanted = Wanted(given.seconds, given.rounds, given.rate, given.connections, given.legacy_ms)
     print(f"{wanted}; without copies -> with a copy of every request", flush=True)
+    found = {}
     for mode in given.modes:
-        print(show(mode, uvloop.run(trial(mode, wanted))), flush=True)
+        found[mode] = uvloop.run(trial(mode, wanted))
+        show(mode, found[mode])
+    sys.exit(conclude(found))
 
 
 if __name__ == "__main__":
