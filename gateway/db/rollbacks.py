@@ -10,21 +10,23 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.db.engine import ANSWER_S, DatabaseDown, ask
 from gateway.db.flags import Unchanged, locked, write
 from gateway.db.rollout_tables import rollbacks, watch_tallies
-from gateway.db.tables import findings
+from gateway.db.tables import findings, verdict_minutes
 from gateway.diff.verdict import Outcome
 from gateway.rollout.breach import Breach, Seen
+from gateway.rollout.evidence import Histogram
 from gateway.rollout.flag import Change, Flag, Flipped, Refused, apply
 from gateway.rollout.stage import Stage
 
 BY: Final = "auto-rollback"
 WATCHED: Final = (Stage.CANARY, Stage.NEW)
+LATEST: Final = 60  # minutes in which something was compared, of which legacy's times are read
 TALLIES_LIVE: Final = timedelta(days=30)
 _COUNTS: Final = tuple(each.name for each in fields(Seen))
 
@@ -87,6 +89,12 @@ class RollbackStore:
         except DatabaseDown:  # or somebody has dropped the table: a route goes back without examples, too
             return ()
 
+    async def legacys_times(self, route: str) -> Histogram:
+        """How long legacy took lately for a route, as far as evidence knows."""
+        one = verdict_minutes.c
+        newest = select(one.control_ms).where(one.route == route).order_by(one.minute.desc()).limit(LATEST)
+        return await ask(self._times(newest))
+
     async def of(self, route: str, limit: int = 50) -> list[Rollback]:
         """The rollbacks of a route, newest first."""
         newest = select(rollbacks).where(rollbacks.c.route == route).order_by(rollbacks.c.id.desc()).limit(limit)
@@ -106,6 +114,11 @@ class RollbackStore:
     async def forget(self) -> None:
         """Drop what was seen of watches that ended long ago."""
         await ask(self._write(delete(watch_tallies).where(watch_tallies.c.at < func.now() - TALLIES_LIVE)))
+
+    async def _times(self, wanted: Select[Any]) -> Histogram:
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(wanted)).scalars().all()
+        return sum((Histogram(tuple(counts)) for counts in rows), start=Histogram())
 
     async def _take_back(
         self, flag: Flag, breach: Breach, exemplars: Sequence[Exemplar], webhook: bool

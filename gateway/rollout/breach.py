@@ -12,7 +12,9 @@ from itertools import accumulate
 from operator import add, attrgetter, sub
 from typing import Final
 
+from gateway.rollout.evidence import BOUNDS_MS, Histogram
 from gateway.rollout.sequential import Sequential
+from gateway.rollout.statistics import quantile
 from gateway.routing.route import Terms
 
 SLOW: Final = 0.10  # of all requests may take longer than the limit that 5 % of legacy's take, doubled
@@ -22,6 +24,7 @@ REMEMBERED: Final = 0.8  # of what legacy did until the last look: its errors of
 FEWEST_TIMES: Final = 200  # of legacy, before its p95 is a measure
 LATENCY_S: Final = 0.05  # what the limit is above legacy's p95, at the least
 FEWEST_TO_HANG: Final = 20  # of legacy, before its slowest is one: chance is above that in one of 21, SLOW is more
+NEARLY_ALL: Final = 0.99  # of what evidence has of legacy: among thousands the slowest is an accident
 HANG: Final = 5.0  # times legacy's slowest
 HANG_S: Final = 1.0  # and what that is at the least
 MOST_TOLERATED: Final = 0.5
@@ -127,20 +130,30 @@ class Watch:
         return min(MOST_TOLERATED, max(self.terms.errors, LEGACYS_OWN * own))
 
 
-def slow_after(counts: Sequence[int], bounds_s: Sequence[float]) -> float | None:
+def slow_after(counts: Sequence[int], bounds_s: Sequence[float], *, known_s: float | None = None) -> float | None:
     """The bound above which a request counts as slow: twice legacy's p95, and LATENCY_S above it at the least.
 
     `counts` are legacy's times by bucket. While they are few it is HANG times the slowest, which tells a side that
-    hangs; None while there are fewer still, or no bound is large enough.
+    hangs; while they are fewer still the slowest is `known_s`, as somebody else has seen it. None where nobody has, or
+    no bound is large enough.
     """
     total = sum(counts)
     if total < FEWEST_TO_HANG:
-        return None
+        return None if known_s is None else _at_least(max(HANG * known_s, HANG_S), bounds_s)
     rank = total * 0.95 if total >= FEWEST_TIMES else total
     bucket = next(at for at, seen in enumerate(accumulate(counts)) if seen >= rank)
     if bucket >= len(bounds_s):
         return None
-    limit = max(2 * bounds_s[bucket], bounds_s[bucket] + LATENCY_S)
     if total < FEWEST_TIMES:
-        limit = max(HANG * bounds_s[bucket], HANG_S)
-    return next((bound for bound in bounds_s if bound >= limit), None)
+        return _at_least(max(HANG * bounds_s[bucket], HANG_S), bounds_s)
+    return _at_least(max(2 * bounds_s[bucket], bounds_s[bucket] + LATENCY_S), bounds_s)
+
+
+def slowest_s(times: Histogram) -> float | None:
+    """What nearly all of legacy's times are below, in seconds; None while they are few, or no bound is above them."""
+    bucket = quantile(times, NEARLY_ALL)
+    return None if times.total < FEWEST_TO_HANG or bucket >= len(BOUNDS_MS) else BOUNDS_MS[bucket] / 1000
+
+
+def _at_least(limit_s: float, bounds_s: Sequence[float]) -> float | None:
+    return next((bound for bound in bounds_s if bound >= limit_s), None)

@@ -27,7 +27,8 @@ _NOTHING: Final = Seen()
 class Post:
     """A route at one version of its flag, watched from here. `exemplars` are the first requests that went wrong.
 
-    `left_at`: since when the flag is another one, and only what was under way then is still counted.
+    `left_at`: since when the flag is another one, and only what was under way then is still counted. `known_s`:
+    legacy's slowest time as evidence has it, for as long as this process has none; `asked`: evidence was asked for it.
     """
 
     flag: Flag
@@ -38,6 +39,8 @@ class Post:
     _counted: set[Open] = field(default_factory=set)  # before their end, for being slow already
     exemplars: list[Exemplar] = field(default_factory=list)
     left_at: float | None = None
+    known_s: float | None = None
+    asked: bool = False
 
     @classmethod
     def at(cls, flag: Flag, terms: Terms, ledger: Ledger, seen: tuple[int, int]) -> Post:
@@ -79,7 +82,7 @@ class Post:
     def look(self, unanswered: Iterable[Open] = (), at: float = 0.0) -> Breach | None:
         """Judge what has happened since the last look; `unanswered` are the requests that wait, `at` this moment."""
         (new, legacy), (new_before, legacy_before) = now, before = _totals(self._ledger, self.flag), self._before
-        limit = slow_after(legacy_before.times, BOUNDS)
+        limit = slow_after(legacy_before.times, BOUNDS, known_s=self.known_s)
         earlier = self._count_early(unanswered, at, limit)
         found, self._found, self._before = self._found, _NOTHING, now
         if now == before and found == _NOTHING and not earlier:

@@ -10,6 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import islice
 from time import perf_counter
 from typing import Final
 
@@ -21,7 +22,7 @@ from gateway.db.rollbacks import BY, WATCHED, Key, RollbackStore, reason
 from gateway.message import Side
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.unanswered import Open
-from gateway.rollout.breach import Breach, Seen
+from gateway.rollout.breach import Breach, Seen, slowest_s
 from gateway.rollout.flag import Change, Flag, Flipped, apply
 from gateway.rollout.plan import Live
 from gateway.rollout.stage import Stage
@@ -184,12 +185,18 @@ class Sentinel:
             news = {key: seen for key, seen in totals.items() if self._told.get(key) != seen}
             try:
                 await self._store.tell(self._process, news)
+                self._told = {key: self._told.get(key, Seen()) for key in totals} | news
+                await self._learn()
             except DatabaseDown:
                 continue
             except Exception as bug:  # noqa: BLE001 - what was seen is told again with the next change
                 log("watch_bug", level=logging.ERROR, bug=bug)
-                continue
-            self._told = {key: self._told.get(key, Seen()) for key in totals} | news
+
+    async def _learn(self) -> None:
+        """Ask once for each route how long legacy took: a process that has just started has not seen it."""
+        for post in islice([each for each in self._posts.values() if not each.asked], AT_ONCE):
+            post.known_s = slowest_s(await self._store.legacys_times(post.flag.route))
+            post.asked = True
 
 
 async def _by_route(unanswered: Iterable[list[Open]]) -> dict[str, list[Open]]:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from time import perf_counter
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.app.watch.sentinel import Sentinel
+from gateway.db.evidence import EvidenceStore
 from gateway.db.flags import FlagStore
 from gateway.db.rollbacks import RollbackStore
 from gateway.db.rollouts import RolloutStore
+from gateway.message import Side
 from gateway.proxy.ledger import Ledger
+from gateway.proxy.unanswered import Open
+from gateway.rollout.decide import Decision
 from gateway.rollout.flag import Change, Flag, Flipped
 from gateway.rollout.plan import Live, Source
+from gateway.rollout.routed import Routed
 from gateway.rollout.stage import Stage
 from gateway.rollout.steps import Rollout, Step
+from tests.gateway.app.test_keeper import FINDING
 from tests.gateway.db.fixtures import database, engine, live, postgres, store
 
 __all__ = ["database", "engine", "live", "postgres", "store"]
@@ -79,3 +87,34 @@ async def test_what_a_person_has_decided_meanwhile_stands(engine: AsyncEngine, s
     async with failing(engine, live):
         await until(lambda: live.plan.flag(ROUTE).version == 3)
     assert (await store.load())[ROUTE].canary == 50
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A request that was sent whole and has no answer."""
+
+    routed: Routed
+    begun: float
+    waits: bool = True
+    over: bool = False
+
+
+async def test_a_side_that_hangs_is_left_by_a_process_that_has_just_started(
+    engine: AsyncEngine, store: FlagStore, live: Live
+) -> None:
+    """It has no times of legacy yet; the evidence has."""
+    await flip(store, Change(Stage.SHADOW))
+    flag = await flip(store, Change(Stage.CANARY, 10_000))
+    live.replace({ROUTE: flag}, Source.DATABASE)
+    await EvidenceStore(engine).store([replace(FINDING, route=ROUTE, control_ms=4.0) for _ in range(30)])
+    decision = Decision(Side.NEW, None, "stage")
+    routed = Routed(live.plan.table.routes[ROUTE], flag, decision, ROUTE, Stage.CANARY)
+    waiting = [Waiting(routed, perf_counter()) for _ in range(24)]
+    sentinel = Sentinel(live, RollbackStore(engine), "one", webhook=False)
+    watching = asyncio.create_task(sentinel.watch(Ledger(), lambda: [list[Open](waiting)]))
+    await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+    (rollback,) = await RollbackStore(engine).of(ROUTE)
+    assert (rollback.what, "24 of them still wait" in rollback.sentence) == ("latency", True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from gateway.rollout.breach import Breach, Breached, Seen, Watch, slow_after
+from gateway.rollout.breach import Breach, Breached, Seen, Watch, slow_after, slowest_s
+from gateway.rollout.evidence import Histogram
 from gateway.routing.route import Terms
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -90,6 +91,22 @@ def test_few_times_of_legacy_tell_only_a_side_that_hangs() -> None:
     assert slow_after([10, 0, 0, 0, 0, 10, 0, 0, 0], (*BOUNDS, 2.5)) == 2.5
     assert slow_after([10, 0, 0, 0, 0, 0, 0, 10, 0], BOUNDS) is None
     assert slow_after([19, 0, 0, 0, 0, 0, 0, 0, 0], BOUNDS) is None
+
+
+def test_what_evidence_knows_of_legacy_stands_in_for_what_this_process_does_not() -> None:
+    """A process that has just started notices a side that hangs; as soon as it has times of its own they count."""
+    few, enough = [19, 0, 0, 0, 0, 0, 0, 0, 0], [20, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert slow_after(few, (*BOUNDS, 2.5), known_s=0.01) == 1.0
+    assert slow_after(few, (*BOUNDS, 2.5), known_s=0.3) == 2.5
+    assert slow_after(enough, (*BOUNDS, 2.5), known_s=0.3) == 1.0
+    assert slow_after(few, BOUNDS, known_s=0.3) is None
+
+
+def test_an_accident_among_many_is_not_legacys_slowest() -> None:
+    """One answer of half a minute would excuse every side that hangs; fewer than 20 times say nothing."""
+    assert slowest_s(Histogram.of([4.0] * 999 + [30_000.0])) == 0.0047
+    assert slowest_s(Histogram.of([4.0] * 19)) is None
+    assert slowest_s(Histogram.of([100_000.0] * 50)) is None
 
 
 def test_whoever_still_waits_is_named() -> None:
