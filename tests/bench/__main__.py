@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
 
-from tests.bench import comparing, lookup, micro, needs, wanted
+from tests.bench import comparing, lookup, micro, needs, socketless, wanted
 from tests.bench.fronts import PEERS
 from tests.bench.loads import ALL, HANDLER, LOADS, USUAL, Load
 from tests.bench.ours import KINDS
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def _micro() -> int:
-    print(f"{_circumstances([])}\n\n{micro.run()}\n\n{comparing.run()}")
+    print(f"{_circumstances([])}\n\n{micro.run()}\n\n{socketless.run()}\n\n{comparing.run()}")
     return 0
 
 
