@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -11,8 +12,8 @@ from gateway.admin.answers import problem, unknown_route
 from gateway.admin.service import AdminService, GateView
 from gateway.db.tokens import Identity
 from gateway.rollout.flag import Change, Flag
-from gateway.rollout.gate import Answer, Held, Judgement, asks_for_evidence
-from gateway.rollout.stage import Stage
+from gateway.rollout.gate import Answer, Held, Judgement, Reason, asks_for_evidence
+from gateway.rollout.stage import Stage, refusal
 
 Json = dict[str, Any]
 _ORDER = tuple(Stage)
@@ -51,7 +52,15 @@ def gate_json(flag: Flag, to: Stage, view: GateView) -> Json:
     change = Change(to, canary=flag.canary + 1 if flag.stage is to is Stage.CANARY else None)
     if not asks_for_evidence(flag, change):
         return {**about, "answer": Answer.PASS, "more_clean_samples": 0, "reasons": []}
-    return {**about, **judgement_json(view.judgement)}
+    return {**about, **judgement_json(_in_order(flag, to, view.judgement))}
+
+
+def _in_order(flag: Flag, to: Stage, judgement: Judgement) -> Judgement:
+    """The judgement, or a refusal where a flip would be refused whatever the evidence says."""
+    why = refusal(flag.stage, to, forced=False)
+    if why is None:
+        return judgement
+    return replace(judgement, answer=Answer.FAIL, reasons=(*judgement.reasons, Reason("order", Answer.FAIL, why)))
 
 
 def judgement_json(judgement: Judgement) -> Json:

@@ -131,19 +131,22 @@ def _cases(route: str, groups: Iterable[Group], folder: Path) -> Answer:
     contracts = _loaded(folder)
     if route not in contracts.by_key:
         raise Trouble(Code.WRONG, "no_contract", f"{folder} has no contract of {route}")
-    written: list[str] = []
+    cases = folder / route / "cases"
+    there = {str(file) for file in cases.glob("*.yaml")}
+    named: list[str] = []
     left_out: list[str] = []
     for group, finding in _requests(groups):
         try:
-            written.append(str(write_case(group, finding, contracts, folder / route / "cases")))
+            named.append(str(write_case(group, finding, contracts, cases)))
         except NotReplayable as why:
             left_out.append(_left_out(group, why))
         except OSError as error:
             raise Trouble(Code.WRONG, "not_written", f"{folder}: {error.strerror}") from error
-    lines = [*written, *left_out] or ["there is nothing to write a case of"]
-    if written:
+    shown = [f"{file} was there, and stays as it is" if file in there else file for file in named]
+    lines = [*shown, *left_out] or ["there is nothing to write a case of"]
+    if not there.issuperset(named):
         lines.append(f"`strangler contracts verify --only {route}` fails until each is fixed or allowed")
-    return Answer({"cases": written, "left_out": left_out}, "\n".join(lines), Code.YES if written else Code.NO)
+    return Answer({"cases": named, "left_out": left_out}, "\n".join(lines), Code.YES if named else Code.NO)
 
 
 def _requests(groups: Iterable[Group]) -> Iterator[tuple[Group, Mapping[str, Any]]]:

@@ -85,6 +85,9 @@ def test_a_mismatch_seen_live_is_a_case_that_fails_until_it_is_settled(
         assert eventually(lambda: seen(own))
         ran = run_in(project, ["mismatches", "runs.get", "--as-case"], asking)
         assert ran.code == 0, ran.err
+        assert "fails until each is fixed or allowed" in ran.out
+        repeated = run_in(project, ["mismatches", "runs.get", "--as-case"], asking)
+        assert (repeated.code, "was there, and stays as it is" in repeated.out) == (0, True)
         told = run_in(project, ["mismatches", "runs.get", "--since", "1h"], asking).out
         command = run_in(project, ["mismatches", "runs.get", "--as-curl"], asking).out
         again = subprocess.run(

@@ -83,8 +83,8 @@ async def test_the_gate_judges_the_flag_that_is_changed_not_the_one_remembered(p
     [
         ("", 200, "pass"),
         ("?to=shadow", 200, "pass"),
-        ("?to=canary", 200, "inconclusive"),
-        ("?to=new", 200, "inconclusive"),
+        ("?to=canary", 200, "fail"),
+        ("?to=new", 200, "fail"),
         ("?to=nowhere", 422, None),
     ],
 )
@@ -92,6 +92,15 @@ async def test_the_gate_can_be_asked_beforehand(plane: Plane, query: str, status
     """For each stage; the next one when none is named; into shadow needs nothing."""
     said = await plane.ask("GET", f"{ROUTE}/gate{query}", role="viewer")
     assert (said.status_code, said.json().get("answer")) == (status, answer)
+
+
+async def test_the_gate_says_no_where_a_flip_would_skip_a_stage(plane: Plane) -> None:
+    """Evidence is one thing, the order of the stages another: without force a flip is refused for either."""
+    await plane.ask("PUT", FLAG, json={"stage": "shadow"})
+    assert (await plane.ask("GET", f"{ROUTE}/gate?to=canary")).json()["answer"] == "inconclusive"
+    said = (await plane.ask("GET", f"{ROUTE}/gate?to=new")).json()
+    assert (said["answer"], said["reasons"][-1]["code"]) == ("fail", "order")
+    assert said["reasons"][-1]["sentence"].startswith("shadow goes forward to canary first")
 
 
 async def test_a_rollout_is_begun_shown_and_cancelled(plane: Plane) -> None:
