@@ -13,7 +13,7 @@ import typer
 from gateway.cli.access import AdminUrl, Token, admin
 from gateway.cli.command import command
 from gateway.cli.duration import parse_duration, show_duration
-from gateway.cli.output import Answer, Code, Trouble, plain, put
+from gateway.cli.output import Answer, Code, Trouble, counted, plain, put
 from gateway.cli.routes import Reason, Route
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def rollout_text(said: Mapping[str, Any]) -> str:
 
 def _progress(said: Mapping[str, Any]) -> str:
     taken, steps = said["taken"], said["steps"]
-    place = f"{taken} of {len(steps)} steps taken" + (f" (at {steps[taken - 1]})" if taken else "")
+    place = f"{taken} of {counted(len(steps), 'step')} taken" + (f" (at {steps[taken - 1]})" if taken else "")
     # how long it still bakes changes with every look: no news
     why = "" if not said["why"] else f": {re.sub(' for another [0-9]+ s', '', said['why'][0])}"
     return plain(f"{said['state']}, {place}{why}")

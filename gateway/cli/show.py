@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.output import plain
+from gateway.cli.output import counted, plain
 from gateway.cli.share import WHOLE, show_share
 
 
@@ -71,7 +71,7 @@ def rollback_text(rollback: Mapping[str, Any]) -> str:
     slow = f"{rollback['slow']} slow; " if rollback["slow"] else ""
     lines = [
         f"taken back by itself at {moment(rollback['at'])} from version {rollback['from_version']}: {rollback['why']}",
-        f"  affected: {rollback['affected']} of {rollback['answered']} requests that the new side answered "
+        f"  affected: {rollback['affected']} of {counted(rollback['answered'], 'request')} that the new side answered "
         f"({rollback['failed']} failed; {slow}{rollback['mismatched']} of {rollback['compared']} compared mismatched)",
         *(f"  look at {each['request_id']} {each['where']}" for each in rollback["exemplars"]),
     ]

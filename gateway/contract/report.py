@@ -55,7 +55,8 @@ def summary(results: Sequence[CaseResult]) -> str:
     """One line: how many cases, and what became of them."""
     counts = Counter(result.state for result in results)
     parts = [f"{counts[state]} {state.replace('_', ' ')}" for state in State if counts[state]]
-    return f"{len(results)} cases: {', '.join(parts)}" if parts else "no cases"
+    cases = "1 case" if len(results) == 1 else f"{len(results)} cases"
+    return f"{cases}: {', '.join(parts)}" if parts else "no cases"
 
 
 def _case(text: Text, result: CaseResult) -> None:

@@ -123,7 +123,7 @@ def _mismatches(evidence: RouteEvidence, samples: int, needed: int, target: floa
         "target": target,
         "more_clean_samples": needed,
     }
-    seen = f"{evidence.mismatched} of {samples} comparisons mismatched"
+    seen = f"{_of(evidence.mismatched, samples, 'comparison')} mismatched"
     if not needed:
         sentence = f"{seen}: with 95 % confidence at most {_percent(bound)}, and {_percent(target)} is allowed"
         return Reason("mismatch_rate", Answer.PASS, sentence, figures)
@@ -138,7 +138,7 @@ def _classes(evidence: RouteEvidence) -> Reason:
     found = evidence.class_disagreements
     what = "the class of a status, or over 401, 403 and 404"
     if found:
-        sentence = f"the sides disagreed {_times_word(found)} over {what}"
+        sentence = f"the sides disagreed {'once' if found == 1 else f'{found} times'} over {what}"
         return Reason("status_class", Answer.FAIL, sentence, {"disagreements": found})
     return Reason("status_class", Answer.PASS, f"the sides never disagreed over {what}", {"disagreements": 0})
 
@@ -146,7 +146,7 @@ def _classes(evidence: RouteEvidence) -> Reason:
 def _readable(evidence: RouteEvidence) -> Reason:
     unread, made = evidence.not_comparable, _made(evidence)
     figures = {"not_comparable": unread, "comparisons": made, "limit": UNREADABLE}
-    sentence = f"{unread} of {made} comparisons could not be made (failed, cut, too large or unreadable answers)"
+    sentence = f"{_of(unread, made, 'comparison')} could not be made (failed, cut, too large or unreadable answers)"
     answer = Answer.INCONCLUSIVE if unread > made * UNREADABLE else Answer.PASS
     return Reason("not_comparable", answer, sentence, figures)
 
@@ -161,7 +161,7 @@ def _errors(evidence: RouteEvidence, allowed: float) -> Reason:
     tolerated = max(allowed, LEGACYS_OWN * legacy / made) if made else allowed
     chance = min(more_hits(new, made, legacy, made), at_least(new, made, tolerated))
     figures = {"new": new, "legacy": legacy, "requests": made, "tolerated": tolerated, "p": chance, "alpha": ALPHA}
-    seen = f"{new} of {made} requests failed on the new side, {legacy} on legacy"
+    seen = f"{_of(new, made, 'request')} failed on the new side, {legacy} on legacy"
     if chance < ALPHA:
         return Reason("errors", Answer.FAIL, f"{seen}: that is more than chance (p = {chance:.2g})", figures)
     if new > made * tolerated:
@@ -193,7 +193,7 @@ def _tail(evidence: RouteEvidence, slack_ms: float) -> Reason:
     chance = more_hits(above, evidence.candidate_ms.total, theirs, control.total)
     limit_ms = BOUNDS_MS[min(limit, len(BOUNDS_MS) - 1)]
     figures = {"limit_ms": limit_ms, "above": above, "p": chance, "alpha": ALPHA_MS, "slack_ms": slack_ms * TAIL_SLACKS}
-    seen = f"{above} of {evidence.candidate_ms.total} answers of the new side took more than {limit_ms:g} ms"
+    seen = f"{_of(above, evidence.candidate_ms.total, 'answer')} of the new side took more than {limit_ms:g} ms"
     if chance < ALPHA_MS:
         return Reason("p95", Answer.FAIL, f"{seen}, legacy's p95 with the slack (p = {chance:.2g})", figures)
     return Reason("p95", Answer.PASS, f"{seen}, legacy's p95 with the slack", figures)
@@ -203,7 +203,7 @@ def _too_few_times(code: str, evidence: RouteEvidence) -> Reason | None:
     seen = min(evidence.control_ms.total, evidence.candidate_ms.total)
     if seen >= FEWEST_TIMES:
         return None
-    sentence = f"{seen} answers of both sides were timed, {FEWEST_TIMES} are needed"
+    sentence = f"{_of(seen, FEWEST_TIMES, 'answer')} that are needed of both sides were timed"
     return Reason(code, Answer.INCONCLUSIVE, sentence, {"timed": seen, "needed": FEWEST_TIMES})
 
 
@@ -239,9 +239,9 @@ def _medians(evidence: RouteEvidence) -> dict[str, float]:
     return {name: BOUNDS_MS[min(quantile(times, 0.5), len(BOUNDS_MS) - 1)] for name, times in sides.items()}
 
 
+def _of(some: int, every: int, what: str) -> str:
+    return f"{some} of {every} {what}{'' if every == 1 else 's'}"
+
+
 def _percent(share: float) -> str:
     return f"{share * 100:.3g} %"
-
-
-def _times_word(number: int) -> str:
-    return {0: "never", 1: "once"}.get(number, f"{number} times")

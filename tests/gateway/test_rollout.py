@@ -107,7 +107,7 @@ def test_a_failed_gate_pauses_and_a_person_cancels(stage: Stage, strangler: Stra
     assert eventually(lambda: plan(stage)["state"] == "paused"), plan(stage)
     shown = strangler("rollout", "lots.get", *where)
     assert shown.code == 1
-    assert "paused, 0 of 1 steps taken: 6 of " in shown.out
+    assert "paused, 0 of 1 step taken: 6 of " in shown.out
     assert strangler("rollout", "lots.get", "--resume", *where).code == 0
     assert eventually(lambda: plan(stage)["state"] == "paused")
     assert strangler("rollout", "lots.get", "--cancel", *where).code == 0

@@ -63,7 +63,7 @@ def test_sides_that_agree_are_a_0(strangler: Strangler, tmp_path: Path) -> None:
     with answering([1]) as legacy, answering([1]) as new:
         ran = strangler("contracts", "verify", "--legacy", legacy, "--new", new, "--junit", "out/r.xml", env=ENV)
     assert (ran.code, ran.err) == (0, "")
-    assert "1 cases: 1 agreed" in ran.out
+    assert "1 case: 1 agreed" in ran.out
     assert ElementTree.parse(tmp_path / "out" / "r.xml").find(".//testcase") is not None
 
 

@@ -112,7 +112,7 @@ async def test_a_difference_is_shown_with_both_values_and_ends_with_one(contract
         "value body/a",
         'legacy  "legacy"',
         'new     "new"',
-        "1 cases: 1 differs",
+        "1 case: 1 differs",
     ]
 
 

@@ -49,6 +49,15 @@ def test_one_sample_too_few_is_asked_for() -> None:
     assert "1 more clean sample is needed" in judgement.objections[0].sentence
 
 
+def test_one_of_each_is_no_plural() -> None:
+    """What people read says `1 comparison`."""
+    one = replace(CLEAN, matched=1, control_ms=Histogram.of([1.0]), candidate_ms=Histogram.of([1.0]))
+    said = " ".join(each.sentence for each in judge(one, Terms()).reasons)
+    assert "0 of 1 comparison mismatched" in said
+    assert "0 of 1 request failed on the new side" in said
+    assert "1 of 100 answers that are needed of both sides were timed" in said
+
+
 def test_nothing_seen_is_inconclusive() -> None:
     """An empty record proves nothing, and fails nobody."""
     judgement = judge(RouteEvidence("lots.list", "r1"), Terms())
