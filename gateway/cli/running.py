@@ -44,16 +44,18 @@ def run(context: typer.Context, as_json: bool = False) -> Answer:
 
     Every option is also a variable STRANGLER_<NAME> and a key of strangler.yaml; the option wins, then the variable.
     """
-    from gateway import app
+    from gateway.app import start
+    from gateway.app.opening import CannotStart
+    from gateway.upstream.lifespan import StartupFailed
 
     settings = settings_of(context)
     try:
         # a gateway shows its first token on standard output, where programs expect one document
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
-            code = app.run(settings, reader_of(context))
-    except app.CannotStart as refused:
+            code = start.run(settings, reader_of(context))
+    except CannotStart as refused:
         raise Trouble(Code.WRONG, "cannot_start", "\n".join(refused.problems), problems=refused.problems) from refused
-    except app.StartupFailed as failed:
+    except StartupFailed as failed:
         raise Trouble(Code.WRONG, "cannot_start", f"--new {settings.new} cannot start: {failed}") from failed
     return Answer({"exit_code": code}, None, Code(code))
 
