@@ -239,7 +239,7 @@ class Door(Reading):
     def answer(self, failure: Failure, *, head_only: bool = False) -> None:
         """Tell the client itself, in the gateway's words, and hang up."""
         count(f"refused.{failure.code}")
-        if self._keeper.tells():
+        if self._keeper.tells(failure):
             log("refused", code=failure.code, client=self._peer.client_ip)
         self._shut = True
         self.transport.write(failure_bytes(failure, head_only=head_only))

@@ -11,7 +11,7 @@ from gateway.failure import Failure
 from gateway.proxy.rate import Rate
 
 TICK_S: Final = 0.25  # how exactly the times of `DoorLimits` are kept
-TOLD_A_TICK: Final = 3
+TOLD_A_TICK: Final = 3  # refusals of a kind
 NEVER: Final = float("inf")
 
 
@@ -81,7 +81,7 @@ class Doorkeeper:
         self._of_one: Counter[str] = Counter()
         rate = self.limits.rate_of_one
         self._rate = Rate(rate, self.limits.burst_of_one) if rate else None
-        self._told = 0
+        self._told: Counter[Failure] = Counter()
         self._ticking: asyncio.TimerHandle | None = None
 
     def enter(self, guest: Guest) -> None:
@@ -118,15 +118,15 @@ class Doorkeeper:
         """Whether a client's request, whose head has just come, is one too many; else it is counted."""
         return self._rate is not None and self._rate.exceeded(client, self._loop.time())
 
-    def tells(self) -> bool:
-        """Whether another refusal may go to the log: who is refused all the time must not fill it."""
-        self._told += 1
-        return self._told <= TOLD_A_TICK
+    def tells(self, failure: Failure) -> bool:
+        """Whether another refusal may go to the log: one kind must neither fill it nor hide the others."""
+        self._told[failure] += 1
+        return self._told[failure] <= TOLD_A_TICK
 
     def _tick(self) -> None:
         """One clock for all, instead of two timers for every request."""
         self.now = now = self._loop.time()
-        self._told = 0
+        self._told.clear()
         for guest in [guest for guest in self._guests if guest.leave_by < now]:
             guest.overstayed()
         self._ticking = self._loop.call_later(TICK_S, self._tick) if self._guests else None
