@@ -104,6 +104,8 @@ def flip(
     canary = _share(share, "--share")
     if canary is not None and stage is not Stage.CANARY:
         raise Trouble(Code.WRONG, "share_without_canary", f"--share is about canary; {stage} has no share of callers")
+    if force and not reason.strip():
+        raise Trouble(Code.WRONG, "reason_missing", '--force needs --reason "...": the history keeps it')
     body = {"stage": stage.value, "canary": canary, "sample": _share(sample, "--sample"), "reason": reason}
     with admin(admin_url, token) as client:
         before = client.get("routes", route)

@@ -80,7 +80,8 @@ def test_skipping_a_stage_is_refused_unless_it_is_forced(told: Strangler) -> Non
     refused = told("flip", "qc.create", "new")
     assert refused.code == 1
     assert "shadow first" in refused.err
-    assert told("flip", "qc.create", "new", "--force").code == 2
+    unexplained = told("flip", "qc.create", "new", "--force")
+    assert (unexplained.code, "--reason" in unexplained.err) == (2, True)
     assert told("flip", "qc.create", "new", "--force", "--reason", "a drill").code == 0
     assert told("rollback", "qc.create").code == 0
 
