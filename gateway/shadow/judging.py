@@ -26,9 +26,9 @@ from gateway.shadow.examining import Matter, because, closed, examine, examine_a
 from gateway.shadow.finding import Finding, Found
 from gateway.shadow.job import Job
 from gateway.shadow.recheck import Question, nothing_to_compare, question, unconditional
-from gateway.shadow.rechecks import Rechecks
 from gateway.shadow.record import Exchange, Recorder
 from gateway.shadow.rests import Rests
+from gateway.shadow.sparing import Rechecks
 from gateway.shadow.way import Limits, Way
 from gateway.telemetry import count, log
 

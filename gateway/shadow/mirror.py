@@ -23,9 +23,9 @@ from gateway.shadow.finding import EvidenceSink, Found
 from gateway.shadow.job import Job
 from gateway.shadow.judging import TICK_S, Court, Pauses, finding_on
 from gateway.shadow.pending import FLUSH_S, Pending
-from gateway.shadow.rechecks import PER_SECOND, Rechecks
 from gateway.shadow.record import Exchange, Recorder
 from gateway.shadow.rests import Rests
+from gateway.shadow.sparing import PER_SECOND, Rechecks
 from gateway.shadow.way import Limits, Way
 from gateway.telemetry import count, log, request_id
 

@@ -1,6 +1,6 @@
 """Each route may have so many rechecks at once and a second, and is held to be noisy for a while after it was."""
 
-from gateway.shadow.rechecks import REMEMBERED_S, Rechecks, Skip
+from gateway.shadow.sparing import REMEMBERED_S, Rechecks, Skip
 
 
 def test_so_many_are_under_way_at_once() -> None:
