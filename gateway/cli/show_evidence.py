@@ -100,6 +100,8 @@ def _example(example: Example) -> RenderableType:
     table.add_row("legacy", _value(example.control))
     table.add_row("new", _value(example.candidate))
     table.add_row("request", _request(example.finding))
+    if why := example.finding.get("reason"):  # a rule that has ended, say
+        table.add_row("note", _line(why))
     return table
 
 

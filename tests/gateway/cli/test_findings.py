@@ -77,6 +77,14 @@ def test_one_example_is_shown_and_all_when_all_are_wanted() -> None:
     assert "(r1)" in shown(groups, every=True)
 
 
+def test_a_rule_that_has_ended_is_named_where_it_would_have_allowed_something() -> None:
+    """The day after, whoever looks reads why a difference that was settled is a mismatch."""
+    ended = "the rule in contracts/lots.list/differences.yaml:2 would allow body/kg, but ended on 2026-11-20"
+    text = " ".join(shown(told(cluster("body/kg"), findings=[finding(reason=ended)])).split())
+    assert f"note {ended}" in text
+    assert "note" not in shown(told(cluster("body/kg"), findings=[finding(reason="")]))
+
+
 def test_noise_and_the_places_beyond_the_bound_are_told_and_not_offered_as_rules() -> None:
     """Nothing is to be allowed where legacy does not agree with itself, or nobody knows where."""
     text = shown(told(cluster("body/at", outcome="noise", exemplars=[]), cluster("…", count=9_500)))
