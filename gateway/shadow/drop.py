@@ -18,6 +18,7 @@ class Drop(StrEnum):
     INCOMPLETE = "incomplete"  # the client sent or got no whole message, through no fault of a side's
     CLIENT_GONE = "client_gone"  # the client left before the end of its answer
     BUSY = "busy"  # no connection for copies was free
+    SPARED = "spared"  # legacy would have to be asked a second time, and is as often as it may be
     CLOSING = "closing"  # the gateway ended first
     HOT_KEY = "hot_key"  # another write of the same kind is being rehearsed
     OVER_BUDGET = "over_budget"  # a write's rehearsal took longer than it may, or waited for a lock

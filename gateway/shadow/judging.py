@@ -37,10 +37,10 @@ TICK_S: Final = 1.05  # after so long a clock of whole seconds shows another tim
 UNCONDITIONAL: Final = "legacy was asked again without the client's validators"
 GIVEN_UP: Final = "the comparison was given up: it took too long, or its process ended"
 NOT_AGAIN: Final = "legacy could not be asked again"
-SKIPPED: Final = "legacy was not asked again, to spare it, and disagrees with itself now and then: this may be noise"
+SPARED: Final = "legacy was not asked again, to spare it, and disagrees with itself now and then: this may be noise"
 
 _MATCHED: Final = Verdict(Outcome.MATCHED)
-_SKIPPED: Final = Verdict(Outcome.NOT_COMPARABLE, reason=SKIPPED)
+_SPARED: Final = Verdict(Outcome.NOT_COMPARABLE, reason=SPARED)
 _GIVEN_UP: Final = Verdict(Outcome.NOT_COMPARABLE, reason=GIVEN_UP)
 _LATE: Final = frozenset({Failure.LEGACY_TIMEOUT, Failure.NEW_TIMEOUT})
 
@@ -126,8 +126,8 @@ async def _examined(court: Court, matter: Matter) -> Found:
     return await _elsewhere(court, matter, partial(closed, partial(examine, matter)))
 
 
-async def _rechecked(job: Job, matter: Matter, found: Found, court: Court) -> Found:
-    """The same, or what it has become after legacy was asked again."""
+async def _rechecked(job: Job, matter: Matter, found: Found, court: Court) -> Found | Drop:
+    """The same, or what it has become after legacy was asked again; or why nothing was compared."""
     control, candidate = matter.exchange.control, matter.exchange.candidate
     wanted = question(job.copy, control, candidate, found.outcome, answered=job.answered.side)
     if wanted is Question.NOTHING or job.again is None or Side.LEGACY not in court.ways:
@@ -138,7 +138,7 @@ async def _rechecked(job: Job, matter: Matter, found: Found, court: Court) -> Fo
     skip = court.rechecks.begin(job.route, now())
     if skip is not None:
         count(f"shadow_recheck.{skip}")
-        return await _skipped(job, wanted, matter, found, court)
+        return Drop.SPARED if wanted is Question.WHOLE else await _unasked(job, matter, found, court)
     try:
         judged = await _asked_for(wanted, job, job.again(), matter, found, court)
     finally:
@@ -148,13 +148,10 @@ async def _rechecked(job: Job, matter: Matter, found: Found, court: Court) -> Fo
     return judged
 
 
-async def _skipped(job: Job, wanted: Question, matter: Matter, found: Found, court: Court) -> Found:
-    """What stands where legacy is spared: a mismatch, unless its route has shown noise, or nothing was compared."""
-    if wanted is Question.WHOLE:
-        unasked = nothing_to_compare(matter.exchange.control, matter.exchange.candidate)
-        return await _written(court, matter.judged(unasked))
+async def _unasked(job: Job, matter: Matter, found: Found, court: Court) -> Found:
+    """What stands of a mismatch where legacy is spared: all of it, unless its route has shown noise."""
     if court.rechecks.may_be_noise(job.route, asyncio.get_running_loop().time()):
-        return await _written(court, matter.judged(_SKIPPED))
+        return await _written(court, matter.judged(_SPARED))
     return found
 
 

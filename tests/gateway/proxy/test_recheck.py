@@ -278,6 +278,19 @@ async def test_behind_a_304_the_whole_answers_are_compared(flag: Flag, value: in
     assert all(not request.values(b"if-none-match") for request in legacy.received[1:])
 
 
+async def test_a_304_is_not_compared_where_legacy_is_spared(counted: Mapping[str, int]) -> None:
+    """Nothing has been compared yet, and nothing will be: the copy is dropped, and counted by that."""
+    async with (
+        upstream(with_tags('"legacy"', {"a": 1})) as legacy,
+        upstream(with_tags('"new"', {"a": 1})) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[SHADOW], new=new.url, rechecks=0.0) as served,
+    ):
+        await ask(served.port, get("/api/lots/7", 'If-None-Match: "legacy"'))
+        await until(lambda: counted["shadow_dropped.spared/lots.list"] == 1)
+    assert counted["shadow_recheck.too_often"] == 1
+    assert len(legacy.received) == 1
+
+
 async def test_two_304_match_without_another_question() -> None:
     """A validator that both sides know says that the client's copy is right by both."""
     async with (
