@@ -104,7 +104,8 @@ def bad_steps(steps: tuple[Step, ...], flag: Flag) -> str | None:
         return f"a rollout has 1 to {MOST_STEPS} steps, not {len(steps)}"
     places = [flag.canary if flag.stage is Stage.CANARY else 0, *map(_place, steps)]
     if any(later <= earlier for earlier, later in pairwise(places)):
-        return f"each step must lead further than the one before: {', '.join(map(str, steps))}"
+        at = f", the first further than {Step(flag.stage, flag.canary)}" if flag.stage is Stage.CANARY else ""
+        return f"each step must lead further than the one before{at}: {', '.join(map(str, steps))}"
     return None
 
 

@@ -37,7 +37,7 @@ def test_steps_lead_forward_from_where_the_route_is() -> None:
     assert bad_steps(STEPS, SHADOW) is None
     assert "begins in shadow or canary" in (bad_steps(STEPS, replace(SHADOW, stage=Stage.LEGACY)) or "")
     assert "further" in (bad_steps((STEPS[1], STEPS[0]), SHADOW) or "")
-    assert "further" in (bad_steps(STEPS, Flag("lots.list", Stage.CANARY, canary=100)) or "")
+    assert "the first further than 1%: " in (bad_steps(STEPS, Flag("lots.list", Stage.CANARY, canary=100)) or "")
     assert "1 to 50" in (bad_steps((), SHADOW) or "")
 
 
