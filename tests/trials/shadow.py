@@ -30,7 +30,7 @@ from tests.gateway.running import CLIENT, Running, eventually, start_gateway
 from tests.legacy.stack import REPOSITORY
 from tests.ports import free_ports
 from tests.trials.pace import Clients
-from tests.trials.shadow_verdict import Round, Seen, is_within, moved, p99_line, verdicts
+from tests.trials.shadow_verdict import Moved, Round, Seen, moved, p99_line, p99_moved, verdicts
 from tests.trials.sides import Mode, document
 
 ROUTE: Final = "things.get"
@@ -160,9 +160,10 @@ def show(mode: Mode, seen: Seen) -> None:
 def conclude(found: Mapping[Mode, Seen]) -> int:
     """Sum it all up; 0 when all that must hold did."""
     failed = sum(not verdict.held for seen in found.values() for verdict in verdicts(seen))
-    beyond = [mode for mode, seen in found.items() if not is_within(seen)]
-    within = f"p99 within 5 % in {len(found) - len(beyond)} of {len(found)} ways to behave"
-    print(f"shadow: {within}{', not in ' + ', '.join(beyond) if beyond else ''}")
+    for answer in Moved:
+        modes = [mode for mode, seen in found.items() if p99_moved(seen) is answer]
+        if modes:
+            print(f"shadow: p99 {answer}: {', '.join(modes)}")
     print(f"shadow: {failed} not as wanted" if failed else "shadow: all as wanted")
     return 1 if failed else 0
 

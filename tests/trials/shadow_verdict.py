@@ -10,6 +10,7 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import chain, pairwise
 from typing import Final
 
@@ -78,23 +79,28 @@ def noise(seen: Seen, share: float = P99) -> Spread | None:
     return Spread.of(ratios) if ratios else None
 
 
-def is_within(seen: Seen) -> bool:
+class Moved(StrEnum):
     """Whether a client's p99 stayed where it was."""
-    return moved(seen).median <= MOST
+
+    NO = "within 5 %"
+    NOBODY_KNOWS = "not within 5 %, but no more than the run's own noise"
+    YES = "NOT within 5 %"
+
+
+def p99_moved(seen: Seen) -> Moved:
+    """What equal rounds differ by nobody can be blamed for, and nobody cleared of."""
+    ratio, own = moved(seen).median, noise(seen)
+    if ratio <= MOST:
+        return Moved.NO
+    return Moved.NOBODY_KNOWS if own is not None and ratio <= max(own.high, 1 / own.low) else Moved.YES
 
 
 def p99_line(seen: Seen) -> str:
-    """The ratio in words. What equal rounds differ by nobody can be blamed for, and nobody cleared of."""
-    ratio, own = moved(seen), noise(seen)
+    """The ratio in words."""
+    own = noise(seen)
     aside = "nothing to hold it against" if own is None else f"off against off {own}"
-    if is_within(seen):
-        found = "within 5 %"
-    elif own is not None and ratio.median <= max(own.high, 1 / own.low):
-        found = "not within 5 %, but no more than the run's own noise"
-    else:
-        found = "NOT within 5 %"
     off, on = (statistics.median(_at(one, P99) for one in rounds) for rounds in (seen.off, seen.on))
-    return f"p99 {off:.2f} -> {on:.2f} ms, {ratio}: {found}; {aside}"
+    return f"p99 {off:.2f} -> {on:.2f} ms, {moved(seen)}: {p99_moved(seen)}; {aside}"
 
 
 def verdicts(seen: Seen) -> list[Verdict]:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.trials.shadow_verdict import Round, Seen, moved, noise, p99_line, verdicts
+from tests.trials.shadow_verdict import Moved, Round, Seen, moved, noise, p99_line, p99_moved, verdicts
 
 
 def rounds(*p99s: float) -> list[Round]:
@@ -26,19 +26,20 @@ def test_the_ratio_of_each_round_counts_and_not_that_of_all() -> None:
     """One round in which the machine paused moves the quartiles, and the median hardly."""
     one = seen(off=QUIET, on=rounds(10.2, 10.1, 50.0, 10.0, 10.1))
     assert moved(one).median == pytest.approx(1.01, abs=0.01)
-    assert p99_line(one).count("within 5 %") == 1
-    assert "NOT" not in p99_line(one)
+    assert p99_moved(one) is Moved.NO
 
 
 def test_a_p99_that_moved_is_told() -> None:
     """Half as much again is no noise where equal rounds differ by a hundredth."""
-    assert "NOT within 5 %" in p99_line(seen(off=QUIET, on=rounds(15.0, 15.1, 15.2, 14.9, 15.0)))
+    one = seen(off=QUIET, on=rounds(15.0, 15.1, 15.2, 14.9, 15.0))
+    assert p99_moved(one) is Moved.YES
+    assert "p99 10.00 -> 15.00 ms, x1.500 (1.500 to 1.505): NOT within 5 %" in p99_line(one)
 
 
 def test_a_machine_that_is_not_quiet_clears_and_blames_nobody() -> None:
     """Where rounds without copies differ by half, a tenth is not told apart from that."""
     one = seen(off=rounds(10.0, 15.0, 10.0, 15.0), on=rounds(11.0, 16.5, 11.0, 16.5))
-    assert "no more than the run's own noise" in p99_line(one)
+    assert p99_moved(one) is Moved.NOBODY_KNOWS
     spread = noise(one)
     assert spread is not None
     assert spread.high == pytest.approx(1.5)
