@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from itertools import starmap, zip_longest
 from typing import Any
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.capture import Change

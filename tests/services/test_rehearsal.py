@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from services.app import build
 from services.kit.auth import ANONYMOUS
+from services.kit.rehearsal import HELD_S
 from services.kit.unit import writing
 
 from .asgi import Caller, running
@@ -142,6 +143,17 @@ async def test_no_lock_is_left_while_the_gateway_has_not_looked(side: Caller, da
     database.execute("SET lock_timeout = '1s'")
     database.execute("UPDATE production_runs SET daily_target_kg = 9 WHERE id = %s", [RUN])
     await rehearsed.of("rehearsed")["release"]()
+
+
+async def test_the_look_says_when_its_snapshot_is_gone(side: Caller, database: psycopg.Connection) -> None:
+    """Legacy took longer than PostgreSQL keeps it: nothing is wrong, and nothing can be compared."""
+    rehearsed = await rehearse(side, "/api/lots", {"lot_code": "R-LATE"})
+    held = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%' AND datname = current_database()"
+    async with asyncio.timeout(4 * HELD_S):
+        while database.execute(held).fetchone() != (0,):
+            await asyncio.sleep(0.1)
+    with pytest.raises(TimeoutError):
+        await look(rehearsed)
 
 
 async def test_a_row_that_somebody_holds_makes_no_rehearsal_wait(side: Caller, captured: str) -> None:
