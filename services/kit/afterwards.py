@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from itertools import starmap, zip_longest
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit.capture import Change
 from services.kit.guard import permitted
 from services.kit.keys import Keys, Version, version
+
+_GONE: Final = (OperationalError, InterfaceError, InternalError)  # what the first to use the connection is told
 
 Seen = dict[str, Any]
 Place = tuple[tuple[str, ...], Mapping[str, Any]]  # columns, and a row that has their values
@@ -46,10 +48,7 @@ class Afterwards:
                 before = await self._versions([[] if one.op == "insert" else places for one, places in asked])
                 await self._connection.rollback()  # the next statement sees what there is now
                 after = await self._versions(list(map(_left_at, self._changes, found)))
-        except (
-            OperationalError,
-            InterfaceError,
-        ) as error:  # legacy took longer than PostgreSQL keeps a snapshot for nobody
+        except _GONE as error:  # legacy took longer than PostgreSQL keeps a snapshot for nobody
             raise TimeoutError("the rehearsal's snapshot is gone") from error
         finally:
             await self.release()

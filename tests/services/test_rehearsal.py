@@ -150,7 +150,7 @@ async def test_the_look_says_when_its_snapshot_is_gone(side: Caller, database: p
     rehearsed = await rehearse(side, "/api/lots", {"lot_code": "R-LATE"})
     held = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%' AND datname = current_database()"
     async with asyncio.timeout(4 * HELD_S):
-        while database.execute(held).fetchone() != (0,):
+        while database.execute(held).fetchone() != (0,):  # noqa: ASYNC110 - PostgreSQL tells nobody
             await asyncio.sleep(0.1)
     with pytest.raises(TimeoutError):
         await look(rehearsed)
