@@ -227,9 +227,11 @@ class Pool:
         """One coarse clock for every exchange and every idle connection, instead of a timer for each."""
         now = self._loop.time()
         self._ticking = self._loop.call_later(TICK_S, self._tick)  # first: a listener that fails must not stop it
-        overdue = [(one, trouble) for one in self._busy if (trouble := one.overdue(now)) is not None]
-        for connection, trouble in overdue:
-            self._fail(connection, trouble, now)
+        # thousands of streams may be open, and while they are looked at nobody is served: no call for each of them
+        late = [one for one in self._busy if one.answer_by < now or one.taken_by < now or one.body_by < now]
+        for connection in late:
+            if (trouble := connection.overdue(now)) is not None:
+                self._fail(connection, trouble, now)
         for connection in list(takewhile(lambda kept: self._idle[kept] < now, self._idle)):
             del self._idle[connection]
             connection.transport.close()
