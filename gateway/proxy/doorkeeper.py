@@ -11,6 +11,7 @@ from gateway.failure import Failure
 from gateway.proxy.rate import Rate
 
 TICK_S: Final = 0.25  # how exactly the times of `DoorLimits` are kept
+SHELVES: Final = 7  # of guests, one looked at after the other: nobody is served meanwhile. A prime, for addresses
 TOLD_A_TICK: Final = 3  # refusals of a kind
 NEVER: Final = float("inf")
 
@@ -71,13 +72,14 @@ class Guest(Protocol):
 class Doorkeeper:
     """Make it for one listener. `now` is the loop's time, at most `TICK_S` old while anybody is connected."""
 
-    __slots__ = ("_guests", "_loop", "_of_one", "_rate", "_ticking", "_told", "limits", "now")
+    __slots__ = ("_loop", "_of_one", "_rate", "_shelves", "_ticking", "_told", "_turn", "limits", "now")
 
     def __init__(self, limits: DoorLimits | None = None) -> None:
         self.limits = limits or DoorLimits()
         self.now = 0.0
         self._loop: asyncio.AbstractEventLoop
-        self._guests: set[Guest] = set()
+        self._shelves: tuple[set[Guest], ...] = tuple(set() for _ in range(SHELVES))
+        self._turn = 0  # whose is next
         self._of_one: Counter[str] = Counter()
         rate = self.limits.rate_of_one
         self._rate = Rate(rate, self.limits.burst_of_one) if rate else None
@@ -89,12 +91,12 @@ class Doorkeeper:
         if self._ticking is None:
             self._loop = asyncio.get_running_loop()
             self.now = self._loop.time()
-            self._ticking = self._loop.call_later(TICK_S, self._tick)
-        self._guests.add(guest)
+            self._ticking = self._loop.call_later(TICK_S / SHELVES, self._tick)
+        self._shelves[hash(guest) % SHELVES].add(guest)
 
     def leave(self, guest: Guest) -> None:
         """Somebody has gone, or is none of ours any more."""
-        self._guests.discard(guest)
+        self._shelves[hash(guest) % SHELVES].discard(guest)
 
     def admits(self, address: str, *, connected: int) -> Failure | None:
         """Why another connection of an address is too many, when `connected` are open in all; else it is counted."""
@@ -124,9 +126,11 @@ class Doorkeeper:
         return self._told[failure] <= TOLD_A_TICK
 
     def _tick(self) -> None:
-        """One clock for all, instead of two timers for every request."""
+        """One clock for all, instead of two timers for every request. It comes to everybody once in `TICK_S`."""
         self.now = now = self._loop.time()
-        self._told.clear()
-        for guest in [guest for guest in self._guests if guest.leave_by < now]:
+        if self._turn == 0:
+            self._told.clear()
+        shelf, self._turn = self._shelves[self._turn], (self._turn + 1) % SHELVES
+        for guest in [guest for guest in shelf if guest.leave_by < now]:
             guest.overstayed()
-        self._ticking = self._loop.call_later(TICK_S, self._tick) if self._guests else None
+        self._ticking = self._loop.call_later(TICK_S / SHELVES, self._tick) if any(self._shelves) else None
