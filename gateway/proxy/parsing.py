@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
-from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from gateway.failure import Failure
 from gateway.proxy.doorkeeper import DoorLimits
@@ -17,16 +14,8 @@ from gateway.proxy.framing import ChunkGuard
 class Parsing(HttpToolsProtocol):
     """The head that is being parsed: `url`, `headers`, and where in the request the parser is."""
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        limits: DoorLimits,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+    def __init__(self, *by_uvicorn: Any, limits: DoorLimits) -> None:
+        super().__init__(*by_uvicorn)
         self._limits = limits
         self._in_head = self._large = False
         self._head_bytes = self._trailer_bytes = 0
