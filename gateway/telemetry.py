@@ -2,17 +2,22 @@
 
 It must not know what it counts; nothing here may hold a secret, so callers pass codes, never values, and of an
 exception only its type and its places are written: SQLAlchemy's texts hold parameters, pydantic's the input.
+Lines are written by a thread: whoever reads them may be slow, or have stopped, and no request waits for that.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
+import select
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextvars import ContextVar
+from queue import SimpleQueue
+from threading import Thread
 from traceback import walk_tb
 from typing import Final
 
@@ -21,6 +26,8 @@ counters: Counter[str] = Counter()
 
 FRAMES: Final = 40  # the innermost of an exception; frameworks put dozens around them
 EXCEPTIONS: Final = 8  # a chain of causes or a group may be long
+MOST_LINES: Final = 4_096  # that wait for whoever reads them
+CLOSE_S: Final = 2.0  # for which the end of the process waits for them
 
 _logger = logging.getLogger("strangler")
 
@@ -53,6 +60,58 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=True)
 
 
+class Unhurried(logging.Handler):
+    """Writes each record to a descriptor, in its own time; what does not fit into the queue is lost, and counted."""
+
+    def __init__(self, out: int) -> None:
+        super().__init__()
+        self._out = out
+        self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
+        self._thread = Thread(target=self._work, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a line, or lose it; never waits."""
+        if self._waiting.qsize() >= MOST_LINES:
+            count("log_dropped.queue_full")
+        else:
+            self._waiting.put(self.format(record).encode("ascii") + b"\n")
+
+    def close(self) -> None:
+        """Write what is queued, as far as that goes quickly."""
+        self._waiting.put(None)
+        self._thread.join(CLOSE_S)
+        super().close()
+
+    def _work(self) -> None:
+        torn = b""  # ends what a line before has left without an end
+        while (line := self._waiting.get()) is not None:
+            rest = torn + line
+            try:
+                while rest:
+                    rest = _after_writing(self._out, rest)
+                torn = b""
+            except OSError:  # the disk is full, or the reader has gone
+                torn = torn if len(rest) == len(torn + line) else b"\n"
+                count("log_dropped.write_failed")  # no other thread counts under this name
+
+
+def _after_writing(out: int, data: bytes) -> bytes:
+    """What is still to be written."""
+    try:
+        return data[os.write(out, data) :]
+    except BlockingIOError:  # somebody has made the pipe a non-blocking one
+        wait_for_room(out)
+        return data
+
+
+def wait_for_room(out: int) -> None:
+    """Return when a descriptor that does not block takes more."""
+    wait = select.poll()
+    wait.register(out, select.POLLOUT)
+    wait.poll()
+
+
 def describe(bug: BaseException) -> list[dict[str, object]]:
     """An exception and then its causes, each by its type and its frames (file:line function), without a word of it."""
     return [
@@ -82,7 +141,7 @@ def _with_causes(bug: BaseException) -> Iterator[BaseException]:
 
 def configure_logging(level: int = logging.INFO, **always: object) -> None:
     """Send every log record of the process to standard error as JSON lines, with the fields of `always` in each."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Unhurried(sys.stderr.fileno()) if sys.stderr else logging.NullHandler()
     handler.setFormatter(JsonLines(**always))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in (

@@ -135,6 +135,7 @@ COUNTED: Final[dict[str, Metric]] = {
     "override_ignored": _counter("overrides_ignored", "Override tokens that changed nothing, by cause.", "cause"),
     "spans_dropped": _counter("spans_dropped", "Spans of traces that were lost, by cause.", "cause"),
     "access_log_dropped": _counter("access_log_dropped", "Lines of the access log that were lost, by cause.", "cause"),
+    "log_dropped": _counter("log_dropped", "Lines of the gateway's own log that were lost, by cause.", "cause"),
 }
 
 METRICS: Final[dict[str, Metric]] = {

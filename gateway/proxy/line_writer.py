@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from threading import Thread
 from typing import Final
 
 from gateway.proxy.access_log import Line, written
-from gateway.telemetry import count, log
+from gateway.telemetry import count, log, wait_for_room
 
 MOST_LINES: Final = 4_096  # waiting; of at most a few KiB each
 PIECE: Final = 4_096  # PIPE_BUF: so much goes into a pipe in one piece, whoever else writes to it
@@ -82,9 +81,7 @@ class LineWriter:
                     rest = rest[os.write(self._out, rest) :]
                     self._torn = bool(rest)
                 except BlockingIOError:  # somebody has made the pipe a non-blocking one
-                    wait = select.poll()
-                    wait.register(self._out, select.POLLOUT)
-                    wait.poll()
+                    wait_for_room(self._out)
         except OSError:
             count("access_log_dropped.write_failed", lines)  # no other thread counts under this name
 
