@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.db.evidence import EvidenceStore
 from gateway.shadow.finding import Found
+from gateway.shadow.served import ServedKind
 
 END_S: Final = 3.0
 
@@ -31,9 +32,11 @@ class StoredApart:
 
     async def store(self, findings: Sequence[Found]) -> None:
         """Keep the findings; DatabaseDown when that cannot be done."""
-        await self._store.load_key()  # of the mask that others hide with: nothing is kept that was hidden with another
-        storing = asyncio.run_coroutine_threadsafe(self._keep(findings), self._begun())
-        await asyncio.wrap_future(storing)
+        await self._there(lambda writer: writer.store(findings))
+
+    async def store_served(self, kinds: Mapping[ServedKind, int]) -> None:
+        """Count what legacy served and nobody compared; DatabaseDown when that cannot be done."""
+        await self._there(lambda writer: writer.store_served(kinds))
 
     async def aclose(self) -> None:
         """Close the connections and end the thread."""
@@ -52,11 +55,16 @@ class StoredApart:
             self._thread.start()
         return self._loop
 
-    async def _keep(self, findings: Sequence[Found]) -> None:
+    async def _there(self, keep: Callable[[EvidenceStore], Awaitable[None]]) -> None:
+        """Have it kept on the other loop."""
+        await self._store.load_key()  # of the mask that others hide with: nothing is kept that was hidden with another
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._keep(keep), self._begun()))
+
+    async def _keep(self, keep: Callable[[EvidenceStore], Awaitable[None]]) -> None:
         if self._writer is None:
             self._engine = self._make_engine()
             self._writer = EvidenceStore(self._engine, self._store.mask.key)
-        await self._writer.store(findings)
+        await keep(self._writer)
 
     async def _dispose(self) -> None:
         if self._engine is not None:

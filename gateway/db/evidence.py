@@ -5,7 +5,7 @@ What is written and read how is in the modules `evidence_*` beside it; what it i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.db import evidence_read as reading
 from gateway.db.engine import ask
-from gateway.db.evidence_tally import tally
+from gateway.db.evidence_tally import Seen, Tally, tally
 from gateway.db.evidence_values import Cluster, RuleHits, StoredFinding, StratumSeen, VerdictMinute
 from gateway.db.evidence_write import write
 from gateway.db.tables import evidence_key
@@ -23,6 +23,7 @@ from gateway.diff.verdict import Outcome
 from gateway.rollout.evidence import RouteEvidence
 from gateway.shadow.finding import Found
 from gateway.shadow.redact import Keyed
+from gateway.shadow.served import ServedKind
 
 T = TypeVar("T")
 
@@ -50,6 +51,16 @@ class EvidenceStore:
             await connection.commit()
 
         await self.load_key()
+        await self._ask(work)
+
+    async def store_served(self, kinds: Mapping[ServedKind, int]) -> None:
+        """Count what legacy served and nobody compared."""
+        added = Tally(strata={kind: Seen(served=served) for kind, served in kinds.items()})
+
+        async def work(connection: AsyncConnection) -> None:
+            await write(connection, added)
+            await connection.commit()
+
         await self._ask(work)
 
     async def load_key(self) -> None:

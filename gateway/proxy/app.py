@@ -93,7 +93,7 @@ class Gateway:
             outbound = build(arrival, side, route, self.addressing)  # 4
             refused = refusal(arrival, self.addressing.pseudonym)
             if isinstance(capture, Rehearsing) and refused is None:
-                outbound, capture = await capture.first(outbound)
+                outbound, capture = await capture.first(outbound, self.mirror)
             if capture is not None:
                 outbound = capture.request(outbound)
             if entry.follows:

@@ -14,7 +14,7 @@ from gateway.failure import Failure
 from gateway.message import Observation, OutboundRequest, Side
 from gateway.proxy.arrival import Arrival
 from gateway.proxy.outbound import Addressing, build, copy_of
-from gateway.proxy.tap import Capture
+from gateway.proxy.tap import Capture, Noted
 from gateway.rollout.routed import Routed
 from gateway.shadow.drop import Drop
 from gateway.shadow.job import Job, Watch
@@ -33,20 +33,46 @@ class Exchanged(NamedTuple):
 
 
 def captured(mirror: Mirror, routed: Routed, *, cap: int) -> Capture | None:
-    """What keeps an exchange that is to be compared; None also where its copy would find no room."""
-    shadow = routed.decision.shadow
-    if shadow is None or not mirror.has_room(shadow, routed.key):
-        return None
-    return Capture(routed.key, routed.decision.authoritative, cap=cap, budget=mirror.budget)
+    """What keeps an exchange that is to be compared, or only noted: also where its copy would find no room."""
+    decision, key = routed.decision, routed.key
+    if decision.shadow is not None and mirror.has_room(decision.shadow, key):
+        return Capture(key, decision.authoritative, cap=cap, budget=mirror.budget)
+    is_compared = decision.noted or decision.shadow is not None
+    return noted(mirror, routed) if is_compared and decision.authoritative is Side.LEGACY else None
+
+
+def keeps_body(mirror: Mirror, routed: Routed) -> bool:
+    """Whether the body of a request that has one is kept on its way."""
+    decision = routed.decision
+    return decision.shadow is not None or (decision.noted and mirror.served.has_room(routed.key))
+
+
+def noted(mirror: Mirror, routed: Routed, body: bytes | None = None) -> Noted | None:
+    """What keeps the kind of a request that nobody compares; None where enough of its route were looked at just now."""
+    return Noted(routed.key, budget=mirror.budget, body=body) if mirror.served.take(routed.key) else None
 
 
 def offer(mirror: Mirror, addressing: Addressing, done: Exchanged) -> None:
-    """Offer the copy, or count why there is none."""
-    answered = done.capture.observation(done.failure)
+    """Offer the copy, or count why there is none; the kind of a request that nobody compares is taken down."""
+    capture = done.capture
+    if isinstance(capture, Noted):
+        _note(mirror, addressing, done)
+        mirror.budget.give(capture.hand_over())
+        return
+    answered = capture.observation(done.failure)
     if isinstance(answered, Drop):
-        done.capture.dropped(answered)
+        if capture.side is Side.LEGACY and mirror.served.take(capture.route):
+            _note(mirror, addressing, done)
+        capture.dropped(answered)
     else:
-        mirror.offer(_job(addressing, done, answered), held=done.capture.hand_over())
+        mirror.offer(_job(addressing, done, answered), held=capture.hand_over())
+
+
+def _note(mirror: Mirror, addressing: Addressing, done: Exchanged) -> None:
+    capture, arrival = done.capture, done.arrival
+    if done.failure is None and capture.status is not None and capture.has_request:
+        outbound = copy_of(build(arrival, Side.NEW, done.routed.route, addressing), capture.body)
+        mirror.saw(capture.route, outbound, capture.status, arrival.request.target)
 
 
 def _job(addressing: Addressing, done: Exchanged, answered: Observation) -> Job:

@@ -13,6 +13,7 @@ from gateway.message import Side
 from gateway.proxy.answering import Answering
 from gateway.proxy.app import Gateway
 from gateway.proxy.arrival import CODING, EXPECT, Arrival
+from gateway.proxy.copying import keeps_body
 from gateway.proxy.door import Door
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.hosting import Hosting, InHouse
@@ -56,7 +57,7 @@ class Edge(Door):
         """What will answer a request: callbacks where they can, else the app."""
         if not self._upgrades and not arrival.head.facts & EXPECT:
             routed = self._gateway.route(arrival)
-            if routed.decision.shadow is None or arrival.request.body is None:
+            if arrival.request.body is None or not keeps_body(self._gateway.mirror, routed):
                 answering = self._answering(arrival, routed)
                 if answering is not None:
                     return answering
@@ -85,7 +86,7 @@ class Edge(Door):
             return None
         if errand is None:
             return None
-        capture = None if decision.shadow is None else gateway.capture(routed)
+        capture = gateway.capture(routed) if decision.noted or decision.shadow is not None else None
         return Relaying(self, errand, capture) if isinstance(errand, ByWire) else Hosting(self, errand, capture)
 
     @property

@@ -15,14 +15,17 @@ from gateway.diff.verdict import Verdict
 from gateway.failure import Failure
 from gateway.message import Observation, OutboundRequest, Side
 from gateway.proxy.arrival import EXPECT, Arrival
+from gateway.proxy.copying import noted
 from gateway.proxy.outbound import Addressing, build, copy_of
 from gateway.proxy.tap import Capture, Kept
 from gateway.rollout.routed import Routed
 from gateway.routing.route import Route
 from gateway.shadow.budget import Budget
 from gateway.shadow.drop import Drop
+from gateway.shadow.mirror import Mirror
 from gateway.shadow.record import Exchange
 from gateway.shadow.rehearsals import Rehearsals, Rehearsed
+from gateway.shadow.stratum import MAX_BODY
 from gateway.telemetry import log
 
 
@@ -45,20 +48,23 @@ class Rehearsing(Capture):
         self._rehearsals, self._write = rehearsals, write
         self._rehearsed: Rehearsed | None = None
 
-    async def first(self, outbound: OutboundRequest) -> tuple[OutboundRequest, Capture | None]:
-        """Have the new side go first; what legacy is to be sent, and None where nothing will be compared."""
-        why = Drop.NO_REHEARSAL if self._write.arrival.head.facts & EXPECT else self._refusal()
+    async def first(self, outbound: OutboundRequest, mirror: Mirror) -> tuple[OutboundRequest, Capture | None]:
+        """Have the new side go first; what legacy is to be sent, and who keeps what where nothing will be compared."""
+        why, body = Drop.NO_REHEARSAL if self._write.arrival.head.facts & EXPECT else self._refusal(), None
         if why is None:
             read = Kept(self._rehearsals.cap, self.budget)
             try:
                 outbound = await _read(outbound, read)
-                why = read.lacks or await self._tried(read.body)
+                why = read.lacks
+                if why is None:
+                    body = read.body
+                    why = await self._tried(body)
             finally:
                 self.budget.give(read.leave())  # from here on what flows to legacy is kept
         if why is None:
             return outbound, self
         self.dropped(why)
-        return outbound, None
+        return outbound, None if body is None else noted(mirror, self._write.routed, body[: MAX_BODY + 1])
 
     async def _tried(self, body: bytes) -> Drop | None:
         try:

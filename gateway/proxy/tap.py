@@ -12,6 +12,7 @@ from gateway.failure import Failure
 from gateway.message import ClientGone, Headers, Observation, OutboundRequest, Response, Side
 from gateway.shadow.budget import Budget
 from gateway.shadow.drop import Drop, drop
+from gateway.shadow.stratum import MAX_BODY
 from gateway.upstream.observe import announced
 
 # What a side is to blame for when it does not answer; one that was not asked has said nothing, but a new side that is
@@ -159,9 +160,19 @@ class Capture:
         return Observation(self.side, *self._head, body, took_ms, truncated=answered.over)
 
     @property
+    def status(self) -> int | None:
+        """The answer's, None where it never began."""
+        return None if self._head is None else self._head[0]
+
+    @property
     def body(self) -> bytes | None:
         """The request's body, for the copy."""
         return None if self._sent is None else self._sent.body
+
+    @property
+    def has_request(self) -> bool:
+        """Whether the whole request is known."""
+        return self._sent is None or _lacking(self._sent) is None
 
     def hand_over(self) -> int:
         """What was kept is somebody else's to let go of; so many bytes of the budget were taken for it."""
@@ -177,6 +188,38 @@ class Capture:
         """What the side took, from the end of the request: a client may send and read as slowly as it likes."""
         begun = self._asked if self._sent is None else max(self._asked, self._sent.ended)
         return (ended - begun) * 1000
+
+
+class Noted(Capture):
+    """An exchange with legacy that nobody compares: all that is kept is what kind of request it was, and its status.
+
+    `body` is the request's, where somebody has read it already.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self, route: str, *, budget: Budget, body: bytes | None = None) -> None:
+        super().__init__(route, Side.LEGACY, cap=MAX_BODY, budget=budget)
+        self.answered = Kept(0, budget)
+        self._known = body
+
+    def request(self, outbound: OutboundRequest) -> OutboundRequest:
+        """The request as it leaves now."""
+        return outbound if self._known is not None else super().request(outbound)
+
+    def answer(self, method: str, answer: Response) -> Response:
+        """The answer whose head is here; its body is nobody's concern."""
+        self.head(answer.status, answer.headers, 0)
+        return answer
+
+    @property
+    def body(self) -> bytes | None:
+        """The request's body."""
+        return super().body if self._known is None else self._known
+
+    def dropped(self, why: Drop) -> None:
+        """Its client left: nothing was to be compared, so nothing is lost."""
+        self.budget.give(self.hand_over())
 
 
 def _lacking(sent: Kept) -> Drop | None:

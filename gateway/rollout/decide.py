@@ -18,13 +18,15 @@ T = TypeVar("T")
 class Decision(NamedTuple):
     """Who answers (`authoritative`), who gets a copy (`shadow`), and the reason in one word.
 
-    `rehearsed`: a write that the new side does first, in a transaction of which nothing stays (ADR 0016).
+    `rehearsed`: a write that the new side does first, in a transaction of which nothing stays (ADR 0016). `noted`:
+    legacy answers and nobody compares, though others of the route are compared: the gate has to know of its kind.
     """
 
     authoritative: Side
     shadow: Side | None
     reason: str
     rehearsed: bool = False
+    noted: bool = False
 
 
 PANIC = Decision(Side.LEGACY, None, "panic")  # of every request, retired routes' too, while `Plan.panicked`
@@ -54,11 +56,13 @@ class Choices(Generic[T]):
         self._route, self._canary, self._sample = route, flag.canary, flag.sample
         self._salted = "sample:" + route.group
         writes = route.effect is not Effect.READ
-        rehearsed = writes and flag.stage is Stage.SHADOW and route.shadow_write is ShadowWrite.ROLLED_BACK
+        compared = not writes or route.shadow_write is ShadowWrite.ROLLED_BACK
+        rehearsed = writes and flag.stage is Stage.SHADOW and compared
 
         def pair(side: Side, reason: str) -> tuple[T, T]:
             """What becomes of a request that is not in the sample, and of one that is."""
-            usual, shadow = Decision(side, None, reason), None if writes else side.other
+            usual = Decision(side, None, reason, noted=side is Side.LEGACY and compared)
+            shadow = None if writes else side.other
             if self._sample == 0 or (writes and not rehearsed):
                 return (made_of(usual),) * 2
             sampled = made_of(Decision(side, shadow, reason, rehearsed))

@@ -7,7 +7,7 @@ stores it as an example. To make objects of a hundred mismatches takes as long a
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 from gateway.diff.verdict import Kind, Mismatch, Outcome, Verdict
 from gateway.message import Side
 from gateway.rollout.evidence import Stratum
+from gateway.shadow.served import ServedKind
 from gateway.shadow.spots import Spot, spots_of
 
 OVERHEAD: Final = 2 * 1024  # bytes a finding takes beside its texts, roughly
@@ -174,4 +175,8 @@ class EvidenceSink(Protocol):
 
     async def store(self, findings: Sequence[Found]) -> None:
         """Keep the findings; raises ConnectionError when the store cannot be reached."""
+        ...
+
+    async def store_served(self, kinds: Mapping[ServedKind, int]) -> None:
+        """Count requests that legacy served and nobody compared; raises as `store` does."""
         ...

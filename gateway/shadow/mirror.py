@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gateway.diff.rules import Rules
-from gateway.message import Side
+from gateway.message import Observation, OutboundRequest, Side
 from gateway.shadow.budget import Budget
 from gateway.shadow.comparer import Comparer
 from gateway.shadow.drop import Drop, drop
@@ -26,6 +26,7 @@ from gateway.shadow.pending import FLUSH_S, Pending
 from gateway.shadow.record import Exchange, Recorder
 from gateway.shadow.rests import Rests
 from gateway.shadow.sparing import PER_SECOND, Rechecks
+from gateway.shadow.stratum import stratum_of
 from gateway.shadow.way import Limits, Way
 from gateway.telemetry import count, log, request_id
 
@@ -68,6 +69,7 @@ class Mirror:
         self._jobs: asyncio.Queue[tuple[Job, int]] = asyncio.Queue(maxsize=bounds.queue)
         self.budget = Budget(bounds.held_bytes)
         self._pending = Pending(sink, most=bounds.queue, held_bytes=bounds.held_bytes, flush_s=bounds.flush_s)
+        self.served = self._pending.served
         self._apart, self._comparer = ThreadPoolExecutor(1, "compare"), Comparer()
         self._rests = Rests()
         limits = Limits(bounds.timeout_s, bounds.cap)
@@ -107,7 +109,7 @@ class Mirror:
             why = Drop.BYTES
         if why is not None:
             self.budget.give(held)
-            drop(job.route, why)
+            self._dropped(job, why)
             return False
         self._jobs.put_nowait((job, size))
         count(f"shadow_offered.{job.route}")
@@ -118,9 +120,25 @@ class Mirror:
         count(f"shadow_verdict.{finding.outcome}/{finding.route}")
         self._pending.add(finding)
 
+    def saw(self, route: str, request: OutboundRequest, status: int, target: bytes) -> None:
+        """Take down what kind of request legacy has served, though nobody compares it."""
+        try:
+            revision = self.court.recorder.basis(route, self.court.rules(route)).revision
+            legacy = Observation(Side.LEGACY, status, (), b"", 0.0)
+            self._pending.saw((route, revision, stratum_of(request, legacy, target)))
+        except Exception as bug:  # noqa: BLE001 - as below: whoever offers has a client to serve
+            log("shadow_failed", level=logging.ERROR, bug=bug, route=route)
+
     def rescued(self, exchange: Exchange) -> None:
         """Keep what a rescue was; its verdict is known."""
         self.found(self.court.recorder.finding(exchange, self.court.rules(exchange.route), datetime.now(UTC)))
+
+    def _dropped(self, job: Job, why: Drop) -> None:
+        """Count a copy that is not compared; what legacy has answered is no secret to the gate for that."""
+        drop(job.route, why)
+        answered = job.answered
+        if answered.side is Side.LEGACY and answered.status is not None and self.served.take(job.route):
+            self.saw(job.route, job.copy, answered.status, job.target)
 
     def _full(self) -> Drop | None:
         if self._closed:
@@ -173,7 +191,7 @@ class Mirror:
         try:
             finding = await finding_on(job, self.court)
             if isinstance(finding, Drop):
-                drop(job.route, finding)
+                self._dropped(job, finding)
                 return
             self.found(finding)
         except asyncio.CancelledError:

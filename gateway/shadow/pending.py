@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Final
 
 from gateway.shadow.budget import Budget
 from gateway.shadow.finding import EvidenceSink, Found
+from gateway.shadow.served import Served, ServedKind
 from gateway.telemetry import count, log
 
 BATCH: Final = 500
@@ -26,6 +28,7 @@ class Pending:
         self._most = most
         self._findings: deque[tuple[Found, int]] = deque()  # with what each weighs
         self._held = Budget(held_bytes)
+        self.served = Served()
         self._found, self._many = asyncio.Event(), asyncio.Event()
 
     def __len__(self) -> int:
@@ -45,6 +48,11 @@ class Pending:
             if len(self._findings) * 2 >= min(self._most, 2 * BATCH):
                 self._many.set()
 
+    def saw(self, kind: ServedKind) -> None:
+        """Keep for the store that legacy has served a request of this kind, which nobody compared."""
+        self.served.saw(kind)
+        self._found.set()
+
     async def flush(self) -> None:
         """Store what is found, for ever: after a while, or at once when there is enough for a batch."""
         while True:
@@ -63,15 +71,25 @@ class Pending:
                 await self._store([finding for finding, _ in batch])
             finally:
                 self._held.give(sum(weight for _, weight in batch))
+        kinds = self.served.give()
+        if kinds and not await self._stored(self._sink.store_served(kinds), 0):
+            self.served.take_back(kinds)
 
     async def _store(self, findings: list[Found]) -> None:
+        await self._stored(self._sink.store(findings), len(findings))
+
+    async def _stored(self, storing: Awaitable[None], findings: int) -> bool:
+        """Whether the store has it; findings that it has not are dropped, and counted by why."""
         try:
             async with asyncio.timeout(STORE_S):
-                await self._sink.store(findings)
+                await storing
         except ConnectionError:
-            count("evidence_dropped.store_down", len(findings))
+            count("evidence_dropped.store_down", findings)
         except TimeoutError:
-            count("evidence_dropped.store_slow", len(findings))
+            count("evidence_dropped.store_slow", findings)
         except Exception as bug:  # noqa: BLE001 - evidence that cannot be written is lost, the mirror is not
-            count("evidence_dropped.bug", len(findings))
+            count("evidence_dropped.bug", findings)
             log("evidence_failed", level=logging.ERROR, bug=bug)
+        else:
+            return True
+        return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from time import perf_counter
@@ -29,6 +29,7 @@ from gateway.rollout.stage import Stage
 from gateway.rollout.steps import BY as PLAN
 from gateway.routing.route import Terms, WayBack
 from gateway.shadow.finding import EvidenceSink, Found
+from gateway.shadow.served import ServedKind
 from gateway.telemetry import count, log
 
 Unanswered = Callable[[], Iterable[list[Open]]]
@@ -225,3 +226,7 @@ class Overheard:
         """Tell both; the sentinel also hears what the store loses."""
         self._heard(findings)
         await self._sink.store(findings)
+
+    async def store_served(self, kinds: Mapping[ServedKind, int]) -> None:
+        """What nobody compared tells the sentinel nothing."""
+        await self._sink.store_served(kinds)

@@ -1,6 +1,6 @@
 """GET /metrics: readable by Prometheus in both of its formats, without a token and without a secret."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from gateway.routing.table import RouteTable
 from gateway.routing.template import Template
 from gateway.shadow.finding import Found
 from gateway.shadow.mirror import Bounds, Mirror
+from gateway.shadow.served import ServedKind
 
 from .conftest import Plane
 
@@ -33,6 +34,9 @@ class Nowhere:
 
     async def store(self, findings: Sequence[Found]) -> None:
         """Keep nothing."""
+
+    async def store_served(self, kinds: Mapping[ServedKind, int]) -> None:
+        """Count nothing."""
 
 
 def figures(ledger: Ledger, *routes: Route, flags: dict[str, Flag] | None = None) -> Figures:

@@ -15,6 +15,8 @@ from gateway.db.evidence import EvidenceStore
 from gateway.diff.verdict import Allowance, Kind, Mismatch, Outcome, Verdict
 from gateway.message import Side
 from gateway.rollout.evidence import Histogram, Stratum
+from gateway.rollout.gate import Answer, judge
+from gateway.routing.route import Terms
 from gateway.shadow.finding import AskedRequest, Finding, sealed
 
 ROUTE = "lots.list"
@@ -102,6 +104,20 @@ async def test_the_gate_is_told_of_one_revision_only(store: EvidenceStore) -> No
     assert told.since is not None
     later = await store.for_gate(ROUTE, "one", told.since + timedelta(days=1))
     assert (later.matched, later.control_ms.total) == (0, 0)
+
+
+async def test_what_legacy_served_and_nobody_compared_is_known_to_the_gate(store: EvidenceStore) -> None:
+    """It is served, not compared, and makes no sample; the gate waits for it and names it."""
+    await store.store([finding(Outcome.MATCHED)])
+    admin = replace(READ, role="admin")
+    await store.store_served({(ROUTE, "one", admin): 3, (ROUTE, "one", READ): 1, (ROUTE, "old", READ): 1})
+    await store.store_served({(ROUTE, "one", admin): 2})
+    told = await store.for_gate(ROUTE, "one")
+    assert (told.served, told.compared, told.matched) == ({READ, admin}, {READ}, 1)
+    assert {each.stratum: each.served for each in await store.strata(ROUTE, "one")} == {READ: 2, admin: 5}
+    (coverage,) = [each for each in judge(told, Terms()).reasons if each.code == "coverage"]
+    assert coverage.answer is Answer.INCONCLUSIVE
+    assert str(admin) in coverage.sentence
 
 
 async def test_a_request_that_both_sides_failed_is_an_error_of_both(store: EvidenceStore) -> None:

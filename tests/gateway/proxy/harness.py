@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from gateway.proxy.doorkeeper import DoorLimits
 from gateway.proxy.outbound import Addressing
 from gateway.proxy.peer import Trust
 from gateway.proxy.server import Front, data_server
+from gateway.rollout.evidence import Stratum
 from gateway.rollout.flag import Flag
 from gateway.rollout.plan import Live, Plan, Source
 from gateway.routing.route import Effect, Route, ShadowWrite, Stickiness
@@ -29,6 +31,7 @@ from gateway.settings.values import Network
 from gateway.shadow.finding import Finding, Found
 from gateway.shadow.mirror import Bounds, Mirror
 from gateway.shadow.rehearsals import Rehearsals
+from gateway.shadow.served import ServedKind
 from gateway.shadow.way import Replacements, Way
 from gateway.upstream.http import HttpTransport
 from gateway.upstream.inprocess import App, InProcess
@@ -142,9 +145,14 @@ class Kept:
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
+        self.served: Counter[Stratum] = Counter()  # what nobody compared
 
     async def store(self, findings: Sequence[Found]) -> None:
         self.findings += [found.opened() for found in findings]
+
+    async def store_served(self, kinds: Mapping[ServedKind, int]) -> None:
+        for (_, _, stratum), served in kinds.items():
+            self.served[stratum] += served
 
 
 @dataclass(slots=True)

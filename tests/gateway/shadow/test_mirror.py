@@ -28,6 +28,7 @@ from gateway.shadow.finding import Finding, Found, Sealed
 from gateway.shadow.job import Job
 from gateway.shadow.mirror import Bounds, Mirror
 from gateway.shadow.rests import FEW
+from gateway.shadow.served import ServedKind
 from gateway.shadow.way import Way
 from gateway.telemetry import JsonLines, counters
 from gateway.upstream.http import HttpTransport
@@ -146,6 +147,9 @@ async def test_what_the_comparer_found_stays_closed_until_somebody_stores_it() -
         async def store(self, findings: Sequence[Found]) -> None:
             self.found += findings
 
+        async def store_served(self, kinds: Mapping[ServedKind, int]) -> None:
+            raise AssertionError("everything was compared")
+
     sink = Sink()
     async with mirror(answering(b'{"a":2}'), sink=sink) as (shadow, _):
         assert shadow.offer(job(b'{"a":1}'))
@@ -206,6 +210,9 @@ class Stuck:
     """A store that does not come back."""
 
     async def store(self, findings: Sequence[Found]) -> None:
+        await asyncio.Event().wait()
+
+    async def store_served(self, kinds: Mapping[ServedKind, int]) -> None:
         await asyncio.Event().wait()
 
 

@@ -11,6 +11,7 @@ import pytest
 from gateway.diff.verdict import Outcome
 from gateway.shadow.finding import Found
 from gateway.shadow.pending import BATCH, Pending
+from gateway.shadow.served import ServedKind
 from gateway.telemetry import counters
 from tests.gateway.db.test_evidence import finding
 from tests.gateway.proxy.harness import until
@@ -29,12 +30,18 @@ class Sink:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        self.served: list[dict[ServedKind, int]] = []
         self.fails: Exception | None = None
 
     async def store(self, findings: Sequence[Found]) -> None:
         if self.fails is not None:
             raise self.fails
         self.batches.append(len(findings))
+
+    async def store_served(self, kinds: Mapping[ServedKind, int]) -> None:
+        if self.fails is not None:
+            raise self.fails
+        self.served.append(dict(kinds))
 
 
 @pytest.mark.parametrize("most", [100, 10_000])
