@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -13,6 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     own = arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    _open_what_is_closed()
     try:
         return _run(given, own_process=own)
     except SystemExit as end:  # click ends the process with 1 when the reader of --help is gone: no error here
@@ -56,6 +58,16 @@ def _confess(bug: Exception, given: list[str]) -> int:
     sentence = f"this is a bug in strangler: {type(bug).__name__}: {bug} ({DEBUG} shows where)"
     complain(Trouble(Code.BUG, "bug", sentence), as_json="--json" in given)
     return Code.BUG
+
+
+def _open_what_is_closed() -> None:
+    """A standard stream that the caller has closed leads nowhere, or the next socket would have its number."""
+    for handle, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(handle)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free, so this one
+            setattr(sys, name, open(handle, "r" if handle == 0 else "w", closefd=False))  # noqa: SIM115
 
 
 def _let_any_text_out() -> None:

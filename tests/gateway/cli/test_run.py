@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -46,6 +47,29 @@ def test_new_side_that_cannot_be_loaded_keeps_it_from_starting(strangler: Strang
     ran = strangler("run", *LEGACY, "--new", "no_such_module:build", "--listen", "127.0.0.1:0")
     assert ran.code == 2
     assert "no_such_module" in ran.err
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_gateway_whose_standard_streams_are_closed_serves_all_the_same(tmp_path: Path, workers: str) -> None:
+    """`<&- >&- 2>&-`, as old daemons start: no socket gets the numbers that are written to, and it ends with 0."""
+    listen, admin = (f"127.0.0.1:{port}" for port in free_ports(2))
+    words = ["run", *LEGACY, "--listen", listen, "--admin", admin, "--access-log", "1", "--workers", workers]
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", 'exec "$0" -m gateway "$@" <&- >&- 2>&-', sys.executable, *words],
+        cwd=tmp_path,
+        env=clean_environment(),
+    )
+    try:
+        assert until(lambda: get(f"http://{admin}", "/readyz"), 60)
+        streams = [os.readlink(f"/proc/{process.pid}/fd/{handle}") for handle in range(3)]
+        answer = get(f"http://{listen}", "/api/lots")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(timeout=30)
+    assert streams == [os.devnull] * 3
+    assert answer is not None
+    assert answer[0] == 502
+    assert code == 0
 
 
 def test_gateway_starts_with_legacy_alone_and_stops_on_ctrl_c(tmp_path: Path) -> None:
