@@ -15,7 +15,7 @@ from gateway.app.machine import raise_descriptor_limit, settle_memory, share_pyt
 from gateway.app.opening import CannotStart
 from gateway.app.plane import DataPlane, Needs, data_plane
 from gateway.app.watch.sentinel import Overheard, Sentinel
-from gateway.metrics.snapshot import Snapshot
+from gateway.metrics.snapshot import Snapshot, lasting, merge
 from gateway.proxy.doorkeeper import DoorLimits
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.line_writer import LineWriter
@@ -69,7 +69,8 @@ class DataService:
         self._needs, self._writer, self._tracing, self._new = needs, writer, tracing, new
         self.ledger = Ledger() if writer is None else Ledger(share=settings.access_log, write=writer.write)
         self._plane = self._made(settings)
-        self._retired: set[asyncio.Task[None]] = set()
+        self._retired: dict[asyncio.Task[None], DataPlane] = {}  # what they serve yet is ended by the task
+        self._past: Snapshot = {}  # what those that have ended had counted: a counter that falls shows a burst
         self._sock = entrance.sock
         self._server = data_server(
             self._plane.gateway,
@@ -119,14 +120,18 @@ class DataService:
         self._server.drain_s = settings.drain_s
         adopt(self._server, plane.gateway)
         ending = asyncio.create_task(_end(retired))
-        self._retired.add(ending)
-        ending.add_done_callback(self._retired.discard)
+        self._retired[ending] = retired
+        ending.add_done_callback(self._buried)
         return problems
+
+    def _buried(self, ending: asyncio.Task[None]) -> None:
+        self._past = merge([self._past, lasting(self._retired.pop(ending).figures.parts())])
 
     async def snapshot(self) -> Snapshot:
         """The figures of this process."""
         self.ledger.connections = len(self._server.server_state.connections)
-        return self._plane.figures.snapshot()
+        retired = (plane.figures.parts() for plane in self._retired.values())
+        return merge([self._plane.figures.snapshot(), *retired, self._past])
 
     def unanswered(self) -> Iterator[list[Open]]:
         """The requests of this process that wait for an answer, in slices."""

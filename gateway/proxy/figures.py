@@ -27,7 +27,7 @@ from gateway.metrics.catalogue import (
     UNSAFE,
 )
 from gateway.metrics.process import process_figures
-from gateway.metrics.snapshot import Snapshot, counted, merge
+from gateway.metrics.snapshot import Row, Snapshot, counted, merge
 from gateway.proxy.ledger import Ledger
 from gateway.relay.breaker import State
 from gateway.relay.figures import PoolFigures
@@ -58,11 +58,20 @@ class Figures:
             [
                 self.ledger.rows(),
                 counted(counters),
-                *map(_pool, self.pools()),
-                {MIRROR_JOBS.name: [([], [self.mirror.waiting])], MIRROR_BYTES.name: [([], [self.mirror.held])]},
+                self.parts(),
+                *({BREAKER.name: _breakers(shown)} for shown in self.pools()),
                 {UNSAFE.name: [([route, *told], [1]) for route, told in self.unsafe.items()]},
                 _plan(self.live),
                 process_figures(),
+            ]
+        )
+
+    def parts(self) -> Snapshot:
+        """Those of the pools and the mirror: of a data plane that another has replaced they are all there is."""
+        return merge(
+            [
+                *map(_pool, self.pools()),
+                {MIRROR_JOBS.name: [([], [self.mirror.waiting])], MIRROR_BYTES.name: [([], [self.mirror.held])]},
             ]
         )
 
@@ -78,8 +87,12 @@ def _pool(shown: Shown) -> Snapshot:
         POOL_SHED.name: [([*names, cause], [number]) for cause, number in seen.shed.items()],
         POOL_MISSES.name: [([*names, cause], [number]) for cause, number in seen.misses.items()],
         ADDRESS.name: [([*names, one.name], [one.connections]) for one in seen.addresses],
-        BREAKER.name: [([*names, one.name], [_BREAKER[one.state]]) for one in seen.addresses],
     }
+
+
+def _breakers(shown: Shown) -> list[Row]:
+    side, pool, seen = shown
+    return [([side.value, pool, one.name], [_BREAKER[one.state]]) for one in seen.addresses]
 
 
 def _plan(live: Live) -> Snapshot:

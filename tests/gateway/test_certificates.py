@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.running import Running, eventually, start_gateway
+from tests.gateway.running import CLIENT, Running, eventually, start_gateway
 from tests.gateway.upstream.certificates import Authority
 
 
@@ -84,6 +84,27 @@ def test_an_authority_is_trusted_from_the_reload_on(gateway: tuple[Running, Auth
     ca.write_bytes(wrong.file.read_bytes())
     running.process.send_signal(signal.SIGHUP)
     assert eventually(lambda: {running.get("/").status_code for _ in range(6)} == {502})
+
+
+def test_what_was_counted_stays_counted_after_a_reload(gateway: tuple[Running, Authority, Authority], ca: Path) -> None:
+    """The connections are others then, but a counter that falls would show as a burst."""
+    running, right, _ = gateway
+    for _ in range(6):
+        assert running.get("/").json()["code"] == "legacy_unreachable"
+    assert eventually(lambda: figure(running, "misses", 'cause="tls_unknown_ca"') == 6)
+    ca.write_bytes(right.file.read_bytes())
+    running.process.send_signal(signal.SIGHUP)
+    assert eventually(lambda: running.get("/").status_code == 200)
+    assert eventually(lambda: figure(running, "opened", 'pool="clients"') >= 1)
+    assert figure(running, "misses", 'cause="tls_unknown_ca"') >= 6
+
+
+def figure(running: Running, name: str, label: str) -> float:
+    """What /metrics says of the pools to legacy."""
+    lines = CLIENT.get(running.admin + "/metrics").text.splitlines()
+    return sum(
+        float(one.split()[-1]) for one in lines if one.startswith(f"strangler_pool_{name}_total{{") and label in one
+    )
 
 
 def test_a_file_that_is_no_certificate_changes_nothing(gateway: tuple[Running, Authority, Authority], ca: Path) -> None:
