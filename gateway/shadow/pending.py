@@ -64,9 +64,11 @@ class Pending:
             await self.store_all()
 
     async def store_all(self) -> None:
-        """Store what waits now."""
-        while self._findings:
+        """Store what waits now; what comes meanwhile is the next batch's, or one batch would follow upon the other."""
+        left = len(self._findings)
+        while left > 0 and self._findings:
             batch = [self._findings.popleft() for _ in range(min(BATCH, len(self._findings)))]
+            left -= len(batch)
             try:
                 await self._store([finding for finding, _ in batch])
             finally:

@@ -61,6 +61,29 @@ async def test_a_burst_is_stored_before_it_has_to_be_dropped(counted: Mapping[st
     assert not [name for name in counted if name.startswith("evidence_dropped")]
 
 
+async def test_what_comes_while_a_batch_is_stored_waits_for_others() -> None:
+    """Under steady traffic there is always something: a batch at once for each would store without an end."""
+
+    class Slow(Sink):
+        async def store(self, findings: Sequence[Found]) -> None:
+            waiting.add(finding(Outcome.MATCHED))
+            await asyncio.sleep(0)
+            await super().store(findings)
+
+    sink = Slow()
+    waiting = Pending(sink, most=10_000, held_bytes=2**30, flush_s=3_600.0)
+    flushing = asyncio.create_task(waiting.flush())
+    for _ in range(BATCH):
+        waiting.add(finding(Outcome.MATCHED))
+    await until(lambda: bool(sink.batches))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    flushing.cancel()
+    with suppress(asyncio.CancelledError):
+        await flushing
+    assert (sink.batches, len(waiting)) == ([BATCH], 1)
+
+
 async def test_what_has_no_room_or_no_store_is_dropped_and_counted(counted: Mapping[str, int]) -> None:
     """By number, by bytes, and when the store is down, slow or broken; the next batch is stored."""
     sink = Sink()
