@@ -65,6 +65,8 @@ def received(environment: MutableMapping[str, str]) -> Handover | None:
 
 async def succeed(listeners: Mapping[str, Left], lock: int | None) -> int | str:
     """Start a successor and wait until it serves: its process id, or why there is none."""
+    if (why := obstacle(os.getpid())) is not None:
+        return why
     hears, ready = os.pipe()
     try:
         os.set_blocking(hears, False)
@@ -78,6 +80,13 @@ async def succeed(listeners: Mapping[str, Left], lock: int | None) -> int | str:
         return await _outcome(process, hears)
     finally:
         os.close(hears)
+
+
+def obstacle(pid: int) -> str | None:
+    """Why the process with this number can have no successor; None when it can."""
+    return (
+        "the first process of a container cannot end without it: start with --workers 2 or more" if pid == 1 else None
+    )
 
 
 def _launched(handover: Handover) -> subprocess.Popen[bytes]:
