@@ -16,9 +16,8 @@ from gateway.relay.lookup import Lookup, Resolve, resolve
 from gateway.telemetry import log
 
 BALANCE_S: Final = 1.0  # how often an address with more than its share of the connections is made to give some away
-BALANCE_STEP: Final = 8  # one in so many of those that are too many: nobody is met by all at once
+BALANCE_STEP: Final = 4  # one in so many of those that are too many: nobody is met by all at once
 MOMENT_S: Final = 1.0  # for which an address that left a request unanswered comes after the others
-TRY_S: Final = 10.0  # how often a connection is given up to see whether an address is back
 
 
 class Addresses:
@@ -39,7 +38,7 @@ class Addresses:
         self._origins = tuple(dict.fromkeys(origins))
         self._rules = rules or Rules()
         self._turn = 0
-        self._balanced_at = self._tried_at = float("-inf")
+        self._balanced_at = float("-inf")
         self._lookup = Lookup(
             (origin for origin in origins if origin.is_name), self._replace, ttl_s=ttl_s, resolve=resolve
         )
@@ -148,11 +147,7 @@ class Addresses:
         if len(able) < 2:
             return
         fair = -(-sum(address.connections for address in able) // len(able))
-        sure = all(address.breaker.state is State.CLOSED for address in able)
-        if not sure:  # one connection finds out
-            if now - self._tried_at < TRY_S:
-                return
-            self._tried_at = now
+        sure = all(address.breaker.state is State.CLOSED for address in able)  # else one connection finds out
         for address in able:
             excess = max(address.connections - fair, 0)
             address.surplus = -(-excess // BALANCE_STEP) if sure else min(excess, 1)

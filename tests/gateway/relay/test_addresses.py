@@ -10,6 +10,7 @@ from gateway.relay import lookup as lookup_module
 from gateway.relay.address import Origin
 from gateway.relay.addresses import Addresses
 from gateway.relay.breaker import Rules
+from gateway.relay.cause import Cause
 from gateway.relay.connection import Connection
 from gateway.relay.exchange import exchange
 from gateway.relay.pool import Bounds, Pool
@@ -225,10 +226,25 @@ def test_an_origin_that_is_named_twice_is_one() -> None:
     assert len(Addresses(Origin(HOSTS[0], 1), Origin(HOSTS[0], 1), Origin(HOSTS[0], 2)).current) == 2
 
 
+async def test_an_address_that_was_left_alone_is_tried_as_often_as_its_breaker_allows() -> None:
+    """The breaker says when: as soon as it admits, a connection to the others is given up to find out, and again."""
+    addresses = Addresses(Origin(HOSTS[0], 1), Origin(HOSTS[0], 2), rules=Rules(misses=1, open_s=1.0))
+    away, here = addresses.current
+    here.connections, now = 8, 100.0
+    for _ in range(3):
+        away.breaker.admit(now)
+        addresses.missed(away, Cause.REFUSED, now)
+        addresses.tick(now)
+        assert here.surplus == 0
+        now += 1.1
+        addresses.tick(now)
+        assert here.surplus == 1
+        here.surplus = 0  # it was given up
+
+
 async def test_an_address_that_comes_back_gets_its_share_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kept connections would stay where they are; they are moved a few at a time."""
     monkeypatch.setattr(addresses_module, "BALANCE_S", 0.05)
-    monkeypatch.setattr(addresses_module, "TRY_S", 0.05)
     async with places(always(OK), always(OK)) as (away, here):
         away.stop()
         pool = pool_of(away.origin, here.origin, rules=Rules(open_s=0.05))
