@@ -19,17 +19,16 @@ from gateway.proxy.doorkeeper import NEVER
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.flow import WatchedFlow
 from gateway.proxy.framing import BodyAlone, is_handshake
+from gateway.proxy.parting import Parting
 from gateway.proxy.peer import identify
 from gateway.proxy.plain import LEARNED
-from gateway.proxy.reading import Reading
 from gateway.proxy.receive import split_target
-from gateway.proxy.respond import failure_bytes
-from gateway.telemetry import count, log
+from gateway.telemetry import count
 
 LAST_WORD_S: Final = 0.25  # a client that has gone costs its side so much more
 
 
-class Door(Reading):
+class Door(Parting):
     """One client connection.
 
     `announced` is the address of the client, when the connection is a proxy's that has told it (PROXY protocol).
@@ -124,11 +123,6 @@ class Door(Reading):
         else:
             self._go_on()
 
-    def _look_at_reader(self) -> None:
-        """At the next tick, when all of this turn is written."""
-        self._unread.forget()
-        self.leave_by = self._keeper.now
-
     # requests
 
     def exchange(self, arrival: Arrival) -> Exchange:
@@ -146,12 +140,6 @@ class Door(Reading):
         cycle = cast(Cycle, exchange)
         cycle.task = task = self.loop.create_task(cycle.run_asgi(self.app))
         self.tasks.add(task)
-
-    def _unanswered(self) -> list[Exchange]:
-        """The requests that have no whole answer yet, the oldest first."""
-        waiting = [cast(Exchange, cycle) for cycle, _ in reversed(self.pipeline)]
-        first = self._running or self._held
-        return waiting if first is None or first.response_complete else [first, *waiting]
 
     def answered(self) -> None:
         """The oldest request has its answer: go on with the next one, or wait for it, or end."""
@@ -190,60 +178,7 @@ class Door(Reading):
         if self._newest is not None and not self._newest.more_body:
             self._newest = None
 
-    def _hang_up(self) -> None:
-        """End the connection. To close it with bytes unread would reset it, and cost the client its answer: read on."""
-        self._shut = True
-        self._unread.forget()
-        self.flow.resume_reading()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.leave_by = self._keeper.now + self._limits.leaving_s
-
-    def finish(self) -> None:
-        """End the connection within an answer; its client may take what was written of it, as any other."""
-        self._shut, self._running = True, None
-        self.transport.close()
-        self._look_at_reader()
-
-    # what goes no further
-
-    def break_off(self, failure: Failure, method: bytes = b"") -> None:
-        """Read no more. What was asked rightly before is answered in turn; then, or at once, the client is told."""
-        self._shut, self._in_head = True, False
-        waiting = self._unanswered()
-        if waiting and waiting[-1].more_body:  # the fault lies in the newest request's own body
-            broken = waiting.pop()
-            if not self._forget(broken):
-                self._running = None
-                broken.leave(failure)
-                if broken.response_started:
-                    self.finish()  # nothing of ours may stand within an answer
-                    return
-        if waiting:
-            waiting[-1].keep_alive = False
-        else:
-            method = method or (self.parser.get_method() if self.url else b"")  # before a target it is a guess
-            self.answer(failure, head_only=method == b"HEAD")
-
-    def _forget(self, exchange: Exchange) -> bool:
-        """Take back a request that nobody works on yet."""
-        if self._held is exchange:
-            self._held = None
-            return True
-        for pair in list(self.pipeline):
-            if cast(Exchange, pair[0]) is exchange:
-                self.pipeline.remove(pair)
-                return True
-        return False
-
-    def answer(self, failure: Failure, *, head_only: bool = False) -> None:
-        """Tell the client itself, in the gateway's words, and hang up."""
-        count(f"refused.{failure.code}")
-        if self._keeper.tells(failure):
-            log("refused", code=failure.code, client=self._peer.client_ip)
-        self._shut = True
-        self.transport.write(failure_bytes(failure, head_only=head_only))
-        self._hang_up()
+    # upgrades
 
     def upgrade(self, early: bytes) -> None:
         """Hand a WebSocket handshake over; any other upgrade is not offered, so its request is an ordinary one."""
