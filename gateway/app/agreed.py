@@ -13,8 +13,8 @@ from gateway.diff.rules import Rules
 from gateway.rollout.plan import Live
 from gateway.routing.table import RouteTable
 from gateway.shadow.record import Recorder
+from gateway.shadow.redact import Keyed
 from gateway.shadow.revision import revision_of
-from gateway.shadow.secrets import Mask
 from gateway.telemetry import log
 
 
@@ -43,7 +43,7 @@ class Agreed:
         contract = None if self.contracts is None else self.contracts.by_key.get(route)
         return frozenset() if contract is None else contract.route.redact
 
-    def recorder(self, mask: Mask) -> Recorder:
+    def recorder(self, mask: Keyed) -> Recorder:
         """What makes findings of exchanges with the new side there is now."""
         return Recorder(mask, new_version=self.new_version, names_of=self.secret_names)
 

@@ -1,7 +1,7 @@
-"""Comparing in a process of its own, with the machine's leftovers: no comparison takes the interpreter from clients.
+"""The process that compares, with the machine's leftovers: no comparison takes the interpreter from clients.
 
-It knows neither rules nor answers: it is given a call, which it pickles, and gives back what that came to. Both ends
-are this file; they speak through pipes, so that the comparer ends with its gateway however that ends.
+It knows neither rules nor answers: it runs the calls it is given (`comparing.py`), and gives back what they came to.
+It ends at the end of its input, so with its gateway, however that ends.
 """
 
 from __future__ import annotations
@@ -9,88 +9,16 @@ from __future__ import annotations
 import io
 import os
 import pickle
-import select
 import signal
 import struct
-import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, Final, TypeVar
+from typing import IO, Any, Final
 
 NICE: Final = 10  # until the first call, which brings the modules that all need, has been served
-LONGEST_S: Final = 60.0  # a comparison is bounded by its size; on a machine that is this busy nobody waits for it
-_LENGTH: Final = struct.Struct("!Q")
-_PIECE: Final = 1024 * 1024
+LENGTH: Final = struct.Struct("!Q")  # of a frame, before it
 LARGE: Final = 64 * 1024  # bytes that travel beside the pickle
-
-Answer = TypeVar("Answer")
-
-
-class ComparerLost(Exception):  # noqa: N818 - it says what happened
-    """The process has ended, or was ended, before it answered; the next call has another one."""
-
-
-class Comparer:
-    """Runs one call after the other. It blocks: call it from a thread that nobody waits for."""
-
-    def __init__(self, *, longest_s: float = LONGEST_S) -> None:
-        self._longest_s = longest_s
-        self._process: subprocess.Popen[bytes] | None = None
-        self._one_at_a_time = threading.Lock()
-        self._closed = False
-
-    def run(self, call: Callable[[], Answer], *, large: bool = True) -> Answer:
-        """What the call gives; its exception is raised here. Call and answer travel, so both must be picklable.
-
-        `large`: there may be something in the call that should not be copied.
-        """
-        with self._one_at_a_time:
-            process = self._started()
-            try:
-                by = time.monotonic() + self._longest_s
-                _send(process.stdin, pickled(call, large=large), by)
-                raised, answer = pickle.loads(_read(process.stdout, by))  # noqa: S301 - our own process
-            except (OSError, EOFError, TimeoutError) as error:
-                self._end()
-                raise ComparerLost(type(error).__name__) from error
-        if raised is not None:
-            raise raised
-        value: Answer = answer
-        return value
-
-    def close(self) -> None:
-        """End the process, at once, and whatever it is at."""
-        self._closed = True
-        process = self._process
-        if process is not None:
-            process.kill()  # whoever waits for it hears of it, and lets go
-        with self._one_at_a_time:
-            self._end()
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._closed:
-            raise ComparerLost("closed")
-        if self._process is None or self._process.poll() is not None:
-            self._end()
-            path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway.shadow.comparer"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": path},
-            )
-            if self._process.stdin is not None:
-                os.set_blocking(self._process.stdin.fileno(), False)  # so that it never takes longer than it may
-        return self._process
-
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.communicate()
 
 
 class _Pickler(pickle.Pickler):
@@ -119,95 +47,67 @@ class _Unpickler(pickle.Unpickler):
         return self._left_out[pid]
 
 
-def pickled(call: Callable[[], object], *, large: bool = True) -> list[bytes]:
-    """A frame and what was left out of it, the number of which stands before.
+def pickled(what: object, *, large: bool = True) -> list[bytes]:
+    """A frame and what was left out of it, the number of which stands before it.
 
     Where nothing `large` is in it, nothing need be looked for, which takes as long as all the rest.
     """
     if not large:
-        return [b"0", pickle.dumps(call, pickle.HIGHEST_PROTOCOL)]
+        return [b"0", pickle.dumps(what, pickle.HIGHEST_PROTOCOL)]
     frame = io.BytesIO()
     pickler = _Pickler(frame)
-    pickler.dump(call)
+    pickler.dump(what)
     return [b"%d" % len(pickler.left_out), frame.getvalue(), *pickler.left_out]
 
 
-def _write(pipe: IO[bytes] | None, *frames: bytes) -> None:
-    if pipe is None:
-        raise EOFError
-    for frame in frames:
-        pipe.write(_LENGTH.pack(len(frame)))
-        pipe.write(frame)
-    pipe.flush()
+class _Laid:
+    """The grounds that calls rest on. Each is read by the first call that needs it, which hears of what is wrong."""
 
+    def __init__(self) -> None:
+        self._frames: dict[str, list[bytes]] = {}
+        self._read: dict[str, object] = {}
 
-def _send(pipe: IO[bytes] | None, frames: Iterable[bytes], by: float) -> None:
-    """The same to a process that may have stopped reading; TimeoutError when it has not taken everything by then.
+    def lay(self, name: str, frames: list[bytes]) -> None:
+        """Take a ground in place of the one of this name."""
+        self._frames[name] = frames
+        self._read.pop(name, None)
 
-    What is small goes at once: each write wakes the other end up.
-    """
-    if pipe is None:
-        raise EOFError
-    small = bytearray()
-    for frame in frames:
-        small += _LENGTH.pack(len(frame))
-        if len(frame) < LARGE:
-            small += frame
-            continue
-        _push(pipe, small, by)
-        _push(pipe, frame, by)
-        small = bytearray()
-    _push(pipe, small, by)
-
-
-def _push(pipe: IO[bytes], piece: bytes | bytearray, by: float) -> None:
-    left = memoryview(piece)
-    while left:
-        _wait(pipe, select.POLLOUT, by)
-        left = left[os.write(pipe.fileno(), left[:_PIECE]) :]
-
-
-def _read(pipe: IO[bytes] | None, by: float) -> bytes:
-    """One frame, behind which nothing comes unasked; TimeoutError or EOFError when there is none in time."""
-    if pipe is None:
-        raise EOFError
-    read, wanted = bytearray(), _LENGTH.size
-    while len(read) < wanted:
-        _wait(pipe, select.POLLIN, by)
-        piece = os.read(pipe.fileno(), LARGE)
-        if not piece:
-            raise EOFError
-        read += piece
-        if wanted == _LENGTH.size <= len(read):
-            wanted += _LENGTH.unpack_from(read)[0]
-    return bytes(read[_LENGTH.size :])
-
-
-def _wait(pipe: IO[bytes], wanted: int, by: float) -> None:
-    """Wait for a pipe; by poll, for select knows no descriptor from 1,024 on, and every client has one."""
-    poll = select.poll()
-    poll.register(pipe, wanted)
-    if not poll.poll(max(by - time.monotonic(), 0) * 1000):
-        raise TimeoutError
+    def __getitem__(self, name: str) -> object:
+        if name not in self._read:
+            frame, *left_out = self._frames[name]
+            self._read[name] = _Unpickler(frame, left_out).load()
+        return self._read[name]
 
 
 def serve(asked: IO[bytes], answers: IO[bytes], served_one: Callable[[], None]) -> None:
     """Run what comes, until nothing comes any more."""
-    while (number := _frame(asked)) is not None:
-        frame, *left_out = [_frame(asked) or b"" for _ in range(1 + int(number))]
-        answer: tuple[Exception | None, object]
-        try:
-            answer = None, _Unpickler(frame, left_out).load()()
-        except Exception as bug:  # noqa: BLE001 - whoever asked is told, and the next call is served
-            answer = RuntimeError(f"{type(bug).__module__}.{type(bug).__qualname__}"), None  # its text may hold data
-        _write(answers, pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+    laid = _Laid()
+    while (kind := _frame(asked)) is not None:
+        number, _, ground = kind.partition(b" ")
+        frames = [_frame(asked) or b"" for _ in range(1 + int(number))]
+        if ground:
+            laid.lay(ground.decode(), frames)
+            continue
+        frame = pickle.dumps(_answer(laid, *frames), pickle.HIGHEST_PROTOCOL)
+        answers.write(LENGTH.pack(len(frame)))
+        answers.write(frame)
+        answers.flush()
         served_one()
+
+
+def _answer(laid: _Laid, frame: bytes, *left_out: bytes) -> tuple[Exception | None, Any]:
+    """What a call raises, or what it gives."""
+    try:
+        work, ground, given = _Unpickler(frame, list(left_out)).load()
+        return None, work(*given) if ground is None else work(laid[ground], *given)
+    except Exception as bug:  # noqa: BLE001 - whoever asked is told, and the next call is served
+        return RuntimeError(f"{type(bug).__module__}.{type(bug).__qualname__}"), None  # its text may hold data
 
 
 def _frame(asked: IO[bytes]) -> bytes | None:
     """The next frame, None when nothing comes any more."""
-    length = asked.read(_LENGTH.size)
-    return asked.read(_LENGTH.unpack(length)[0]) if len(length) == _LENGTH.size else None
+    length = asked.read(LENGTH.size)
+    return asked.read(LENGTH.unpack(length)[0]) if len(length) == LENGTH.size else None
 
 
 def give_way() -> None:
@@ -221,11 +121,11 @@ def give_way() -> None:
 
 
 def main() -> None:
-    """Be the other end of a gateway's pipes."""
+    """Be the other end of a gateway's sockets."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # they are meant for the gateway, which ends this when it ends
     os.nice(NICE)
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    answers = os.fdopen(os.dup(sys.stdin.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is printed is no answer
     serve(sys.stdin.buffer, answers, give_way)
 

@@ -1,18 +1,16 @@
 """From two answers to a finding in one call: compared, judged again where legacy was asked again, and written.
 
-Pure; what it is given may travel, and so may what it gives once it is `closed`: one trip to another process is enough.
+Pure; what it is given may travel, and so may what it gives once it is sealed: one trip to another process is enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import overload
+from typing import NamedTuple
 
 from gateway.diff.compare import compare
 from gateway.diff.noise import judge_again
-from gateway.diff.rules import Rules
 from gateway.diff.verdict import Outcome, Verdict
 from gateway.message import Observation
 from gateway.shadow.finding import Finding, Found, Sealed, sealed
@@ -20,18 +18,16 @@ from gateway.shadow.recheck import with_reason
 from gateway.shadow.record import Basis, Exchange, finding_of
 
 
-@dataclass(frozen=True, slots=True)
-class Matter:
+class Matter(NamedTuple):
     """What a finding is made of. The exchange's verdict is what stands as long as nobody has compared."""
 
-    exchange: Exchange
-    rules: Rules
     basis: Basis
+    exchange: Exchange
     now: datetime
 
     def judged(self, verdict: Verdict) -> Matter:
         """The same, with this verdict."""
-        return replace(self, exchange=replace(self.exchange, verdict=verdict))
+        return self._replace(exchange=replace(self.exchange, verdict=verdict))
 
     @property
     def size(self) -> int:
@@ -48,28 +44,33 @@ class Matter:
 def examine(matter: Matter) -> Finding:
     """The finding on what both sides answered."""
     one = matter.exchange
-    return matter.judged(compare(one.control, one.candidate, matter.rules, today=matter.now.date())).finding()
+    return matter.judged(compare(one.control, one.candidate, matter.basis.rules, today=matter.now.date())).finding()
 
 
 def examine_again(matter: Matter, again: Observation) -> Finding | None:
     """What a mismatch becomes with legacy's second answer; None where that says nothing, so that the first stands."""
-    one = matter.exchange
+    one, rules = matter.exchange, matter.basis.rules
     mismatched = Verdict(Outcome.MISMATCHED)
-    verdict = judge_again(mismatched, one.control, again, one.candidate, matter.rules, today=matter.now.date())
+    verdict = judge_again(mismatched, one.control, again, one.candidate, rules, today=matter.now.date())
     return None if verdict is mismatched else matter.judged(verdict).finding()
 
 
-@overload
-def closed(work: Callable[[], Finding]) -> Sealed: ...
+# What travels: the basis is at the other end already, and the finding comes back sealed.
 
 
-@overload
-def closed(work: Callable[[], Finding | None]) -> Sealed | None: ...
+def written(basis: Basis, exchange: Exchange, now: datetime) -> Sealed:
+    """The finding on an exchange that has its verdict."""
+    return sealed(finding_of(exchange, basis, now))
 
 
-def closed(work: Callable[[], Finding | None]) -> Sealed | None:
-    """The finding that somebody's work comes to, sealed for its way."""
-    finding = work()
+def examined(basis: Basis, exchange: Exchange, now: datetime) -> Sealed:
+    """The same as `examine`."""
+    return sealed(examine(Matter(basis, exchange, now)))
+
+
+def examined_again(basis: Basis, exchange: Exchange, now: datetime, again: Observation) -> Sealed | None:
+    """The same as `examine_again`."""
+    finding = examine_again(Matter(basis, exchange, now), again)
     return None if finding is None else sealed(finding)
 
 

@@ -20,9 +20,10 @@ from gateway.diff.rules import Rules
 from gateway.diff.verdict import Outcome, Verdict
 from gateway.failure import Failure
 from gateway.message import Observation, OutboundRequest, Side
-from gateway.shadow.comparer import LARGE, Comparer, ComparerLost
+from gateway.shadow.comparer import LARGE
+from gateway.shadow.comparing import Comparer, ComparerLost, Ground
 from gateway.shadow.drop import Drop
-from gateway.shadow.examining import Matter, because, closed, examine, examine_again
+from gateway.shadow.examining import Matter, because, examine, examined, examined_again, written
 from gateway.shadow.finding import Finding, Found
 from gateway.shadow.job import Job
 from gateway.shadow.recheck import Question, nothing_to_compare, question, unconditional
@@ -90,7 +91,7 @@ async def finding_on(job: Job, court: Court) -> Found | Drop:
     exchange = _exchange(job, control, candidate)
     if agree(control, candidate, rules) and len(job.target) <= SHORT:
         return court.recorder.finding(replace(exchange, verdict=_MATCHED), rules, now)
-    matter = Matter(exchange, rules, court.recorder.basis(job.route, rules), now)
+    matter = Matter(court.recorder.basis(job.route, rules), exchange, now)
     return await _rechecked(job, matter, await _examined(court, matter), court)
 
 
@@ -121,9 +122,9 @@ async def _examined(court: Court, matter: Matter) -> Found:
     if not (_has_body(control) and _has_body(candidate)):
         return await _apart(court, partial(examine, matter))  # there is little but the request
     if same_bytes(control, candidate):
-        verdict = compare(control, candidate, matter.rules, today=matter.now.date())
+        verdict = compare(control, candidate, matter.basis.rules, today=matter.now.date())
         return await _written(court, matter.judged(verdict))
-    return await _elsewhere(court, matter, partial(closed, partial(examine, matter)))
+    return await _elsewhere(court, matter, examined)
 
 
 async def _rechecked(job: Job, matter: Matter, found: Found, court: Court) -> Found | Drop:
@@ -165,7 +166,7 @@ async def _asked_for(
         if whole is None:
             unasked = nothing_to_compare(matter.exchange.control, matter.exchange.candidate)
             return await _written(court, matter.judged(unasked))
-        matter = replace(matter, exchange=replace(matter.exchange, control=whole))
+        matter = matter._replace(exchange=replace(matter.exchange, control=whole))
         found = because(await _examined(court, matter), UNCONDITIONAL)
         if found.outcome is not Outcome.MISMATCHED:
             return found
@@ -179,9 +180,8 @@ async def _asked_again(job: Job, again: OutboundRequest, matter: Matter, found: 
     if second is None:
         count("shadow_recheck.failed")
         return because(found, NOT_AGAIN)
-    if not agree(matter.exchange.control, second, matter.rules):  # else legacy has shown that it keeps still
-        judged = await _elsewhere(court, matter, partial(closed, partial(examine_again, matter, second)))
-        found = judged or found
+    if not agree(matter.exchange.control, second, matter.basis.rules):  # else legacy has shown that it keeps still
+        found = await _elsewhere(court, matter, examined_again, second) or found
     count(f"shadow_recheck.{'noise' if found.outcome is Outcome.NOISE else 'confirmed'}")
     return found
 
@@ -205,13 +205,15 @@ async def _written(court: Court, matter: Matter) -> Found:
     bodiless = replace(
         exchange, control=exchange.control._replace(body=b""), candidate=exchange.candidate._replace(body=b"")
     )
-    return await _elsewhere(court, matter, partial(closed, replace(matter, exchange=bodiless).finding))
+    return await _elsewhere(court, matter._replace(exchange=bodiless), written)
 
 
-async def _elsewhere(court: Court, matter: Matter, work: Callable[[], Answer]) -> Answer | Finding:
-    """What the comparer makes of it, else what stood before; what it is given and what it gives must be picklable."""
+async def _elsewhere(court: Court, matter: Matter, work: Callable[..., Answer], *more: object) -> Answer | Finding:
+    """What the comparer makes of it, else what stood before."""
+    basis, exchange, now = matter
+    ground, large = Ground(exchange.route, basis), matter.size >= LARGE
     try:
-        return await _apart(court, partial(court.comparer.run, work, large=matter.size >= LARGE))
+        return await court.comparer.ask(work, ground, exchange, now, *more, large=large)
     except ComparerLost:
         return await _apart(court, matter.finding)
 

@@ -17,7 +17,7 @@ from typing import Final
 from gateway.diff.rules import Rules
 from gateway.message import Observation, OutboundRequest, Side
 from gateway.shadow.budget import Budget
-from gateway.shadow.comparer import Comparer
+from gateway.shadow.comparing import Comparer
 from gateway.shadow.drop import Drop, drop
 from gateway.shadow.finding import EvidenceSink, Found
 from gateway.shadow.job import Job
@@ -70,7 +70,8 @@ class Mirror:
         self.budget = Budget(bounds.held_bytes)
         self._pending = Pending(sink, most=bounds.queue, held_bytes=bounds.held_bytes, flush_s=bounds.flush_s)
         self.served = self._pending.served
-        self._apart, self._comparer = ThreadPoolExecutor(1, "compare"), Comparer()
+        self._apart = ThreadPoolExecutor(1, "compare")
+        self._comparer = Comparer(self._apart)
         self._rests = Rests()
         limits = Limits(bounds.timeout_s, bounds.cap)
         self.court = Court(

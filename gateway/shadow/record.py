@@ -16,7 +16,6 @@ from gateway.message import Observation, OutboundRequest, Side
 from gateway.shadow.finding import AskedRequest, Finding
 from gateway.shadow.redact import Keyed, Redactor
 from gateway.shadow.revision import revision_of, rule_id
-from gateway.shadow.secrets import Mask
 from gateway.shadow.stratum import bearer, media_type, role_of, stratum_of
 
 MAX_BODY: Final = 16 * 1024  # bytes of a request's body that are kept
@@ -56,7 +55,8 @@ class Exchange:
 class Basis:
     """What every finding on a route rests on while its rules stay: it may travel to another process."""
 
-    mask: Mask
+    rules: Rules
+    mask: Keyed
     names: frozenset[str]
     revision: str
     ids: Mapping[str, str]  # of rules, by where they stand
@@ -67,7 +67,7 @@ class Recorder:
 
     def __init__(
         self,
-        mask: Mask | None = None,
+        mask: Keyed | None = None,
         *,
         new_version: str = "",
         names_of: Callable[[str], frozenset[str]] = lambda route: frozenset(),
@@ -75,20 +75,20 @@ class Recorder:
         self._mask = mask or Keyed()
         self._new_version = new_version
         self._names_of = names_of
-        self._known: dict[str, tuple[Rules, Basis]] = {}
+        self._known: dict[str, Basis] = {}
 
     def finding(self, exchange: Exchange, rules: Rules, now: datetime) -> Finding:
         """The finding on an exchange that was judged by these rules."""
         return finding_of(exchange, self.basis(exchange.route, rules), now)
 
     def basis(self, route: str, rules: Rules) -> Basis:
-        """What findings on a route rest on; computed once for each rules and names that are put in force."""
-        names, known = self._names_of(route), self._known.get(route)
-        if known is None or known[0] is not rules or known[1].names != names:
+        """What findings on a route rest on: the same one as long as its rules, its names and the key are in force."""
+        names, key, known = self._names_of(route), self._mask.key, self._known.get(route)
+        if known is None or known.rules is not rules or known.names != names or known.mask.key != key:
             ids = {rule.origin: rule_id(rule) for rule in rules.rules}
-            known = rules, Basis(self._mask, names, revision_of(rules, self._new_version), ids)
+            known = Basis(rules, Keyed(key), names, revision_of(rules, self._new_version), ids)
             self._known[route] = known
-        return known[1]
+        return known
 
 
 def finding_of(exchange: Exchange, basis: Basis, now: datetime) -> Finding:

@@ -191,3 +191,18 @@ def test_rules_that_are_put_in_force_count_at_once() -> None:
     recorder = Recorder()
     before = kept(exchange(), recorder, Rules())
     assert before.revision != kept(exchange(), recorder, Rules((RULE,))).revision
+
+
+def test_what_findings_rest_on_stays_itself_until_rules_names_or_the_key_are_others() -> None:
+    """It travels to another process once, so what has changed must be another one: the key comes with the database."""
+    mask, names, rules = Keyed(b"a" * 32), frozenset[str](), Rules()
+    recorder = Recorder(mask, names_of=lambda route: names)
+    first = recorder.basis("lots", rules)
+    assert recorder.basis("lots", rules) is first
+    mask.key = b"b" * 32
+    second = recorder.basis("lots", rules)
+    names = frozenset({"iban"})
+    third = recorder.basis("lots", rules)
+    fourth = recorder.basis("lots", Rules((RULE,)))
+    assert [each.mask.key[:1] for each in (first, second, third, fourth)] == [b"a", b"b", b"b", b"b"]
+    assert (set(second.names), set(third.names), fourth.rules.rules) == (set(), {"iban"}, (RULE,))
