@@ -14,7 +14,7 @@ from gateway.diff.identity import Interner, Parted
 from gateway.diff.keyed import Pair
 from gateway.diff.value import Value
 
-_GAP = 10  # the cost of an insertion or a removal, and the most a replacement costs
+WORST = 10  # the cost of an insertion or a removal, and the most a replacement costs
 _PAIRED, _ADDED, _REMOVED = range(3)  # the ways through a table
 MAX_ROW = 100  # cells of a row that is an array, such as a point of a chart; a longer one is no row
 LIKE = 5  # a replacement at most this dear is the same thing changed
@@ -55,8 +55,8 @@ class Costs:
             return self._apart(one, other, i, j)
         if isinstance(one, list) and isinstance(other, list):
             is_row = len(one) <= MAX_ROW and len(other) <= MAX_ROW
-            return min(self._apart(one, other, i, j), _GAP - 1) if is_row else _GAP - 1
-        return _GAP
+            return min(self._apart(one, other, i, j), WORST - 1) if is_row else WORST - 1
+        return WORST
 
     def alike(self, i: int, j: int) -> bool:
         """Whether one is the other, changed a little. Flat objects, which most rows are, are not taken apart for it."""
@@ -86,7 +86,7 @@ def _is_flat(value: Value) -> TypeGuard[dict[str, Value]]:
 
 def _dissimilar(shared: int, one: int, other: int) -> int:
     """What it costs to replace something of so many parts by something of so many others."""
-    return _GAP - (_GAP - 2) * shared // max(one, other, 1)
+    return WORST - (WORST - 2) * shared // max(one, other, 1)
 
 
 def gaps_between(mine: list[int], theirs: list[int], *, small: int) -> Iterator[Gap]:
@@ -131,12 +131,12 @@ def by_position(gap: Gap) -> Iterator[Pair]:
 
 def fewest_edits(gap: Gap, costs: Costs) -> list[Pair]:
     """Levenshtein's table over one gap, and the way back through it; equal pairs are left out."""
-    above = [_GAP * j for j in range(len(gap.theirs) + 1)]
+    above = [WORST * j for j in range(len(gap.theirs) + 1)]
     ways = [bytearray(b"\1" * len(above))]
     for i in gap.mine:
-        row, way = [above[0] + _GAP], bytearray([_REMOVED])
+        row, way = [above[0] + WORST], bytearray([_REMOVED])
         for at, j in enumerate(gap.theirs, 1):
-            options = (above[at - 1] + costs.of(i, j), row[at - 1] + _GAP, above[at] + _GAP)
+            options = (above[at - 1] + costs.of(i, j), row[at - 1] + WORST, above[at] + WORST)
             row.append(min(options))
             way.append(options.index(row[at]))
         above = row

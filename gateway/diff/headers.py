@@ -139,7 +139,8 @@ def _links(lines: list[str]) -> object:
 
 def _schemes(lines: list[str]) -> object:
     """The schemes of a challenge; realms and nonces are the server's own."""
-    return frozenset(found.lower() for found in re.findall(r"(?:^|,)\s*([A-Za-z][\w-]*)(?=\s|,|$)", _text(lines)))
+    said = re.sub(r'"(?:[^"\\]|\\.)*"', '""', _text(lines))
+    return frozenset(found.lower() for found in re.findall(r"(?:^|,)\s*([A-Za-z][\w-]*)(?=\s|,|$)", said))
 
 
 def _there(lines: list[str]) -> object:

@@ -1,6 +1,7 @@
 """What a text that changes from one answer to the next looks like: a UUID, a moment, a digest, or anything.
 
-A field on which legacy disagrees with itself still has a form, and another form is no noise.
+A field on which legacy disagrees with itself still has a form, and another form is no noise. Where it has none of
+these, what stands still in it is looked for.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from gateway.diff.readers import moment
+from gateway.diff.standing import Standing
 from gateway.diff.value import Found
 
 # legacy's own two moments that are this near are the clock's; new's may lie so far from them, less than two time
@@ -36,7 +38,7 @@ _FORMS: Final = tuple(
 )
 
 
-def looks_like(candidate: Found, control: Found, again: Found) -> bool:
+def looks_like(candidate: Found, control: Found, again: Found, standing: Standing) -> bool:
     """Whether a value could be legacy's own, by the two that legacy gave: same form, and no moment far away."""
     if not (isinstance(control, str) and isinstance(again, str) and isinstance(candidate, str)):
         return True
@@ -44,7 +46,7 @@ def looks_like(candidate: Found, control: Found, again: Found) -> bool:
         if form.fullmatch(control) and form.fullmatch(again):
             same_length = not sized or len(control) != len(again) or len(candidate) == len(control)
             return form.fullmatch(candidate) is not None and same_length and _is_near(candidate, control, again)
-    return True
+    return standing.keeps(candidate, control, again)
 
 
 def _is_near(candidate: str, control: str, again: str) -> bool:

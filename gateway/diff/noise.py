@@ -6,12 +6,16 @@ Pure. It excuses a difference only where legacy shows one of the same kind, and 
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 
+from gateway.diff.body import read_body
 from gateway.diff.compare import compare, take_differences
+from gateway.diff.document import Document
 from gateway.diff.guides import ByRules, Orderless
 from gateway.diff.judging import Judging
 from gateway.diff.rules import Circumstances, Difference, Rules
 from gateway.diff.unrest import Unrest
+from gateway.diff.value import ABSENT, Found
 from gateway.diff.verdict import Kind, Outcome, Verdict
 from gateway.message import Observation
 
@@ -34,7 +38,7 @@ def judge_again(
     if verdict.outcome is not Outcome.MISMATCHED or failed or again.status not in (control.status, candidate.status):
         return verdict
     settled = compare(again, candidate, rules, today=today).outcome in (Outcome.MATCHED, Outcome.ALLOWED)
-    unrest = Unrest()
+    unrest = Unrest(partial(_values, control, again, candidate))
     judging = Judging(
         rules,
         Circumstances(control.status, candidate.status, today),
@@ -50,3 +54,13 @@ def judge_again(
         return verdict
     guide = ByRules(rules, judging.at, unrest.shuffles)
     return judging.verdict(take_differences(control, candidate, rules, judging.take, guide))
+
+
+def _values(control: Observation, again: Observation, candidate: Observation) -> tuple[Found, Found, Found]:
+    """What the three bodies hold; nothing where one is no document."""
+    one, two, three = map(read_body, (control, again, candidate))
+    return _value(one), _value(two), _value(three)
+
+
+def _value(body: object) -> Found:
+    return body.value if isinstance(body, Document) else ABSENT

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 
-from gateway.diff.edits import Costs, Gap, Sides, by_position, fewest_edits, gaps_between
+from gateway.diff.edits import WORST, Costs, Gap, Sides, by_position, fewest_edits, gaps_between
 from gateway.diff.equality import same
 from gateway.diff.identity import Interner
 from gateway.diff.keyed import Pair, identifying, pair_by
@@ -131,8 +131,10 @@ class Aligner:
             if j is not None:
                 spare_theirs.remove(j)
             pairs.append((i, j))
+        # what is partly the same counts for the order as well: rows may differ by a field and stand elsewhere
+        met = [j for i, j in pairs if i is not None and j is not None and costs.of(i, j) < WORST]
         pairs += [(None, j) for j in spare_theirs]
-        return Alignment(tuple(pairs), reordered)
+        return Alignment(tuple(pairs), reordered or met != sorted(met))
 
     def _spend(self, rows: Sequence[int], columns: Sequence[int], sides: Sides) -> bool:
         """Whether a table of this size may still be made; wide objects make its cells dearer."""

@@ -59,13 +59,20 @@ def read_events(text: str) -> Document | Unreadable:
 
 def _events(text: str) -> Iterator[Value]:
     fields: dict[str, list[str]] = {}
-    for line in [*_LINE_END.split(text), ""]:
+    *lines, rest = _LINE_END.split(text)
+    for line in (*lines, *([rest] if rest else ())):
         name, _, value = line.partition(":")
         if line and name:
             fields.setdefault(name, []).append(value.removeprefix(" "))
         elif not line and fields:
-            yield {name: _data("\n".join(found)) if name == "data" else found[-1] for name, found in fields.items()}
+            yield _event(fields)
             fields = {}
+    if fields:  # no client is told of an event before the empty line behind it
+        yield {"unfinished": _event(fields)}
+
+
+def _event(fields: dict[str, list[str]]) -> Value:
+    return {name: _data("\n".join(found)) if name == "data" else found[-1] for name, found in fields.items()}
 
 
 def _data(text: str) -> Value:

@@ -62,6 +62,7 @@ def test_the_same_said_otherwise_matches(media: str, control: bytes, candidate: 
         (LINES, b'{"a":1}\n{"a":2}', b'{"a":1}\n{"a":3}', Kind.VALUE, "body/1/a"),
         (LINES, b'{"a":1}\n{"a":2}', b'{"a":1}', Kind.MISSING, "body/1"),
         ("text/event-stream", b"data: 1\n\n", b"data: 2\n\n", Kind.VALUE, "body/0/data"),
+        ("text/event-stream", b"data: 1\n\n: 2\n\n", b"data: 1\n\ndata: 2\n", Kind.EXTRA, "body/1"),
         ("text/event-stream", b'id: 1\ndata: {"x":1}\n\n', b'id: 1\ndata: {"x":2}\n\n', Kind.VALUE, "body/0/data/x"),
         ("text/plain", b"hello", b"hello\n", Kind.VALUE, "body"),
         ("text/plain", b"caf\xc3\xa9", b"cafe", Kind.VALUE, "body"),

@@ -34,6 +34,7 @@ def judged(control: Headers, candidate: Headers, *, more: frozenset[str] = froze
         ("content-security-policy", "Default-src 'self' https:; img-src *", "img-src *;default-src https: 'self';"),
         ("retry-after", "3", "7"),
         ("www-authenticate", 'Bearer realm="legacy"', "bearer"),
+        ("www-authenticate", 'Bearer realm="a, b c"', "Bearer"),
         ("date", "Fri, 20 Nov 2026 23:00:00 GMT", "Fri, 20 Nov 2026 23:00:01 GMT"),
         ("etag", 'W/"1"', 'W/"2"'),
         ("x-powered-by", "Express", ""),

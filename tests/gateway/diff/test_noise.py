@@ -130,6 +130,117 @@ def test_a_missing_row_is_found_among_rows_with_a_field_that_changes() -> None:
     assert found(rechecked(ROWS, later, lost)) == [(Kind.MISSING, "body/2")]
 
 
+def test_rows_that_legacy_shuffles_may_each_have_a_field_that_changes() -> None:
+    """No row is what it was, and yet only their order and that field are noise."""
+
+    def rows(order: str, at: int, **other: Any) -> list[dict[str, Any]]:
+        return [{"id": key, "code": f"L{key}", "at": at + int(key), **other} for key in order]
+
+    control, again = rows("012345", 100), rows("351042", 200)
+    assert rechecked(control, again, rows("204513", 300)).outcome is Outcome.NOISE
+    planted = rows("204513", 300)
+    planted[2]["code"] = "X"
+    assert found(rechecked(control, again, planted)) == [(Kind.VALUE, "body/4/code")]
+
+
+PICKS: list[dict[str, Any]] = [
+    {"id": at, "name": f"thing {at}", "kg": at * 7, "sort": "ab"[at % 2]} for at in range(40)
+]
+
+
+def test_rows_that_legacy_draws_anew_are_noise_also_in_what_two_draws_share_by_chance() -> None:
+    """A third draw shares other things."""
+    first, second, third = (
+        [PICKS[at] for at in draw] for draw in ((1, 2, 3, 4, 5), (11, 14, 12, 16, 18), (8, 2, 21, 23, 30))
+    )
+    assert rechecked({"a": first}, {"a": second}, {"a": third}).outcome is Outcome.NOISE
+    odd = [*third[:4], {**PICKS[30], "id": "30"}]
+    assert [kind for kind, _ in found(rechecked({"a": first}, {"a": second}, {"a": odd}))] == [Kind.TYPE]
+    assert found(rechecked({"a": first}, {"a": second}, {"a": third[:4]}))
+    lost = [{key: value for key, value in row.items() if key != "sort"} for row in third]
+    assert {kind for kind, _ in found(rechecked({"a": first}, {"a": second}, {"a": lost}))} == {Kind.MISSING}
+
+
+def test_a_field_that_stands_still_in_every_row_is_judged_among_fields_that_change() -> None:
+    """Ids made for each answer are no other rows."""
+
+    def rows(salt: str, last: int) -> dict[str, Any]:
+        return {"a": [{"id": f"{salt}{at}", "trace": f"{salt}-{at}", "v": at if at < 4 else last} for at in range(5)]}
+
+    assert rechecked(rows("x", 4), rows("y", 4), rows("z", 4)).outcome is Outcome.NOISE
+    assert found(rechecked(rows("x", 4), rows("y", 4), rows("z", 5))) == [(Kind.VALUE, "body/a/4/v")]
+
+
+def test_things_under_names_that_change_stay_as_many() -> None:
+    """One of two is gone, whatever its name would have been."""
+    two, others = {"by": {"a1234567": 1, "b1234567": 1}}, {"by": {"c1234567": 1, "d1234567": 1}}
+    assert rechecked(two, others, {"by": {"e1234567": 1, "f1234567": 1}}).outcome is Outcome.NOISE
+    assert found(rechecked(two, others, {"by": {"e1234567": 1}}))
+
+
+@pytest.mark.parametrize(
+    ("control", "again", "same", "other"),
+    [
+        ("https://s3/b/a.pdf?sig=a1&d=1", "https://s3/b/a.pdf?sig=b2&d=2", "https://s3/b/a.pdf?sig=c3&d=3", "https://s3/b/b.pdf?sig=c3&d=3"),
+        ("https://s3/b/a.pdf?sig=a1&d=1", "https://s3/b/a.pdf?sig=b2&d=2", "https://s3/b/a.pdf?sig=c3&d=4", "https://s3/b/a.pdf?sig=c3"),
+        ("https://s3/a?sig=a1", "https://s3/a?sig=b2", "https://s3/a?sig=c3", "https://s3/a?sig=c3&all=1"),
+        ("1.25 ms", "1.31 ms", "0.8 ms", "0.8 s"),
+        ("for Ann at 10:01", "for Ann at 10:02", "for Ann at 10:03", "for Bob at 10:03"),
+        ("read,write,admin", "write,admin,read", "admin,read,write", "admin,read"),
+    ],
+)  # fmt: skip
+def test_what_stands_still_in_a_text_that_changes_is_no_noise(control: str, again: str, same: str, other: str) -> None:
+    """A link with a signature still has a path."""
+    assert rechecked({"a": control}, {"a": again}, {"a": same}).outcome is Outcome.NOISE
+    assert found(rechecked({"a": control}, {"a": again}, {"a": other})) == [(Kind.VALUE, "body/a")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "planted"),
+    [
+        (b"text/html", "<p><input value=%s><b>10 EUR</b></p>", ("10 EUR", "12 EUR")),
+        (b"application/xml", "<a><at>%s</at><kg>10</kg></a>", ("<kg>10", "<kg>11")),
+        (b"text/csv", "id,at,kg\n1,%s,10\n2,%s,20\n", (",20", ",21")),
+        (b"text/plain", "reads_total{node=%s} 5", ("} 5", "} 6")),
+    ],
+)
+def test_a_planted_change_is_found_beside_noise_in_one_line(kind: bytes, text: str, planted: tuple[str, str]) -> None:
+    """Pages and XML often are one line, and a row of a table always is."""
+
+    def page(side: Side, token: str) -> Observation:
+        return answer(side, text.replace("%s", token).encode(), headers=((b"content-type", kind),))
+
+    legacy = page(Side.LEGACY, "x4/Fa9=="), page(Side.LEGACY, "1Y/8+Qm=")
+    assert rechecked(*legacy, page(Side.NEW, "s/Jk+2==")).outcome is Outcome.NOISE
+    text = text.replace(*planted)
+    assert found(rechecked(*legacy, page(Side.NEW, "s/Jk+2=="))) == [(Kind.VALUE, "body")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "planted"),
+    [
+        (b"location", "https://%h/jobs/%s", ("jobs", "tasks")),
+        (b"location", "/auth?state=%s&scope=b%20c", ("%20c", "")),
+        (b"content-disposition", 'attachment; filename="e-%s.csv"', ("attachment", "inline")),
+        (b"link", '</x?c=%s>; rel="next", </x>; rel="first"', (', </x>; rel="first"', "")),
+        (b"x-total", "%s", ("%s", "")),
+    ],
+)
+def test_what_stands_still_in_a_header_that_changes_is_no_noise(
+    name: bytes, value: str, planted: tuple[str, str]
+) -> None:
+    """A redirect with a state in it still leads somewhere, and a header that is gone is gone."""
+
+    def says(side: Side, token: str, host: str = "old") -> Observation:
+        said = value.replace("%s", token).replace("%h", host).encode()
+        return answer(side, {"a": 1}, headers=(*JSON, *([(name, said)] if said else [])))
+
+    legacy = says(Side.LEGACY, "51"), says(Side.LEGACY, "62")
+    assert rechecked(*legacy, says(Side.NEW, "73", "new:80")).outcome is Outcome.NOISE
+    value = value.replace(*planted)
+    assert found(rechecked(*legacy, says(Side.NEW, "73"))) == [(Kind.HEADER, f"header/{name.decode()}")]
+
+
 def test_a_status_is_excused_only_when_legacy_gave_it_too() -> None:
     """A third status is nobody's noise."""
     down = answer(Side.LEGACY, {"error": "down"}, status=503)
