@@ -91,7 +91,8 @@ def _is_like(difference: Difference, own: Difference, standing: Standing) -> boo
         case Kind.VALUE if difference.place == ("body",) and isinstance(control, str):
             return _lines_are_like(control, again, candidate, standing)
         case Kind.HEADER if Absent not in (type(control), type(again)):
-            return isinstance(candidate, str) and looks_like(*map(_without_host, (candidate, control, again)), standing)
+            new, mine, second = map(_without_host, (candidate, control, again))
+            return isinstance(candidate, str) and looks_like(new, mine, second, standing)
         case Kind.VALUE:
             return own.kind is Kind.TYPE or (own.kind is Kind.VALUE and looks_like(candidate, control, again, standing))
         case Kind.SIZE:
