@@ -69,10 +69,11 @@ def history_text(
 def rollback_text(rollback: Mapping[str, Any]) -> str:
     """One rollback that nobody asked for: why, how many requests are known to be affected, which to look at."""
     slow = f"{rollback['slow']} slow; " if rollback["slow"] else ""
+    rescued = f", {rollback['rescued']} of them rescued" if rollback["rescued"] else ""
     lines = [
         f"taken back by itself at {moment(rollback['at'])} from version {rollback['from_version']}: {rollback['why']}",
         f"  affected: {rollback['affected']} of {counted(rollback['answered'], 'request')} that the new side answered "
-        f"({rollback['failed']} failed; {slow}{rollback['mismatched']} of {rollback['compared']} compared mismatched)",
+        f"({rollback['failed']} failed{rescued}; {slow}{rollback['mismatched']} of {rollback['compared']} compared mismatched)",
         *(f"  look at {each['request_id']} {each['where']}" for each in rollback["exemplars"]),
     ]
     return plain("\n".join(lines))

@@ -19,7 +19,7 @@ from gateway.db.flags import Unchanged, locked, write
 from gateway.db.rollout_tables import rollbacks, watch_tallies
 from gateway.db.tables import findings, verdict_minutes
 from gateway.diff.verdict import Outcome
-from gateway.rollout.breach import Breach, Seen
+from gateway.rollout.breach import Breach, Breached, Seen
 from gateway.rollout.evidence import Histogram
 from gateway.rollout.flag import Change, Flag, Flipped, Refused, apply
 from gateway.rollout.stage import Stage
@@ -55,6 +55,11 @@ class Rollback:
     webhook: str
     attempts: int
     seen: Seen
+
+    @property
+    def affected(self) -> int:
+        """How many requests of clients are known to have gone wrong."""
+        return self.seen.affected(Breached(self.what))
 
 
 class RollbackStore:
@@ -182,7 +187,7 @@ class RollbackStore:
 def reason(breach: Breach, exemplars: Sequence[Exemplar]) -> str:
     """What the history says: what went wrong, how many requests it is known to have hit, and which to look at."""
     seen = breach.seen
-    hit = f"{seen.affected} of {seen.answered} requests that the new side answered are known to be affected"
+    hit = f"{breach.affected} of {seen.answered} requests that the new side answered are known to be affected"
     like = ", ".join(f"{one.request_id} ({one.place})" if one.place else one.request_id for one in exemplars)
     return f"{breach.sentence}; {hit}{f'; look at {like}' if like else ''}"[:2_000]
 

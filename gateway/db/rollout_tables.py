@@ -1,4 +1,4 @@
-"""The tables of rollouts and rollbacks in the schema `gateway`, as migration 0005 makes them."""
+"""The tables of rollouts and rollbacks in the schema `gateway`, as migrations 0005 and 0006 make them."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ watch_tallies = Table(
     Column("wrong", BigInteger, nullable=False),
     Column("legacy", BigInteger, nullable=False),
     Column("legacy_failed", BigInteger, nullable=False),
+    Column("late", BigInteger, nullable=False, server_default=text("0")),
+    Column("rescued", BigInteger, nullable=False, server_default=text("0")),
     Column("at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import add
 from random import random
 from typing import Final
 
@@ -27,11 +28,15 @@ _CLASSES: Final = range(1, 6)
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """A route's requests to one side since the start: how many, how many of them were 5xx, how long by bucket."""
+    """A route's requests to one side since the start: how many, how many of them were 5xx, how long by bucket.
+
+    `failed_times` are those of the 5xx among `times`.
+    """
 
     answered: int
     failed: int
     times: tuple[int, ...]
+    failed_times: tuple[int, ...]
 
 
 class _Times:
@@ -63,7 +68,7 @@ class Ledger:
         self._share = 0.0 if write is None else share
         self._write = write
         self._cells: dict[tuple[str, str, str, int], _Cell] = {}
-        self._times: dict[tuple[str, str], _Times] = {}
+        self._times: dict[tuple[str, str], tuple[_Times, _Times]] = {}  # of the 5xx, and of all others
         self._routes: set[str] = set()
         self.connections = 0  # open now; who has the server sets it when somebody asks for the figures
         self.websockets = 0  # the fronts add and take away
@@ -97,7 +102,10 @@ class Ledger:
             requests[labels] = requests.get(labels, 0.0) + cell.count
         return {
             REQUESTS.name: [([*labels], [count]) for labels, count in requests.items()],
-            SECONDS.name: [([*labels], [*times.buckets, times.seconds]) for labels, times in list(self._times.items())],
+            SECONDS.name: [
+                ([*labels], [*_joined(both), sum(times.seconds for times in both)])
+                for labels, both in list(self._times.items())
+            ],
             CONNECTIONS.name: [([], [self.connections])],
             WEBSOCKETS.name: [([], [self.websockets])],
         }
@@ -109,18 +117,22 @@ class Ledger:
             for status in _CLASSES:
                 cell = self._cells.get((route, stage, side, status))
                 classes[status] += 0 if cell is None else cell.count
-        times = self._times.get((self._label(route), side))
-        buckets = (0,) * (len(BOUNDS) + 1) if times is None else tuple(times.buckets)
-        return Totals(sum(classes), classes[-1], buckets)
+        both = self._times.get((self._label(route), side)) or (_Times(), _Times())
+        return Totals(sum(classes), classes[-1], _joined(both), tuple(both[0].buckets))
 
     def _new_cell(self, route: str, stage: str, side: str, status: int) -> _Cell:
         if len(self._routes) < MOST_ROUTES:
             self._routes.add(route)
-        times = self._times.setdefault((self._label(route), str(side)), _Times())
-        cell = self._cells[route, str(stage), str(side), status] = _Cell(times)
+        both = self._times.setdefault((self._label(route), str(side)), (_Times(), _Times()))
+        cell = self._cells[route, str(stage), str(side), status] = _Cell(both[status != _CLASSES[-1]])
         return cell
 
     def _label(self, route: str) -> str:
         if not route:
             return NO_ROUTE
         return route if route in self._routes else OTHER
+
+
+def _joined(both: tuple[_Times, _Times]) -> tuple[int, ...]:
+    """The counts of both, bucket by bucket."""
+    return tuple(map(add, both[0].buckets, both[1].buckets))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import httpx
 import pytest
@@ -21,9 +22,10 @@ CALLERS = 24
 
 @dataclass(slots=True)
 class Hanging(Lots):
-    """Says nothing while `hangs`."""
+    """Says nothing while `hangs`, and what it says after `takes_s`."""
 
     hangs: bool = False
+    takes_s: float = 0.0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -33,6 +35,7 @@ class Hanging(Lots):
                     await reader.readuntil(b"0\r\n\r\n")
                 while self.hangs:  # noqa: ASYNC110 - a test in another thread says when it is over
                     await asyncio.sleep(0.05)
+                await asyncio.sleep(self.takes_s)
                 await self._answer(head.split(b" ", 2)[1], writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             writer.close()
@@ -44,7 +47,7 @@ def sides(tmp_path: Path) -> Iterator[tuple[Hanging, Hanging, Path]]:
     for key, route in (("lots.get", ROUTE), ("lots.create", "route: POST /lots/{id}\neffect: write\n")):
         (tmp_path / "contracts" / key).mkdir(parents=True)
         more = f"stickiness: header:x-caller\ntimeout_s: {PATIENCE_S}\n"
-        text = route if "stickiness" not in route else route.replace("stickiness: header:x-caller\n", "")
+        text = route.replace("stickiness: header:x-caller\n", "").replace("gate: {slack_ms: 5000}\n", "")
         (tmp_path / "contracts" / key / "route.yaml").write_text(text + more)
     with backend_of(Hanging, "legacy") as legacy, backend_of(Hanging, "new") as new:
         yield legacy, new, tmp_path / "contracts"
@@ -80,6 +83,39 @@ def test_a_side_that_hangs_is_left_while_its_clients_wait(
         assert stage.rollbacks()[0]["answered"] <= CALLERS + 10, "nobody was counted twice"
     finally:
         new.hangs = False
+        gateway.stop()
+
+
+@pytest.mark.parametrize("own", [30, 0], ids=["thirty times of legacy", "what evidence has"])
+def test_a_slow_side_is_left_within_seconds_though_little_is_known_of_legacy(
+    sides: tuple[Hanging, Hanging, Path], database: str, tmp_path: Path, own: int
+) -> None:
+    """Half a second beside a few milliseconds; nothing fails, and every late answer is counted as affected."""
+    legacy, new, contracts = sides
+    options = ("--legacy", legacy.url, "--new", new.url, "--contracts", str(contracts), "--database-url", database)
+    gateway = start_gateway(*options, state=tmp_path / "state", environment=WATCHED)
+    try:
+        stage = Stage(legacy, new, contracts, gateway)
+        gateway.flip("lots.get", "shadow", sample=0 if own else 10_000)
+        assert stage.ask(30) == [200] * 30
+        if not own:
+            assert eventually(lambda: stage.compared() == 30)
+            gateway.stop()
+            again, token = tmp_path / "again", gateway.token
+            gateway = stage.gateway = start_gateway(*options, state=again, token=token, environment=WATCHED)
+        new.takes_s = 0.5
+        assert gateway.flip("lots.get", "canary", canary=10_000, sample=0).status_code == 200
+        begun, answers = monotonic(), list[int]()
+        while gateway.stage("lots.get") == "canary" and monotonic() - begun < PATIENCE_S:
+            answers += stage.ask(8)
+        assert gateway.stage("lots.get") == "legacy"
+        assert set(answers) == {200}
+        rollback = stage.rollbacks()[0]
+        assert (rollback["what"], rollback["failed"], rollback["mismatched"]) == ("latency", 0, 0)
+        assert eventually(lambda: stage.rollbacks()[0]["affected"] == stage.rollbacks()[0]["slow"] > 0)
+        newest = gateway.api("GET", "/api/routes/lots.get/history").json()["changes"][0]
+        assert "; 0 of" not in newest["reason"]
+    finally:
         gateway.stop()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -12,23 +12,27 @@ from gateway.message import Side
 from gateway.metrics.catalogue import BOUNDS
 from gateway.proxy.ledger import Ledger, Totals
 from gateway.proxy.unanswered import Open
-from gateway.rollout.breach import Breach, Seen, Watch, slow_after
+from gateway.rollout.breach import Breach, Seen, Watch
+from gateway.rollout.evidence import Histogram
 from gateway.rollout.flag import Flag
+from gateway.rollout.slow import NOT_KNOWN, Limit, Times, limit_of
 from gateway.rollout.stage import Stage
-from gateway.routing.route import Terms
+from gateway.routing.route import Route
 from gateway.shadow.finding import Found
 
 EXEMPLARS: Final = 5
 _COMPARED: Final = (Outcome.MATCHED, Outcome.ALLOWED, Outcome.MISMATCHED)
 _NOTHING: Final = Seen()
+_BODILESS: Final = ("GET", "HEAD", "OPTIONS", "DELETE")
 
 
 @dataclass(slots=True)
 class Post:
     """A route at one version of its flag, watched from here. `exemplars` are the first requests that went wrong.
 
-    `left_at`: since when the flag is another one, and only what was under way then is still counted. `known_s`:
-    legacy's slowest time as evidence has it, for as long as this process has none; `asked`: evidence was asked for it.
+    `left_at`: since when the flag is another one, and only what was under way then is still counted. `known` are
+    legacy's times as evidence has them, which count while this process has fewer; `asked_at`: when it was asked.
+    `uploads`: the route's requests may have bodies.
     """
 
     flag: Flag
@@ -39,14 +43,17 @@ class Post:
     _counted: set[Open] = field(default_factory=set)  # before their end, for being slow already
     exemplars: list[Exemplar] = field(default_factory=list)
     left_at: float | None = None
-    known_s: float | None = None
-    asked: bool = False
+    known: Histogram = NOT_KNOWN
+    asked_at: float = float("-inf")
+    uploads: bool = True
+    _limit: Limit | None = None
 
     @classmethod
-    def at(cls, flag: Flag, terms: Terms, ledger: Ledger, seen: tuple[int, int]) -> Post:
+    def at(cls, flag: Flag, route: Route, ledger: Ledger, seen: tuple[int, int]) -> Post:
         """Begin to watch, after requests of which earlier posts have `seen` so many answered and failed."""
         new, legacy = _totals(ledger, flag)
-        return cls(flag, Watch(terms), ledger, (replace(new, answered=seen[0], failed=seen[1]), legacy))
+        before = replace(new, answered=seen[0], failed=seen[1]), legacy
+        return cls(flag, Watch(route.terms), ledger, before, uploads=route.method not in _BODILESS)
 
     @property
     def seen(self) -> tuple[int, int]:
@@ -57,7 +64,7 @@ class Post:
         """Take a finding about this version of the flag in."""
         outcome = finding.outcome
         if finding.rescued:  # the ledger has legacy's good answer; a comparison it was not
-            self._found += Seen(failed=1)
+            self._found += Seen(failed=1, rescued=1)
             self._show(finding)
             return
         if outcome not in _COMPARED:
@@ -65,7 +72,8 @@ class Post:
         mismatched = outcome is Outcome.MISMATCHED
         # what failed is in the ledger already
         had = mismatched and finding.authoritative is Side.NEW and (finding.candidate_status or 500) < 500
-        self._found += Seen(compared=1, mismatched=int(mismatched), wrong=int(had))
+        was_late = had and self._limit is not None and finding.candidate_ms > self._limit.after_s * 1000
+        self._found += Seen(compared=1, mismatched=int(mismatched), wrong=int(had), late=-int(was_late))
         if mismatched:
             self._show(finding)
 
@@ -79,36 +87,48 @@ class Post:
         """Whether some request that counts as slow has no answer yet: it may fail, which is to be known."""
         return any(each.waits for each in self._counted)
 
-    def look(self, unanswered: Iterable[Open] = (), at: float = 0.0) -> Breach | None:
-        """Judge what has happened since the last look; `unanswered` are the requests that wait, `at` this moment."""
+    def look(self, unanswered: Iterable[Open] = (), at: float = 0.0, *, paused: bool = False) -> Breach | None:
+        """Judge what has happened since the last look; `unanswered` are the requests that wait, `at` this moment.
+
+        `paused`: this process stood still meanwhile, so that no time says anything about a side.
+        """
         (new, legacy), (new_before, legacy_before) = now, before = _totals(self._ledger, self.flag), self._before
-        limit = slow_after(legacy_before.times, BOUNDS, known_s=self.known_s)
+        times = Times(legacy_before.times, BOUNDS, self.known, self.uploads)
+        limit = self._limit = limit_of(times, self.watch.terms.slack_ms)
         earlier = self._count_early(unanswered, at, limit)
         found, self._found, self._before = self._found, _NOTHING, now
         if now == before and found == _NOTHING and not earlier:
             return None
         answered = max(0, new.answered - new_before.answered + earlier)
+        slow = _above(new.times, limit) - _above(new_before.times, limit) + earlier
         seen = Seen(
             answered=answered,
             failed=new.failed - new_before.failed,
-            slow=min(answered, max(0, _above(new, limit) - _above(new_before, limit) + earlier)),
+            slow=min(answered, max(0, slow)),
+            late=slow - _above(new.failed_times, limit) + _above(new_before.failed_times, limit),
             legacy=legacy.answered - legacy_before.answered,
             legacy_failed=legacy.failed - legacy_before.failed,
         )
-        return self.watch.saw(seen + found, limit, waiting=sum(each.waits for each in self._counted))
+        judged_by = None if paused else limit
+        return self.watch.saw(seen + found, judged_by, waiting=sum(each.waits for each in self._counted))
 
-    def _count_early(self, unanswered: Iterable[Open], at: float, limit_s: float | None) -> int:
+    @property
+    def lacks_times(self) -> bool:
+        """Whether more of legacy's times would tell more."""
+        return Times(self._before[1].times, BOUNDS, self.known).are_few
+
+    def _count_early(self, unanswered: Iterable[Open], at: float, limit: Limit | None) -> int:
         """How many more requests are slow before their end, less those that the ledger has by now."""
         ended = {each for each in self._counted if each.over}
         self._counted -= ended
-        if limit_s is None:
+        if limit is None:
             return -len(ended)
         version = self.flag.version
         new = {
             each
             for each in unanswered
             if each.waits
-            and at - each.begun > limit_s
+            and at - each.begun > limit.after_s
             and each.routed.flag is not None
             and each.routed.flag.version == version
         } - self._counted
@@ -121,6 +141,6 @@ def _totals(ledger: Ledger, flag: Flag) -> tuple[Totals, Totals]:
     return ledger.totals(flag.route, Side.NEW, WATCHED), ledger.totals(flag.route, Side.LEGACY, Stage)
 
 
-def _above(totals: Totals, limit_s: float | None) -> int:
+def _above(times: Sequence[int], limit: Limit | None) -> int:
     """How many requests took longer than the limit."""
-    return 0 if limit_s is None else sum(totals.times[BOUNDS.index(limit_s) + 1 :])
+    return 0 if limit is None else sum(times[BOUNDS.index(limit.after_s) + 1 :])

@@ -10,7 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import islice
+from operator import attrgetter
 from time import perf_counter
 from typing import Final
 
@@ -22,12 +22,13 @@ from gateway.db.rollbacks import BY, WATCHED, Key, RollbackStore, reason
 from gateway.message import Side
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.unanswered import Open
-from gateway.rollout.breach import Breach, Seen, slowest_s
+from gateway.rollout.breach import Breach, Seen
 from gateway.rollout.flag import Change, Flag, Flipped, apply
 from gateway.rollout.plan import Live
+from gateway.rollout.slow import LATENCY_S
 from gateway.rollout.stage import Stage
 from gateway.rollout.steps import BY as PLAN
-from gateway.routing.route import Terms, WayBack
+from gateway.routing.route import Route, WayBack
 from gateway.shadow.finding import EvidenceSink, Found
 from gateway.shadow.served import ServedKind
 from gateway.telemetry import count, log
@@ -38,6 +39,7 @@ LOOK_S: Final = 0.25
 REST: Final = 9.0  # times as long as a look took, so that a thousand busy routes take a tenth of a processor at most
 AT_ONCE: Final = 16
 TELL_S: Final = 1.0
+LEARN_S: Final = 5.0  # how long evidence is not asked again for legacy's times
 WRITE_S: Final = 1.5  # how long the database may take over a rollback before this process goes ahead
 AGAIN_S: Final = 1.0
 LINGER_S: Final = 5.0
@@ -67,12 +69,15 @@ class Sentinel:
         """Look at this process's routes, for ever; `unanswered` gives the requests that wait for an answer."""
         telling = asyncio.create_task(self._tell())
         try:
-            took = 0.0
+            took, begun, was_late = 0.0, perf_counter(), False
             while True:
-                await asyncio.sleep(max(LOOK_S, took * REST))
-                begun = perf_counter()
+                rest = max(LOOK_S, took * REST)
+                await asyncio.sleep(rest)
+                late, begun = perf_counter() - begun - took - rest > LATENCY_S, perf_counter()
+                # a machine that stood still is no side's fault; one that always does may well be the new side's
+                paused, was_late = late and not was_late, late
                 try:
-                    await self._look(ledger, unanswered)
+                    await self._look(ledger, unanswered, paused=paused)
                 except Exception as bug:  # noqa: BLE001 - a bug in a judgement must not end the watch
                     log("watch_bug", level=logging.ERROR, bug=bug)
                 took = perf_counter() - begun
@@ -81,19 +86,19 @@ class Sentinel:
                 task.cancel()
             await asyncio.gather(telling, *self._taking.values(), return_exceptions=True)
 
-    async def _look(self, ledger: Ledger, unanswered: Unanswered) -> None:
+    async def _look(self, ledger: Ledger, unanswered: Unanswered, *, paused: bool) -> None:
         wanted = self._wanted()
-        for key, (flag, terms) in wanted.items():
+        for key, (flag, route) in wanted.items():
             post = self._posts.get(key)
-            if post is None or post.watch.terms != terms:
+            if post is None or post.watch.terms != route.terms:
                 self._relieve(flag.route)
-                self._posts[key] = Post.at(flag, terms, ledger, self._seen.get(flag.route, (0, 0)))
+                self._posts[key] = Post.at(flag, route, ledger, self._seen.get(flag.route, (0, 0)))
         now, at = asyncio.get_running_loop().time(), perf_counter()
         waiting = await _by_route(unanswered()) if self._posts else {}
         for number, (key, post) in enumerate(list(self._posts.items())):
             if number % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)  # clients are served by the same loop
-            breach = post.look(waiting.get(post.flag.route, ()), at)
+            breach = post.look(waiting.get(post.flag.route, ()), at, paused=paused)
             if key not in wanted:
                 self._leave(key, post, now)
             elif breach is not None and key not in self._taking:
@@ -103,15 +108,17 @@ class Sentinel:
     def _over(self, key: Key, _task: asyncio.Task[None]) -> None:
         del self._taking[key]
 
-    def _wanted(self) -> dict[Key, tuple[Flag, Terms]]:
+    def _wanted(self) -> dict[Key, tuple[Flag, Route]]:
         plan = self._live.known
         watched = (
-            (flag, plan.table.routes[flag.route].terms)
+            (flag, plan.table.routes[flag.route])
             for flag in plan.flags.values()
             if flag.stage in WATCHED and flag.route in plan.table.routes
         )
         return {
-            (flag.route, flag.version): (flag, terms) for flag, terms in watched if terms.rollback is not WayBack.MANUAL
+            (flag.route, flag.version): (flag, route)
+            for flag, route in watched
+            if route.terms.rollback is not WayBack.MANUAL
         }
 
     def _leave(self, key: Key, post: Post, now: float) -> None:
@@ -173,7 +180,7 @@ class Sentinel:
             version=outcome.flag.version,
             what=breach.what,
             why=breach.sentence,
-            affected=seen.affected,
+            affected=breach.affected,
             answered=seen.answered,
             exemplars=[one.request_id for one in post.exemplars],
         )
@@ -194,10 +201,11 @@ class Sentinel:
                 log("watch_bug", level=logging.ERROR, bug=bug)
 
     async def _learn(self) -> None:
-        """Ask once for each route how long legacy took: a process that has just started has not seen it."""
-        for post in islice([each for each in self._posts.values() if not each.asked], AT_ONCE):
-            post.known_s = slowest_s(await self._store.legacys_times(post.flag.route))
-            post.asked = True
+        """Ask how long legacy took for routes of which too little is known: others may have seen it, copies may."""
+        now = perf_counter()
+        due = [each for each in self._posts.values() if each.lacks_times and now - each.asked_at > LEARN_S]
+        for post in sorted(due, key=attrgetter("asked_at"))[:AT_ONCE]:
+            post.known, post.asked_at = await self._store.legacys_times(post.flag.route), now
 
 
 async def _by_route(unanswered: Iterable[list[Open]]) -> dict[str, list[Open]]:

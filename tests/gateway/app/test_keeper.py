@@ -20,15 +20,16 @@ from gateway.db.rollouts import RolloutStore
 from gateway.diff.verdict import Kind, Mismatch, Outcome, Verdict
 from gateway.message import Side
 from gateway.proxy.ledger import Ledger
-from gateway.rollout.breach import Seen
+from gateway.rollout.breach import Breached, Seen
 from gateway.rollout.flag import Change, Flag, Flipped
 from gateway.rollout.stage import Stage
-from gateway.routing.route import Terms
 from gateway.shadow.finding import Finding
 from tests.gateway.db.fixtures import database, engine, new_live, postgres, store
+from tests.gateway.proxy.harness import route
 
 __all__ = ["database", "engine", "postgres", "store"]
 
+READ = route("lots.list", "GET /api/lots")
 MISMATCH = Mismatch(Kind.VALUE, "body/kg", "1", "2")
 FINDING = Finding(
     route="lots.list",
@@ -83,12 +84,49 @@ async def test_what_all_have_seen_takes_a_route_back_with_what_to_look_at(
         await keeper
     expected = [Exemplar(f"r{number}", "body/kg") for number in (2, 1, 0)] if has_evidence else []
     assert list(found[0].exemplars) == expected
-    assert found[0].seen.affected == 90
+    assert found[0].affected == 90
 
 
 def test_a_rescued_request_is_something_to_look_at() -> None:
     """It has failed on the new side, although its client never saw that."""
-    post = Post.at(Flag("lots.list", Stage.CANARY, 500, version=2), Terms(), Ledger(), (0, 0))
+    post = Post.at(Flag("lots.list", Stage.CANARY, 500, version=2), READ, Ledger(), (0, 0))
     status = Mismatch(Kind.STATUS, "status", "200", '"new_crashed"')
     post.heard(replace(FINDING, rescued=True, verdict=Verdict(Outcome.MISMATCHED, (status,))))
     assert post.exemplars == [Exemplar("r1", "status")]
+
+
+def test_each_affected_request_counts_once_whatever_went_wrong_with_it() -> None:
+    """Of twelve late ones four failed, three were wrong and two were rescued; two good ones were wrong as well."""
+    ledger = Ledger()
+    for _ in range(200):
+        ledger.ended("lots.list", Stage.SHADOW, "legacy", 200, 0.004)
+    post = Post.at(Flag("lots.list", Stage.CANARY, 500, version=2), READ, ledger, (0, 0))
+    assert post.look() is None
+    for status, seconds, count in ((200, 0.3, 8), (503, 0.3, 4), (503, 0.01, 1), (200, 0.01, 7)):
+        for _ in range(count):
+            ledger.ended("lots.list", Stage.CANARY, "new", status, seconds)
+    post.look()
+    wrong = replace(FINDING, authoritative=Side.NEW)
+    for each in (*[replace(wrong, candidate_ms=300.0)] * 3, *[replace(wrong, candidate_ms=10.0)] * 2):
+        post.heard(each)
+    for _ in range(2):
+        post.heard(replace(FINDING, rescued=True, verdict=Verdict(Outcome.MISMATCHED)))
+    post.look()
+    seen = post.watch.total
+    assert (seen.answered, seen.slow, seen.failed, seen.rescued, seen.wrong) == (20, 12, 7, 2, 5)
+    assert seen.affected(Breached.ERRORS) == 5 + 5
+    assert seen.affected(Breached.LATENCY) == 5 + 5 + (12 - 4 - 3)
+
+
+def test_a_process_that_stood_still_blames_nobody_for_it() -> None:
+    """All that was under way took long, and is told; it makes no breach, in the next look it does."""
+    ledger = Ledger()
+    for _ in range(200):
+        ledger.ended("lots.list", Stage.SHADOW, "legacy", 200, 0.004)
+    post = Post.at(Flag("lots.list", Stage.CANARY, 500, version=2), READ, ledger, (0, 0))
+    for paused in (True, False):
+        for _ in range(30):
+            ledger.ended("lots.list", Stage.CANARY, "new", 200, 2.0)
+        breach = post.look(paused=paused)
+        assert (breach is None) is paused
+    assert post.watch.total.slow == 60
