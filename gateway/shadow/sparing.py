@@ -22,11 +22,12 @@ class Skip(StrEnum):
 
 @dataclass(slots=True)
 class _Route:
-    """One route's rechecks. `left` may begin now, `at` this moment."""
+    """One route's rechecks. `left` may begin now, `at` this moment; `told` once one of them has ended."""
 
     left: float
     at: float
     under_way: int = 0
+    told: bool = False
     noisy_until: float = float("-inf")
 
 
@@ -51,12 +52,17 @@ class Rechecks:
 
     def end(self, route: str) -> None:
         """End one that has begun."""
-        self._routes[route].under_way -= 1
+        one = self._routes[route]
+        one.under_way, one.told = one.under_way - 1, True
 
     def noisy(self, route: str, now: float) -> None:
         """Note that legacy disagreed with itself."""
         self._routes[route].noisy_until = now + REMEMBERED_S
 
     def may_be_noise(self, route: str, now: float) -> bool:
-        """Whether a mismatch that nobody asks about may be noise, by what was seen of its route lately."""
-        return now < self._routes[route].noisy_until
+        """Whether a mismatch that nobody asks about may be noise, by what was seen of its route lately.
+
+        As long as the first that were asked about are under way, nobody knows.
+        """
+        one = self._routes[route]
+        return now < one.noisy_until or (one.under_way > 0 and not one.told)

@@ -40,7 +40,18 @@ def test_noise_is_remembered_for_a_while() -> None:
     rechecks = Rechecks(8)
     rechecks.begin("a", 0.0)
     rechecks.begin("b", 0.0)
+    rechecks.end("a")
+    rechecks.end("b")
     rechecks.noisy("a", 1.0)
     assert rechecks.may_be_noise("a", REMEMBERED_S)
     assert not rechecks.may_be_noise("a", 2 * REMEMBERED_S)
     assert not rechecks.may_be_noise("b", 2.0)
+
+
+def test_nobody_knows_of_a_route_whose_first_rechecks_are_under_way() -> None:
+    """A burst after a start is larger than the rechecks at once, and the rest of it was held to be mismatches."""
+    rechecks = Rechecks(1)
+    assert [rechecks.begin("a", 0.0) for _ in range(2)] == [None, Skip.BUSY]
+    assert rechecks.may_be_noise("a", 0.0)
+    rechecks.end("a")
+    assert not rechecks.may_be_noise("a", 0.0)
