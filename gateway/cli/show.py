@@ -73,7 +73,8 @@ def rollback_text(rollback: Mapping[str, Any]) -> str:
     lines = [
         f"taken back by itself at {moment(rollback['at'])} from version {rollback['from_version']}: {rollback['why']}",
         f"  affected: {rollback['affected']} of {counted(rollback['answered'], 'request')} that the new side answered "
-        f"({rollback['failed']} failed{rescued}; {slow}{rollback['mismatched']} of {rollback['compared']} compared mismatched)",
+        f"({rollback['failed']} failed{rescued}; {slow}"
+        f"{rollback['mismatched']} of {rollback['compared']} compared mismatched)",
         *(f"  look at {each['request_id']} {each['where']}" for each in rollback["exemplars"]),
     ]
     return plain("\n".join(lines))
