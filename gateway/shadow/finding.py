@@ -144,7 +144,52 @@ class Sealed(NamedTuple):
         return finding
 
 
-Found = Finding | Sealed
+class Matched(NamedTuple):
+    """A finding on two answers that agree: it is counted, and nobody will look into it. Its fields are a finding's."""
+
+    route: str
+    revision: str
+    request_id: str
+    at: datetime
+    method: str
+    stage: str
+    flag_version: int
+    authoritative: Side
+    control_status: int | None
+    candidate_status: int | None
+    control_ms: float
+    candidate_ms: float
+    stratum: Stratum
+    outcome: Outcome = Outcome.MATCHED
+    reason: str = ""
+    disagrees_in_class: bool = False
+    rescued: bool = False
+    rules_hit: tuple[str, ...] = ()
+    spots: tuple[Spot, ...] = ()
+    weight: int = OVERHEAD
+
+    def opened(self) -> Finding:
+        """The finding."""
+        return Finding(
+            route=self.route,
+            request_id=self.request_id,
+            at=self.at,
+            method=self.method,
+            target="",
+            stage=self.stage,
+            flag_version=self.flag_version,
+            authoritative=self.authoritative,
+            control_status=self.control_status,
+            candidate_status=self.candidate_status,
+            control_ms=self.control_ms,
+            candidate_ms=self.candidate_ms,
+            verdict=Verdict(self.outcome),
+            revision=self.revision,
+            stratum=self.stratum,
+        )
+
+
+Found = Finding | Sealed | Matched
 
 
 def sealed(finding: Finding) -> Sealed:

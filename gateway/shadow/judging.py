@@ -1,4 +1,4 @@
-"""One copy from its sending to its finding: the other side is asked, both answers compared, legacy perhaps asked again.
+"""From both answers to a finding: compared at a glance or by whoever may take long, legacy perhaps asked again.
 
 It knows no queue and no store. Whatever is not surely equal is compared in another process: this one serves clients.
 """
@@ -18,32 +18,29 @@ from gateway.diff.body import same_bytes
 from gateway.diff.compare import compare
 from gateway.diff.rules import Rules
 from gateway.diff.verdict import Outcome, Verdict
-from gateway.failure import Failure
 from gateway.message import Observation, OutboundRequest, Side
 from gateway.shadow.comparer import LARGE
 from gateway.shadow.comparing import Comparer, ComparerLost, Ground
 from gateway.shadow.drop import Drop
 from gateway.shadow.examining import Matter, because, examine, examined, examined_again, written
-from gateway.shadow.finding import Finding, Found
+from gateway.shadow.finding import Finding, Found, Matched
 from gateway.shadow.job import Job
 from gateway.shadow.recheck import Question, nothing_to_compare, question, unconditional
 from gateway.shadow.record import Exchange, Recorder
 from gateway.shadow.rests import Rests
 from gateway.shadow.sparing import Rechecks
+from gateway.shadow.stratum import stratum_of
 from gateway.shadow.way import Limits, Way
-from gateway.telemetry import count, log
+from gateway.telemetry import count
 
-SHORT: Final = 512  # bytes of a target that are redacted without a thread
 TICK_S: Final = 1.05  # after so long a clock of whole seconds shows another time
 UNCONDITIONAL: Final = "legacy was asked again without the client's validators"
 GIVEN_UP: Final = "the comparison was given up: it took too long, or its process ended"
 NOT_AGAIN: Final = "legacy could not be asked again"
 SPARED: Final = "legacy was not asked again, to spare it, and disagrees with itself now and then: this may be noise"
 
-_MATCHED: Final = Verdict(Outcome.MATCHED)
 _SPARED: Final = Verdict(Outcome.NOT_COMPARABLE, reason=SPARED)
 _GIVEN_UP: Final = Verdict(Outcome.NOT_COMPARABLE, reason=GIVEN_UP)
-_LATE: Final = frozenset({Failure.LEGACY_TIMEOUT, Failure.NEW_TIMEOUT})
 
 Answer = TypeVar("Answer")
 
@@ -80,35 +77,33 @@ class Court:
     rests: Rests
 
 
-async def finding_on(job: Job, court: Court) -> Found | Drop:
-    """Ask the other side, compare, and ask legacy again where that tells noise from a mismatch."""
-    observed = await _asked(job, court)
-    if isinstance(observed, Drop):
-        return observed
-    await asyncio.sleep(0)  # clients' news first: what follows takes as long as serving one of them
-    now, answered, rules = datetime.now(UTC), job.answered, court.rules(job.route)
-    control, candidate = (observed, answered) if observed.side is Side.LEGACY else (answered, observed)
-    exchange = _exchange(job, control, candidate)
-    if agree(control, candidate, rules) and len(job.target) <= SHORT:
-        return court.recorder.finding(replace(exchange, verdict=_MATCHED), rules, now)
-    matter = Matter(court.recorder.basis(job.route, rules), exchange, now)
+def looked_at(job: Job, court: Court, came: Observation) -> Matched | Matter:
+    """The finding on two answers that are equal at a glance; what it is made of where somebody has to read them."""
+    answered, rules, now = job.answered, court.rules(job.route), datetime.now(UTC)
+    control, candidate = (came, answered) if came.side is Side.LEGACY else (answered, came)
+    basis = court.recorder.basis(job.route, rules)
+    if not agree(control, candidate, rules):
+        return Matter(basis, _exchange(job, control, candidate), now)
+    return Matched(
+        job.route,
+        basis.revision,
+        job.request_id,
+        now,
+        job.copy.method,
+        job.stage,
+        job.flag_version,
+        answered.side,
+        control.status,
+        candidate.status,
+        control.elapsed_ms,
+        candidate.elapsed_ms,
+        stratum_of(job.copy, control, job.target),
+    )
+
+
+async def judged(job: Job, court: Court, matter: Matter) -> Found | Drop:
+    """Compare, and ask legacy again where that tells noise from a mismatch."""
     return await _rechecked(job, matter, await _examined(court, matter), court)
-
-
-async def _asked(job: Job, court: Court) -> Observation | Drop:
-    """What the other side says, or why it was not asked."""
-    side, now = job.answered.side.other, asyncio.get_running_loop().time
-    if not court.rests.sends(job.route, side, now()):
-        return Drop.RESTING
-    way, limits = court.ways[side], court.limits
-    if job.answered.truncated:
-        limits = Limits(limits.timeout_s, cap=0)  # there is nothing to compare a body with
-    observed = await way.ask(way.dressed(job.copy), limits, job.watch)
-    if isinstance(observed, Observation):
-        whole = not observed.truncated and observed.failure not in _LATE
-        if court.rests.heard(job.route, side, now(), whole=whole):
-            log("copies_rest", route=job.route, side=side.value)
-    return observed
 
 
 def _has_body(one: Observation) -> bool:

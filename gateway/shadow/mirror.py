@@ -21,14 +21,15 @@ from gateway.shadow.comparing import Comparer
 from gateway.shadow.drop import Drop, drop
 from gateway.shadow.finding import EvidenceSink, Found
 from gateway.shadow.job import Job
-from gateway.shadow.judging import TICK_S, Court, Pauses, finding_on
+from gateway.shadow.judging import TICK_S, Court, Pauses
+from gateway.shadow.lanes import Lanes
 from gateway.shadow.pending import FLUSH_S, Pending
 from gateway.shadow.record import Exchange, Recorder
 from gateway.shadow.rests import Rests
 from gateway.shadow.sparing import PER_SECOND, Rechecks
 from gateway.shadow.stratum import stratum_of
 from gateway.shadow.way import Limits, Way
-from gateway.telemetry import count, log, request_id
+from gateway.telemetry import count, log
 
 CLOSE_S: Final = 2.0  # how long closing waits for the workers, and for the store
 
@@ -66,7 +67,6 @@ class Mirror:
     ) -> None:
         self._ways = ways
         self._bounds = bounds
-        self._jobs: asyncio.Queue[tuple[Job, int]] = asyncio.Queue(maxsize=bounds.queue)
         self.budget = Budget(bounds.held_bytes)
         self._pending = Pending(sink, most=bounds.queue, held_bytes=bounds.held_bytes, flush_s=bounds.flush_s)
         self.served = self._pending.served
@@ -85,13 +85,14 @@ class Mirror:
             self._comparer,
             self._rests,
         )
-        self._tasks: list[asyncio.Task[None]] = []
+        self._lanes = Lanes(self.court, bounds.concurrency, self._over)
+        self._flushing: asyncio.Task[None] | None = None
         self._closed = False
 
     def start(self) -> None:
-        """Start the workers; call from the running loop."""
-        self._tasks = [asyncio.create_task(self._work()) for _ in range(self._bounds.concurrency)]
-        self._tasks.append(asyncio.create_task(self._pending.flush()))
+        """Begin; call from the running loop."""
+        self._flushing = asyncio.create_task(self._pending.flush())
+        self._lanes.open()
 
     def has_room(self, side: Side, route: str) -> bool:
         """Whether a copy for this side would be taken now; counted when not. It saves keeping a body for nothing."""
@@ -112,8 +113,8 @@ class Mirror:
             self.budget.give(held)
             self._dropped(job, why)
             return False
-        self._jobs.put_nowait((job, size))
         count(f"shadow_offered.{job.route}")
+        self._lanes.add(job, size)
         return True
 
     def found(self, finding: Found) -> None:
@@ -144,7 +145,7 @@ class Mirror:
     def _full(self) -> Drop | None:
         if self._closed:
             return Drop.CLOSING
-        return Drop.QUEUE_FULL if self._jobs.full() else None
+        return Drop.QUEUE_FULL if len(self._lanes) >= self._bounds.queue else None
 
     def _rather_not(self, side: Side, route: str) -> Drop | None:
         """Why a side would not be asked now; whoever sends a copy asks again."""
@@ -156,7 +157,7 @@ class Mirror:
     @property
     def waiting(self) -> int:
         """Copies that wait for a worker."""
-        return self._jobs.qsize()
+        return len(self._lanes)
 
     @property
     def held(self) -> int:
@@ -164,42 +165,26 @@ class Mirror:
         return self.budget.held
 
     async def aclose(self) -> None:
-        """Stop the workers; what is queued is dropped, what was found is stored if that goes quickly."""
+        """Stop; what is queued or under way is dropped, what was found is stored if that goes quickly."""
         self._closed = True
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=CLOSE_S)
+        await self._lanes.aclose(within_s=CLOSE_S)
+        if self._flushing is not None:
+            self._flushing.cancel()
+            await asyncio.wait([self._flushing], timeout=CLOSE_S)
         self._apart.shutdown(wait=False, cancel_futures=True)
         self._comparer.close()  # a kill, and milliseconds until the process is gone
-        while not self._jobs.empty():
-            job, size = self._jobs.get_nowait()
-            self.budget.give(size)
-            drop(job.route, Drop.CLOSING)
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self._pending.store_all()
         except TimeoutError:
             count("evidence_dropped.closing", len(self._pending))
 
-    async def _work(self) -> None:
-        while True:
-            await self._shadow(*await self._jobs.get())  # no name here: it would keep the last job alive
-            await asyncio.sleep(0)  # a full queue of copies that nobody is sent would let no client in between
-
-    async def _shadow(self, job: Job, size: int) -> None:
-        request_id.set(job.request_id)
-        try:
-            finding = await finding_on(job, self.court)
-            if isinstance(finding, Drop):
-                self._dropped(job, finding)
-                return
-            self.found(finding)
-        except asyncio.CancelledError:
-            drop(job.route, Drop.CLOSING)
-            raise
-        except Exception as bug:  # noqa: BLE001 - a bug in a comparison must not end the worker or reach a client
-            drop(job.route, Drop.BUG)
-            log("shadow_failed", level=logging.ERROR, bug=bug, route=job.route)
-        finally:
-            self.budget.give(size)
+    def _over(self, job: Job, size: int, found: Found | Drop) -> None:
+        """A copy is done with."""
+        self.budget.give(size)
+        if not isinstance(found, Drop):
+            self.found(found)
+        elif found in (Drop.BUG, Drop.CLOSING):
+            drop(job.route, found)
+        else:
+            self._dropped(job, found)

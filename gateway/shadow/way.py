@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +11,8 @@ from gateway.failure import Failure
 from gateway.message import Observation, OutboundRequest, Side
 from gateway.shadow.drop import Drop
 from gateway.shadow.job import Watch
+from gateway.upstream.gathering import Gathering, Told, gather
+from gateway.upstream.http import HttpTransport
 from gateway.upstream.observe import observe
 from gateway.upstream.transport import Transport
 
@@ -53,11 +56,31 @@ class Way:
         ended = None
         if watch is not None:
             copy, ended = watch(copy)
-        observed = await observe(self.side, self.transport, copy, timeout_s=limits.timeout_s, cap=limits.cap)
+        observed = await self._gathered(copy, limits)
+        if observed is None:
+            observed = await observe(self.side, self.transport, copy, timeout_s=limits.timeout_s, cap=limits.cap)
         if ended is not None:
             ended(observed)
         not_asked = None if observed.failure is None else _NOT_ASKED.get(observed.failure)
         return not_asked or observed
+
+    def gather(self, copy: OutboundRequest, limits: Limits, tell: Told) -> Gathering | None:
+        """Ask on a connection that is idle already; None where there is none, and `ask` is the way."""
+        if not isinstance(self.transport, HttpTransport) or self.left_alone():
+            return None
+        return gather(self.side, self.transport, copy, timeout_s=limits.timeout_s, cap=limits.cap, tell=tell)
+
+    async def _gathered(self, copy: OutboundRequest, limits: Limits) -> Observation | None:
+        """What `gather` brings; None where that is nothing."""
+        told: asyncio.Future[Observation | None] = asyncio.get_running_loop().create_future()
+        gathering = self.gather(copy, limits, lambda came: None if told.done() else told.set_result(came))
+        if gathering is None:
+            return None
+        try:
+            return await told
+        except asyncio.CancelledError:
+            gathering.abandon()
+            raise
 
     def dressed(self, copy: OutboundRequest) -> OutboundRequest:
         """The copy with this side's own headers."""

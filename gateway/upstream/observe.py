@@ -27,7 +27,7 @@ async def observe(
 
     try:
         async with asyncio.timeout(timeout_s):
-            answer = await transport.send(request, timeout_s=max(timeout_s - EARLY_S, timeout_s / 2))
+            answer = await transport.send(request, timeout_s=head_s(timeout_s))
             if isinstance(answer, Failure):
                 return failed(answer)
             try:
@@ -40,6 +40,11 @@ async def observe(
         return failed(cut.failure, cut=True)
     elapsed_ms = (perf_counter() - begun) * 1000
     return Observation(side, answer.status, answer.headers, body or b"", elapsed_ms, truncated=body is None)
+
+
+def head_s(timeout_s: float) -> float:
+    """What of the time in all is left to an answer's head."""
+    return max(timeout_s - EARLY_S, timeout_s / 2)
 
 
 async def _read(method: str, answer: Response, cap: int) -> bytes | None:

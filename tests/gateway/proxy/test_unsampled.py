@@ -103,7 +103,7 @@ async def test_a_request_whose_copy_is_dropped_is_known_by_its_kind() -> None:
     async with (
         upstream(always(OK)) as legacy,
         upstream(always(OK)) as new,
-        gateway(legacy.url, routes=ALL, flags=[flag], new=new.url, queue=0, held_bytes=1) as serving,
+        gateway(legacy.url, routes=ALL, flags=[flag], new=new.url, held_bytes=1) as serving,
     ):
         assert (await ask(serving.port, get("/api/lots"))).status == 200
         await kinds(serving, PLAIN)
