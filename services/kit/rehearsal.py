@@ -48,6 +48,7 @@ _GIVEN_UP: Final = {  # by SQLSTATE
     "57014": "statement_timeout",
     "40001": "serialization",
     "40P01": "deadlock",
+    "25001": "serialization",  # a handler that sets its own level of isolation: behind a savepoint nobody can
 }
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -137,6 +139,47 @@ async def test_a_refused_insert_is_known_by_its_keys(side: Caller, database: psy
     assert (seen["changes"], seen["row"]) == (1, None)
 
 
+async def test_an_insert_that_is_refused_and_survived_hides_no_row(
+    captured: str, environment: pytest.MonkeyPatch, database: psycopg.Connection
+) -> None:
+    """A handler tries a code, takes the next one when it is taken, and every row of that is seen."""
+    database.execute("INSERT INTO lots (lot_code) VALUES ('R-TAKEN')")
+
+    async def tries(request: Request) -> Response:
+        async with writing(request, ANONYMOUS) as session:
+            connection = session._connection
+            for code in ("R-TAKEN", "R-NEXT"):
+                with suppress(IntegrityError):
+                    async with connection.begin_nested():
+                        await connection.execute(text("INSERT INTO lots (lot_code) VALUES (:code)"), {"code": code})
+        return Response(status_code=201)
+
+    async with running(with_handler(tries)) as caller:
+        rehearsed = (await rehearse(caller, "/api/tried")).of("rehearsed")
+        assert [(row["op"], row["new"] and row["new"]["lot_code"]) for row in rehearsed["rows"]] == [
+            ("attempt", None), ("insert", "R-NEXT")
+        ]  # fmt: skip
+        assert rehearsed["unseen"] == []
+        await rehearsed["release"]()
+    assert lots(database, "R-NEXT") == 0
+
+
+async def test_a_handler_that_sets_its_own_isolation_is_not_rehearsed(
+    captured: str, environment: pytest.MonkeyPatch
+) -> None:
+    """Nothing is said of it: it was compared by the error that PostgreSQL gave to the rehearsal alone."""
+
+    async def isolated(request: Request) -> Response:
+        async with writing(request, ANONYMOUS) as session:
+            connection = session._connection
+            await connection.execute(text("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"))
+        return Response(status_code=201)
+
+    async with running(with_handler(isolated)) as caller:
+        rehearsed = await rehearse(caller, "/api/tried")
+        assert rehearsed.of("abandoned")["why"] == "serialization"
+
+
 async def test_no_lock_is_left_while_the_gateway_has_not_looked(side: Caller, database: psycopg.Connection) -> None:
     """Legacy's write on the same row goes through at once, although the snapshot is still held."""
     rehearsed = await rehearse(side, f"/api/runs/{RUN}", {"status": "CANCELLED"}, method="PATCH")
@@ -196,11 +239,14 @@ async def test_a_cancelled_rehearsal_leaves_nothing(side: Caller, database: psyc
 
 async def test_a_table_without_capture_is_told(side: Caller, database: psycopg.Connection) -> None:
     """What the triggers do not see, the transaction's own counts do."""
-    database.execute("ALTER TABLE lots DISABLE TRIGGER zz_strangler_captured")
+    triggers = ("zz_strangler_captured", "zz_strangler_attempted")
+    for name in triggers:
+        database.execute(f"ALTER TABLE lots DISABLE TRIGGER {name}")
     try:
         rehearsed = await rehearse(side, "/api/lots", {"lot_code": "R-UNSEEN"})
     finally:
-        database.execute("ALTER TABLE lots ENABLE TRIGGER zz_strangler_captured")
+        for name in triggers:
+            database.execute(f"ALTER TABLE lots ENABLE TRIGGER {name}")
     assert rehearsed.of("rehearsed")["unseen"] == ["public.lots"]
     await rehearsed.of("rehearsed")["release"]()
 
