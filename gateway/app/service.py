@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.app.machine import raise_descriptor_limit, settle_memory, share_python
+from gateway.app.machine import (
+    descriptors,
+    raise_descriptor_limit,
+    room_for_clients,
+    settle_memory,
+    share_python,
+)
 from gateway.app.opening import CannotStart
 from gateway.app.plane import DataPlane, Needs, data_plane
 from gateway.app.watch.sentinel import Overheard, Sentinel
@@ -24,6 +30,7 @@ from gateway.proxy.tracing.start import start_tracing
 from gateway.proxy.unanswered import Open, unanswered
 from gateway.settings.addresses import is_origin
 from gateway.settings.model import Settings
+from gateway.telemetry import log
 from gateway.upstream.inprocess import App, InProcess
 from gateway.upstream.lifespan import lifespan
 from gateway.upstream.reach import trust
@@ -152,8 +159,11 @@ class DataService:
 
 
 def _door_limits(settings: Settings) -> DoorLimits:
+    guests = room_for_clients(settings.max_clients, descriptors=descriptors(), connections=settings.max_connections)
+    if guests < settings.max_clients:
+        log("fewer_clients", max_clients=guests, descriptors=descriptors())
     return DoorLimits(
-        guests=settings.max_clients,
+        guests=guests,
         guests_of_one=settings.max_clients_per_address,
         rate_of_one=settings.max_rate_per_client,
         burst_of_one=settings.max_burst_per_client,
