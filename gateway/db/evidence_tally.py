@@ -46,15 +46,21 @@ class Minute:
     candidate_ms: list[float] = field(default_factory=list)
 
     def take(self, finding: Found) -> None:
-        outcome, control, candidate = finding.outcome, finding.control_status, finding.candidate_status
-        self.counts[outcome.value] += 1
-        self.counts["class_disagreements"] += finding.disagrees_in_class
-        self.counts["rescued"] += finding.rescued
-        self.counts["control_errors"] += control is None or control >= 500
+        """Count one finding. Most have nothing but their outcome and times to count."""
+        counts, outcome = self.counts, finding.outcome
+        control, candidate = finding.control_status, finding.candidate_status
+        counts[outcome] += 1
+        if finding.disagrees_in_class:
+            counts["class_disagreements"] += 1
+        if finding.rescued:
+            counts["rescued"] += 1
+        if control is None or control >= 500:
+            counts["control_errors"] += 1
         if candidate is None:  # by its own fault where that made the verdict, or where legacy failed the same request
-            self.counts["candidate_errors"] += outcome is Outcome.MISMATCHED or control is None
+            counts["candidate_errors"] += outcome is Outcome.MISMATCHED or control is None
         else:
-            self.counts["candidate_errors"] += candidate >= 500
+            if candidate >= 500:
+                counts["candidate_errors"] += 1
             self.candidate_ms.append(finding.candidate_ms)
         if control is not None and not finding.rescued:  # nobody measured a rescue's times
             self.control_ms.append(finding.control_ms)
@@ -121,7 +127,9 @@ class Tally:
         for rule in finding.rules_hit:
             self.hits[finding.route, rule] += 1
         if finding.stratum is not None and finding.control_status is not None:
-            seen = self.strata.setdefault((*about, finding.stratum), Seen())
+            kind = (*about, finding.stratum)
+            if (seen := self.strata.get(kind)) is None:
+                seen = self.strata[kind] = Seen()
             seen.served += 1
             seen.compared += finding.outcome is not Outcome.NOT_COMPARABLE
         for key, spot in _places(finding).items():

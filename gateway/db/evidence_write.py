@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Table, delete, func, insert, literal_column, select, text, tuple_
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
 
 from gateway.db import evidence_tally as tallying
 from gateway.db.evidence_room import CLUSTER_KEY, chunks, with_room
@@ -48,16 +51,24 @@ async def write(connection: AsyncConnection, tally: Tally) -> None:
 
 
 async def _add_minutes(connection: AsyncConnection, tally: Tally) -> None:
+    rows = [
+        {"route": route, "revision": revision, **added.row()}
+        for (route, revision), added in sorted(tally.minutes.items(), key=lambda item: item[0])
+    ]
+    await _upsert(connection, _adding_minutes(), rows)
+
+
+# Statements are made once: to make one takes longer than to send it, and clients are served meanwhile.
+
+
+@cache
+def _adding_minutes() -> Insert:
     minute = func.date_trunc("minute", _NOW)
     adding = upsert(verdict_minutes).values(minute=minute)
     changed: dict[str, ColumnElement[Any]] = {
         name: verdict_minutes.c[name] + adding.excluded[name] for name in COUNTS
     } | {name: _sum_of(name) for name in ("control_ms", "candidate_ms")}
-    rows = [
-        {"route": route, "revision": revision, **added.row()}
-        for (route, revision), added in sorted(tally.minutes.items(), key=lambda item: item[0])
-    ]
-    await _upsert(connection, adding.on_conflict_do_update(constraint=verdict_minutes.primary_key, set_=changed), rows)
+    return adding.on_conflict_do_update(constraint=verdict_minutes.primary_key, set_=changed)
 
 
 def _sum_of(name: str) -> ColumnElement[Any]:
@@ -67,17 +78,18 @@ def _sum_of(name: str) -> ColumnElement[Any]:
 
 
 async def _add_hits(connection: AsyncConnection, tally: Tally) -> None:
+    rows = [{"route": route, "rule": rule, "hits": hits} for (route, rule), hits in sorted(tally.hits.items())]
+    await _upsert(connection, _adding_hits(), rows)
+
+
+@cache
+def _adding_hits() -> Insert:
     adding = upsert(rule_hits).values(first_hit=_NOW, last_hit=_NOW)
     changed = {"hits": rule_hits.c.hits + adding.excluded.hits, "last_hit": _latest(rule_hits, "last_hit")}
-    rows = [{"route": route, "rule": rule, "hits": hits} for (route, rule), hits in sorted(tally.hits.items())]
-    await _upsert(connection, adding.on_conflict_do_update(constraint=rule_hits.primary_key, set_=changed), rows)
+    return adding.on_conflict_do_update(constraint=rule_hits.primary_key, set_=changed)
 
 
 async def _add_strata(connection: AsyncConnection, seen: Mapping[StratumKey, Seen]) -> None:
-    adding = upsert(strata).values(first_seen=_NOW, last_seen=_NOW)
-    changed: dict[str, ColumnElement[Any]] = {
-        name: strata.c[name] + adding.excluded[name] for name in ("served", "compared")
-    } | {"last_seen": _latest(strata, "last_seen")}
     rows = [
         {
             "route": route,
@@ -89,7 +101,16 @@ async def _add_strata(connection: AsyncConnection, seen: Mapping[StratumKey, See
         }
         for (route, revision, stratum), each in seen.items()
     ]
-    await _upsert(connection, adding.on_conflict_do_update(constraint=strata.primary_key, set_=changed), rows)
+    await _upsert(connection, _adding_strata(), rows)
+
+
+@cache
+def _adding_strata() -> Insert:
+    adding = upsert(strata).values(first_seen=_NOW, last_seen=_NOW)
+    changed: dict[str, ColumnElement[Any]] = {
+        name: strata.c[name] + adding.excluded[name] for name in ("served", "compared")
+    } | {"last_seen": _latest(strata, "last_seen")}
+    return adding.on_conflict_do_update(constraint=strata.primary_key, set_=changed)
 
 
 def _latest(table: Table, name: str) -> ColumnElement[Any]:
@@ -101,7 +122,8 @@ async def _upsert(connection: AsyncConnection, statement: Any, rows: Sequence[Ro
         await connection.execute(statement, some)
 
 
-async def _add_clusters(connection: AsyncConnection, sightings: Mapping[ClusterKey, Sighting]) -> None:
+@cache
+def _adding_clusters() -> ReturningInsert[Any]:
     adding = upsert(mismatch_clusters).values(first_seen=_NOW, last_seen=_NOW)
     changed = {
         "seen": _CLUSTER.seen + adding.excluded.seen,
@@ -109,6 +131,10 @@ async def _add_clusters(connection: AsyncConnection, sightings: Mapping[ClusterK
         "revision": adding.excluded.revision,
     }
     statement = adding.on_conflict_do_update(constraint="mismatch_clusters_one", set_=changed)
+    return statement.returning(_CLUSTER.id, _CLUSTER.seen, *CLUSTER_KEY)
+
+
+async def _add_clusters(connection: AsyncConnection, sightings: Mapping[ClusterKey, Sighting]) -> None:
     names = [each.name for each in CLUSTER_KEY]
     rows = [
         {**dict(zip(names, key, strict=True)), "seen": one.count, "revision": one.revision}
@@ -116,7 +142,7 @@ async def _add_clusters(connection: AsyncConnection, sightings: Mapping[ClusterK
     ]
     shown: dict[int, Sighting] = {}
     for some in chunks(rows):
-        for row in await connection.execute(statement.returning(_CLUSTER.id, _CLUSTER.seen, *CLUSTER_KEY), some):
+        for row in await connection.execute(_adding_clusters(), some):
             sighting = sightings[tuple(row[2:])]
             # a cluster that has its examples gets one newer one for a batch: the others are seldom another story
             fresh = row.seen - sighting.count < tallying.EXAMPLES
