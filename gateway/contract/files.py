@@ -30,16 +30,26 @@ def read_text(path: Path, *, shown: str) -> str | Problem:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         return Problem(shown, 0, f"the file cannot be opened ({error.strerror})")
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return Problem(shown, 0, "this is not a regular file")
-        content = file.read(MAX_BYTES + 1)
+    try:
+        # no file object before it is known to be a file: Python makes none of a folder
+        content = _content(descriptor) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    except OSError as error:
+        return Problem(shown, 0, f"the file cannot be read ({error.strerror})")
+    finally:
+        os.close(descriptor)
+    if content is None:
+        return Problem(shown, 0, "this is not a regular file")
     if len(content) > MAX_BYTES:
         return Problem(shown, 0, f"the file is larger than {MAX_BYTES} bytes")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return Problem(shown, content.count(b"\n", 0, error.start) + 1, "the file is not UTF-8 text")
+
+
+def _content(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def entries(folder: Path, *, shown: str) -> list[os.DirEntry[str]] | Problem:

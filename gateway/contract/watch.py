@@ -27,11 +27,12 @@ async def changes(folder: Path) -> AsyncIterator[None]:
 
 
 def _fingerprint(folder: Path) -> frozenset[tuple[str, int, int]]:
-    """Path, modification time and size of every YAML file; a folder that is not there has none."""
+    """Every folder, and path, modification time and size of every YAML file; a folder that is not there has none."""
     found = set()
     for path, folders, files in os.walk(folder):
         if len(Path(path).relative_to(folder).parts) >= DEEPEST:
             folders.clear()
+        found |= {(os.path.join(path, name), 0, 0) for name in folders}  # one may stand where a file is wanted
         for name in files:
             if name.endswith(".yaml"):
                 try:

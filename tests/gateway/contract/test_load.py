@@ -262,6 +262,15 @@ def test_links_and_pipes_are_not_followed(tmp_path: Path) -> None:
     assert load(folder) == [Problem(f"contracts/{CASE_FILE}", 0, "this is not a regular file")]
 
 
+@pytest.mark.parametrize("name", [ROUTE_FILE, CASE_FILE, "lots.create/differences.yaml"])
+def test_a_folder_in_the_place_of_a_file_is_a_problem(tmp_path: Path, name: str) -> None:
+    """It raised, and a gateway never looked at its contracts again."""
+    folder = write(tmp_path, GOOD)
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).mkdir()
+    assert load(folder) == [Problem(f"contracts/{name}", 0, "this is not a regular file")]
+
+
 def test_a_folder_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     """Not an empty set of contracts."""
     assert load(tmp_path / "nope") == [Problem("nope", 0, "the folder cannot be read (No such file or directory)")]
