@@ -119,10 +119,12 @@ def _travelling(arrival: Arrival, own_host: bytes | None) -> list[Header]:
 
 def copy_of(outbound: OutboundRequest, body: bytes | None = None) -> OutboundRequest:
     """The same request as a marked copy with a body that is here already; it must leave no trace."""
-    kept = outbound.headers
-    if b"expect" in dict(kept):  # told faster than by looking at each
+    kept, lines = outbound.headers, outbound.lines
+    if lines:  # of no header that means anything: there is no `expect` among them
+        lines = b"%b%b\r\nx-strangler-shadow: " % (lines, kept[-1][1])
+    elif b"expect" in dict(kept):  # told faster than by looking at each
         kept = tuple(header for header in kept if header[0] != b"expect")
-    return outbound._replace(headers=(*kept, (b"x-strangler-shadow", b"1")), body=body, commit=False, lines=b"")
+    return outbound._replace(headers=(*kept, (b"x-strangler-shadow", b"1")), body=body, commit=False, lines=lines)
 
 
 def _target(request: Request, side: Side, route: Route | None) -> bytes:

@@ -98,6 +98,28 @@ async def test_a_client_that_leaves_after_its_answer_takes_no_copy_with_it(flag:
 
 
 @STAGES
+async def test_every_copy_on_a_connection_is_the_request_with_one_mark_more(flag: Flag) -> None:
+    """Also once the gateway has come to know the fields that a client sends again and again, with a new id each."""
+    async with (
+        upstream(in_turn({"a": 1})) as legacy,
+        upstream(in_turn({"a": 1})) as new,
+        gateway(legacy.url, routes=[LOTS], flags=[flag], new=new.url) as served,
+    ):
+        asked, copied = (legacy, new) if flag is SHADOW else (new, legacy)
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        for number in range(5):
+            writer.write(b"GET /api/lots/%d HTTP/1.1\r\nHost: shop.test\r\nX-Caller: ann\r\n\r\n" % number)
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+            await until(lambda: len(copied.received) > number)  # noqa: B023 - it is over before the next turn
+        writer.close()
+    for request, copy in zip(asked.received, copied.received, strict=True):
+        assert copy.line == request.line
+        assert copy.headers == [*request.headers, (b"x-strangler-shadow", b"1")]
+    assert len({copy.values(b"x-request-id")[0] for copy in copied.received}) == 5
+
+
+@STAGES
 async def test_a_client_that_leaves_within_its_answer_is_counted(flag: Flag, counted: Mapping[str, int]) -> None:
     """There is nothing whole to compare; the other side is not troubled."""
     slow = Slow()
