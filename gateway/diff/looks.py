@@ -42,11 +42,17 @@ def looks_like(candidate: Found, control: Found, again: Found, standing: Standin
     """Whether a value could be legacy's own, by the two that legacy gave: same form, and no moment far away."""
     if not (isinstance(control, str) and isinstance(again, str) and isinstance(candidate, str)):
         return True
+    alike = has_form(candidate, control, again)
+    return standing.keeps(candidate, control, again) if alike is None else alike
+
+
+def has_form(candidate: str, control: str, again: str) -> bool | None:
+    """The same of texts that have one of the forms; None where legacy's two have none."""
     for form, sized in _FORMS:
         if form.fullmatch(control) and form.fullmatch(again):
             same_length = not sized or len(control) != len(again) or len(candidate) == len(control)
             return form.fullmatch(candidate) is not None and same_length and _is_near(candidate, control, again)
-    return standing.keeps(candidate, control, again)
+    return None
 
 
 def _is_near(candidate: str, control: str, again: str) -> bool:

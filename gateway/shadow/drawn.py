@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from gateway.diff.looks import looks_like
+from gateway.diff.looks import has_form
 from gateway.diff.readers import moment
 from gateway.diff.rules import Difference
 from gateway.diff.verdict import Kind
@@ -44,11 +44,9 @@ class Drawn:
         numbers = self._numbers_at(str(difference.place[-1]))
         if isinstance(control, int) and isinstance(candidate, int):
             return numbers.get(str(candidate)) == str(control)
-        if (
-            not isinstance(control, str)
-            or not isinstance(candidate, str)
-            or not looks_like(candidate, control, control)
-        ):
+        if not isinstance(control, str) or not isinstance(candidate, str):
+            return False
+        if has_form(candidate, control, control) is False:
             return False
         return self._is_moment(candidate, control) or self._as_legacys(candidate, numbers) == control
 
