@@ -31,7 +31,7 @@ from gateway.shadow.stratum import stratum_of
 from gateway.shadow.way import Limits, Way
 from gateway.telemetry import count, log
 
-CLOSE_S: Final = 2.0  # how long closing waits for the workers, and for the store
+CLOSE_S: Final = 2.0  # how long closing waits for copies under way, and for the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Mirror:
 
     @property
     def waiting(self) -> int:
-        """Copies that wait for a worker."""
+        """Copies that wait for a lane."""
         return len(self._lanes)
 
     @property

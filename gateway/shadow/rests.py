@@ -1,6 +1,6 @@
 """Whose copies rest: where a side's answers to a route are never read to their end, it is asked now and then only.
 
-Reading what nobody can compare costs more than what everybody can, and keeps workers from the copies of other routes.
+Reading what nobody can compare costs more than what everybody can, and keeps lanes from the copies of other routes.
 Pure; the moments are the caller's, in seconds of one clock.
 """
 

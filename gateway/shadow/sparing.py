@@ -1,4 +1,4 @@
-"""How often legacy may be asked again: it serves clients meanwhile, and one route must not take every worker.
+"""How often legacy may be asked again: it serves clients meanwhile, and one route must not take every lane.
 
 It knows why a mismatch is not asked about, and whether it may be noise then. Pure; the moments are the caller's.
 """
