@@ -75,7 +75,7 @@ class Ledger:
         self.entered: set[Open] = set()  # on the app's way, and not over
 
     def ended(self, route: str, stage: str, side: str, status: int, seconds: float) -> None:
-        """A request is over. `route` is its key or "", `side` whose it was by the decision, `seconds` its whole time."""
+        """A request is over. `route` is its key or "", `side` whose it was as decided, `seconds` its whole time."""
         try:
             cell = self._cells[route, stage, side, status // 100]
         except KeyError:
