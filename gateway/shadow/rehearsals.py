@@ -43,7 +43,6 @@ class Rehearsed:
     candidate: Observation
     told: Told
     turn: Turn
-    flag_version: int
 
 
 class Rehearsals:
@@ -78,16 +77,16 @@ class Rehearsals:
         if turn is None:
             return Drop.HOT_KEY
         self.under_way += 1
-        told = Told()
+        told = Told(on_unsafe=partial(self._mark, route, flag_version))
         try:
             candidate = await self._new.rehearse(copy, told, budget_s=self.budget_s, cap=self.cap)
         except BaseException:
-            self._forget(route, told, turn, flag_version)
+            self._forget(told, turn)
             raise
         why = self._why_not(route, told, candidate)
         if why is None:
-            return Rehearsed(route, copy, candidate, told, turn, flag_version)
-        self._forget(route, told, turn, flag_version)
+            return Rehearsed(route, copy, candidate, told, turn)
+        self._forget(told, turn)
         return why
 
     def _why_not(self, route: str, told: Told, candidate: Observation) -> Drop | None:
@@ -98,8 +97,8 @@ class Rehearsals:
             return Drop.OVER_BUDGET
         return None
 
-    def _mark(self, route: str, unsafe: Unsafe, flag_version: int) -> None:
-        """A route does what cannot be rolled back; its writes are rehearsed no more."""
+    def _mark(self, route: str, flag_version: int, unsafe: Unsafe) -> None:
+        """A route does what cannot be rolled back; its writes are rehearsed no more. A thread may say so, and late."""
         if route not in self._new.unsafe:
             self._new.unsafe[route] = unsafe
             self._unsafe_at[route] = flag_version
@@ -107,7 +106,7 @@ class Rehearsals:
 
     def drop(self, rehearsed: Rehearsed) -> None:
         """Nothing will be compared: let go of what is held for it."""
-        self._forget(rehearsed.route, rehearsed.told, rehearsed.turn, rehearsed.flag_version)
+        self._forget(rehearsed.told, rehearsed.turn)
 
     def judge(self, rehearsed: Rehearsed, control: Observation, made: Callable[[Verdict], Exchange]) -> None:
         """Look at the rows, compare, and keep what is found; nobody waits for it."""
@@ -121,19 +120,15 @@ class Rehearsals:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=LOOK_S)
 
-    def _forget(self, route: str, told: Told, turn: Turn, flag_version: int) -> None:
+    def _forget(self, told: Told, turn: Turn) -> None:
         self._turns.give(turn)
-        if told.unsafe is not None:
-            self._mark(route, told.unsafe, flag_version)
-        self._start(self._released(route, told, flag_version))
+        self._start(self._released(told))
 
-    async def _released(self, route: str, told: Told, flag_version: int) -> None:
+    async def _released(self, told: Told) -> None:
         """Wait until nothing of a call runs any more, what stands behind its answer included, and let go of it."""
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(told.over.wait(), LOOK_S)
-            if told.unsafe is not None:
-                self._mark(route, told.unsafe, flag_version)
         finally:
             self.under_way -= 1
             await told.release()
@@ -150,7 +145,7 @@ class Rehearsals:
             drop(rehearsed.route, Drop.BUG)
             log("shadow_failed", level=logging.ERROR, bug=bug, route=rehearsed.route)
         finally:
-            await self._released(rehearsed.route, rehearsed.told, rehearsed.flag_version)
+            await self._released(rehearsed.told)
 
     async def _finding(
         self, rehearsed: Rehearsed, control: Observation, made: Callable[[Verdict], Exchange]
@@ -159,13 +154,14 @@ class Rehearsals:
         rules, apart = court.rules(rehearsed.route), asyncio.get_running_loop().run_in_executor
         swaps = await apart(court.apart, partial(_swaps, control, rehearsed.candidate))
         async with asyncio.timeout(LOOK_S):
-            seen = [list(await unit.look(swaps)) for unit in told.units]
+            seen = [(unit, list(await unit.look(swaps))) for unit in told.units]
         written = Written(
             [row for unit in told.units for row in unit.rows],
-            [row for rows in seen for row in rows],
+            [row for unit, rows in seen for row in rows[: len(unit.rows)]],
             would_commit=all(unit.would_commit for unit in told.units),
             unseen=[table for unit in told.units for table in unit.unseen],
             touched=rehearsed.turn.touched,
+            others=[row for unit, rows in seen for row in rows[len(unit.rows) :]],
         )
         now = datetime.now(UTC)
         judging = partial(compare_write, control, rehearsed.candidate, written, rules, today=now.date(), swaps=swaps)

@@ -35,6 +35,7 @@ class Written:
     """Rows as the new side wrote them and as they were seen after legacy's answer, in one order.
 
     `unseen` are tables whose changes nobody captured; `touched`: this process itself sent another write of the kind.
+    `others` are rows that legacy's transaction wrote, and the new side did not.
     """
 
     rows: Sequence[Row] = ()
@@ -42,6 +43,7 @@ class Written:
     would_commit: bool = True
     unseen: Sequence[str] = ()
     touched: bool = False
+    others: Sequence[Row] = ()
 
 
 def compare_write(
@@ -102,7 +104,7 @@ def row_differences(written: Written, legacys: Mapping[str, str]) -> Iterator[Di
     for row, seen in zip(written.rows, written.seen, strict=False):
         if row["op"] == "attempt" or not seen.get("known", False):
             continue
-        place = ("rows", str(row["table"]).removeprefix("public."))
+        place = _place(row)
         wrote, left = row.get("new"), seen.get("row")
         if wrote is not None and left is not None:
             yield from _columns(place, wrote, left, frozenset(row.get("generated", ())), legacys)
@@ -110,6 +112,12 @@ def row_differences(written: Written, legacys: Mapping[str, str]) -> Iterator[Di
             yield Difference(Kind.EXTRA, place, ABSENT, _exact(wrote))
         elif left is not None:
             yield Difference(Kind.MISSING, place, _exact(left), ABSENT)
+    for other in written.others:
+        yield Difference(Kind.MISSING, _place(other), _exact(other.get("row")), ABSENT)
+
+
+def _place(row: Row) -> tuple[str, str]:
+    return "rows", str(row["table"]).removeprefix("public.")
 
 
 def _draws(written: Written) -> Iterator[Draw]:

@@ -41,7 +41,10 @@ class Rehearsed:
 
 @dataclass(slots=True)
 class Told:
-    """One call's messages, as far as they have come."""
+    """One call's messages, as far as they have come.
+
+    `on_unsafe` hears of the first act that no rollback takes back, also of a task that acts when the call is long over.
+    """
 
     units: list[Rehearsed] = field(default_factory=list)
     abandoned: str = ""
@@ -49,6 +52,7 @@ class Told:
     committing: bool = False
     failed: bool = False  # the app answers for a handler that has failed
     over: asyncio.Event = field(default_factory=asyncio.Event)  # nothing of the call runs any more
+    on_unsafe: Callable[[Unsafe], None] | None = None
     _open: int = 0
 
     def tell(self, message: Mapping[str, Any]) -> None:
@@ -66,6 +70,8 @@ class Told:
                 self.abandoned = str(message.get("why", "unknown"))
             case "unit.unsafe" if self.unsafe is None:
                 self.unsafe = Unsafe(str(message.get("act", "")), str(message.get("where", "")))
+                if self.on_unsafe is not None:
+                    self.on_unsafe(self.unsafe)
             case "unit.rehearsed":
                 self._open -= 1
                 self.units.append(

@@ -6,6 +6,7 @@ The first question is asked in the rehearsal's own snapshot, where an old row na
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from itertools import starmap, zip_longest
@@ -16,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.capture import Change
 from services.kit.guard import permitted
-from services.kit.keys import Keys, Version, version
+from services.kit.keys import Keys, KnownKeys, Version, version
+from services.kit.others import beyond, made_by, shown_by
 
 _GONE: Final = (OperationalError, InterfaceError, InternalError)  # what the first to use the connection is told
 
@@ -28,7 +30,7 @@ class Afterwards:
     """What the gateway is given: one look at the rows, once legacy has answered, or none."""
 
     def __init__(
-        self, connection: AsyncConnection, changes: list[Change], keys: Mapping[str, Keys], held: AsyncExitStack
+        self, connection: AsyncConnection, changes: list[Change], keys: KnownKeys, held: AsyncExitStack
     ) -> None:
         self._connection, self._changes, self._keys, self._held = connection, changes, keys, held
         self._over = False
@@ -37,7 +39,7 @@ class Afterwards:
         """For each row: `changes` (0, 1, 2 for more) since the rehearsal saw it, and `row`, its values now.
 
         `swaps` are pairs of values that stand at the same place of new's and of legacy's answer: legacy's row may have
-        legacy's id.
+        legacy's id. Behind these stand the rows that only legacy's transaction wrote, with their `table`.
         """
         legacys = dict(swaps)
         found = [_places(change, self._keys[change.table], legacys) for change in self._changes]
@@ -46,20 +48,47 @@ class Afterwards:
                 # an insert that succeeded has found nobody in its place
                 asked = zip(self._changes, found, strict=True)
                 before = await self._versions([[] if one.op == "insert" else places for one, places in asked])
+                known = await shown_by(self._connection, self._keys, legacys.values())
                 await self._connection.rollback()  # the next statement sees what there is now
-                after = await self._versions(list(map(_left_at, self._changes, found)))
+                after = list(
+                    map(_one_row, self._changes, await self._versions(list(map(_left_at, self._changes, found))))
+                )
+                changes = [
+                    max(starmap(_changes, zip_longest(*pair)), default=0) for pair in zip(before, after, strict=True)
+                ]
+                others = await self._others(found, after, changes, known, legacys)
         except _GONE as error:  # legacy took longer than PostgreSQL keeps a snapshot for nobody
             raise TimeoutError("the rehearsal's snapshot is gone") from error
         finally:
             await self.release()
-        return [
-            {
-                "changes": max(starmap(_changes, zip_longest(old, new)), default=0),
-                "row": _values(new),
-                "known": bool(places),
-            }
-            for places, old, new in zip(found, before, map(_one_row, self._changes, after), strict=True)
+        seen = [
+            {"changes": count, "row": _values(new), "known": bool(places)}
+            for places, count, new in zip(found, changes, after, strict=True)
         ]
+        return seen + others
+
+    async def _others(
+        self,
+        places: list[list[Place]],
+        after: Sequence[Sequence[Version | None]],
+        changes: Sequence[int],
+        known: Mapping[str, str],
+        legacys: Mapping[str, str],
+    ) -> list[Seen]:
+        """What the transaction that made one of these rows, or one that only legacy's answer names, made beside."""
+        there = [
+            (change.table, one.values, one.made_by, count)
+            for change, versions, count in zip(self._changes, after, changes, strict=True)
+            for one in versions
+            if one is not None
+        ]
+        xids = {made for _, _, made, count in there if count == 1}
+        if not xids:
+            now = await shown_by(self._connection, self._keys, legacys.values())
+            xids = {made for value, made in now.items() if value not in known}
+        found = await made_by(self._connection, self._keys, xids, [(table, values) for table, values, *_ in there])
+        unknown = Counter(change.table for change, at in zip(self._changes, places, strict=True) if not at)
+        return beyond(found, unknown)
 
     async def release(self) -> None:
         """Let go of the connection; what it has not committed, which is all, is gone."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from services.kit.guard import told as refused
 from services.kit.rows import read, written
 
 SQLSTATE: Final = "SG001"
@@ -53,6 +54,9 @@ class Capture:
         if self.overflowed:
             return
         told = read(text)
+        if told["op"] == "truncate":
+            refused("empties a table")  # too late to refuse it, but the gateway knows the line
+            return
         self._told.append(told)
         if told["op"] != "insert":  # its attempt was told before
             self.rows[told["table"]] += 1

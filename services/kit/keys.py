@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,6 +27,16 @@ _OF_TABLE = text("""
            ) AS found
 """)
 
+_CAPTURED: Final = text("""
+    SELECT format('%I.%I', n.nspname, c.relname),
+           (SELECT format('%I', a.attname) FROM pg_index i
+              JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+             WHERE i.indrelid = c.oid AND i.indisprimary AND i.indnatts = 1 AND a.atttypid = CAST('uuid' AS regtype))
+      FROM pg_trigger t
+      JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE t.tgname = 'zz_strangler_captured' AND c.relkind = 'r' ORDER BY 1
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -42,6 +52,20 @@ class KnownKeys:
 
     def __init__(self) -> None:
         self._known: dict[str, Keys] = {}
+        self._captured: Mapping[str, str | None] | None = None
+
+    def __getitem__(self, table: str) -> Keys:
+        """The keys of a table that was asked for before."""
+        return self._known[table]
+
+    async def captured(self, connection: AsyncConnection) -> Mapping[str, str | None]:
+        """The tables whose rows are captured, with the column that is their key if that is a UUID; asked once.
+
+        All of it as SQL names it.
+        """
+        if self._captured is None:
+            self._captured = {row[0]: row[1] for row in await connection.execute(_CAPTURED)}
+        return self._captured
 
     async def of(self, connection: AsyncConnection, tables: frozenset[str]) -> Mapping[str, Keys]:
         """The keys of these tables, named as SQL names them."""

@@ -33,7 +33,8 @@ _COUNTS: Final = """(SELECT coalesce(jsonb_object_agg(format('%I.%I', n.nspname,
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, LATERAL (SELECT
     pg_stat_get_xact_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid)
     + pg_stat_get_xact_tuples_deleted(c.oid) AS rows) AS changed
-    WHERE c.relkind = 'r' AND changed.rows > 0 AND n.nspname NOT IN ('pg_catalog', 'strangler'))"""
+    WHERE c.relkind = 'r' AND changed.rows > 0 AND n.nspname <> 'strangler'
+    AND (n.nspname <> 'pg_catalog' OR c.relname = 'pg_class'))"""  # where every change of the schema leaves a trace
 _BEGIN = text(f"""SELECT {_COUNTS} AS counts, set_config('strangler.run', :nonce, true),
     set_config('lock_timeout', :lock_ms, true), set_config('statement_timeout', :statement_ms, true),
     set_config('idle_in_transaction_session_timeout', :held_ms, true)""")
@@ -136,7 +137,7 @@ class _Rehearsal:
             return
         keys = await self._known.of(self._connection, self._capture.tables)
         changes = self._capture.changes({table: one.primary for table, one in keys.items()})
-        afterwards = Afterwards(self._connection, changes, keys, held.pop_all())
+        afterwards = Afterwards(self._connection, changes, self._known, held.pop_all())
         self._run.tell(
             {
                 "type": "unit.rehearsed",

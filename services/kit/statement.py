@@ -1,4 +1,7 @@
-"""Says of a statement's text whether it ends the transaction; it knows PostgreSQL's quotes and comments, no meaning."""
+"""Says of a statement's text whether it ends the transaction, or works on tables as wholes.
+
+It knows PostgreSQL's quotes and comments, and no meaning.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,21 @@ _ENDING: Final = re.compile(
 )
 
 
+# a temporary table is the transaction's own affair
+_ON_TABLES: Final = re.compile(
+    r"(?:^|;)\s*(?:truncate|create(?!\s+(?:(?:local|global)\s+)?temp(?:orary)?\b)|alter|drop|cluster|reindex)\b",
+    re.IGNORECASE,
+)
+
+
 def ends_transaction(text: str) -> bool:
     """Whether one of the statements in this text would commit or roll back."""
     return _ENDING.search(_bare(text)) is not None
+
+
+def works_on_tables(text: str) -> bool:
+    """Whether one of the statements in this text empties a table or changes the schema: no trigger sees its rows."""
+    return _ON_TABLES.search(_bare(text)) is not None
 
 
 def _bare(text: str) -> str:

@@ -22,7 +22,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 from services.kit.guard import carried, is_guarded, refuse_if_guarded
-from services.kit.statement import ends_transaction
+from services.kit.statement import ends_transaction, works_on_tables
 
 _CONNECTS: Final = "opens a second connection to a database"
 _ENDS: Final = "ends its transaction itself"
@@ -137,8 +137,12 @@ def _on_own(wait: Callable[..., Any]) -> Callable[..., Any]:
 def _on_statement(execute: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(execute)
     def asked(cursor: Any, query: Any, *args: Any, **more: Any) -> Any:
-        if is_guarded() and ends_transaction(_text(query)):
-            refuse_if_guarded(_ENDS)
+        if is_guarded():
+            text = _text(query)
+            if ends_transaction(text):
+                refuse_if_guarded(_ENDS)
+            if works_on_tables(text):
+                refuse_if_guarded("empties a table or changes the schema")
         return execute(cursor, query, *args, **more)
 
     return asked

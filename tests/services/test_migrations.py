@@ -66,7 +66,7 @@ def test_upgrade_leaves_a_legacy_database_as_it_is(adopted: str) -> None:
     command.upgrade(alembic(adopted), "head")
     assert picture(adopted) == before
     assert asked(adopted, ROWS) == rows
-    assert asked(adopted, "SELECT version_num FROM public.alembic_version_domain") == [("0002",)]
+    assert asked(adopted, "SELECT version_num FROM public.alembic_version_domain") == [("0003",)]
 
 
 def test_created_tables_are_the_adopted_ones(adopted: str, empty: str) -> None:

@@ -52,6 +52,19 @@ async def asks(_: Request, __: WriteSession) -> None:
     await asyncio.to_thread(urllib.request.urlopen, "http://127.0.0.1:9/", timeout=1)
 
 
+async def truncates(_: Request, session: WriteSession) -> None:
+    await session._connection.execute(text("TRUNCATE lot_genealogy"))
+
+
+async def alters(_: Request, session: WriteSession) -> None:
+    await session._connection.execute(text("/* quietly */ ALTER TABLE lots ADD COLUMN extra text"))
+
+
+async def has_truncated(_: Request, session: WriteSession) -> None:
+    """No text says so: what is told comes from the table."""
+    await session._connection.execute(text("DO $$ BEGIN EXECUTE 'TRUNCATE lot_' || 'genealogy'; END $$"))
+
+
 def handling(act: Act) -> FastAPI:
     """The new side with a handler for POST /api/lots that inserts, does this, and swallows what it raises."""
 
@@ -74,7 +87,7 @@ def lots_like(database: psycopg.Connection, code: str) -> int:
     return int(row[0])
 
 
-@pytest.mark.parametrize("act", [commits, connects, asks])
+@pytest.mark.parametrize("act", [commits, connects, asks, truncates, alters, has_truncated])
 async def test_a_forbidden_act_ends_the_routes_rehearsals(
     legacy: Legacy, database: psycopg.Connection, act: Act
 ) -> None:
@@ -126,6 +139,39 @@ async def test_what_a_handler_leaves_for_later_is_refused_as_well(legacy: Legacy
         rehearsals = served.gateway.rehearsals
         assert rehearsals is not None
         assert rehearsals.unsafe["lots.create"].where.startswith("tests/gateway/writes/test_unsafe.py:")
+
+
+@pytest.mark.parametrize("act", [connects, asks], ids=["a second connection", "a request"])
+async def test_what_a_task_does_when_the_call_is_long_over_marks_the_route(legacy: Legacy, act: Act) -> None:
+    """It is refused, the route's writes are not rehearsed any more, and the line is named."""
+    go, over = asyncio.Event(), asyncio.Event()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def later(request: Request, session: WriteSession) -> None:
+        async def wait() -> None:
+            await go.wait()
+            try:
+                with suppress(RuntimeError):
+                    await act(request, session)
+            finally:
+                over.set()
+
+        tasks.append(asyncio.create_task(wait()))
+
+    async with both(legacy.base_url, app=handling(later), routes=[CREATE]) as served:
+        rehearsals = served.gateway.rehearsals
+        assert rehearsals is not None
+        await send(served, "POST", "/api/lots", {"lot_code": uuid.uuid4().hex})
+        (finding,) = await served.found(1)
+        await settled(served)
+        assert not rehearsals.unsafe
+        go.set()
+        await asyncio.wait_for(over.wait(), 30)
+        assert rehearsals.unsafe["lots.create"].where.startswith("tests/gateway/writes/test_unsafe.py:")
+        await send(served, "POST", "/api/lots", {"lot_code": uuid.uuid4().hex})
+        await settled(served)
+        assert len(tasks) == 1, "nobody asks the handler any more"
+        assert served.kept.findings == [finding]
 
 
 async def test_a_rehearsal_that_takes_too_long_is_given_up(legacy: Legacy, database: psycopg.Connection) -> None:
