@@ -25,7 +25,7 @@ from gateway.shadow.drop import Drop
 from gateway.shadow.examining import Matter, because, examine, examined, examined_again, written
 from gateway.shadow.finding import Finding, Found, Matched
 from gateway.shadow.job import Job
-from gateway.shadow.recheck import Question, nothing_to_compare, question, unconditional
+from gateway.shadow.recheck import Question, may_have_ticked, nothing_to_compare, question, unconditional
 from gateway.shadow.record import Exchange, Recorder
 from gateway.shadow.rests import Rests
 from gateway.shadow.sparing import Rechecks
@@ -51,15 +51,16 @@ class Pauses:
     def __init__(self, most: int, tick_s: float = TICK_S) -> None:
         self._left, self._tick_s = most, tick_s
 
-    async def pause(self) -> None:
-        """Let a clock tick: where legacy was asked after the new side, a clock may have ticked between the two."""
+    async def pause(self) -> bool:
+        """Let a clock tick, and say whether there was room to: it may have ticked between the new side and legacy."""
         if self._left <= 0:
-            return
+            return False
         self._left -= 1
         try:
             await asyncio.sleep(self._tick_s)
         finally:
             self._left += 1
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,6 @@ async def _rechecked(job: Job, matter: Matter, found: Found, court: Court) -> Fo
         judged = await _asked_for(wanted, job, job.again(), matter, found, court)
     finally:
         court.rechecks.end(job.route)
-    if any(spot.outcome is Outcome.NOISE for spot in judged.spots):
-        court.rechecks.noisy(job.route, now())
     return judged
 
 
@@ -169,16 +168,31 @@ async def _asked_for(
 
 
 async def _asked_again(job: Job, again: OutboundRequest, matter: Matter, found: Found, court: Court) -> Found:
-    if job.answered.side is Side.NEW:
-        await court.pauses.pause()
-    second = await _legacy(job, again, court)
-    if second is None:
+    """What legacy's second answer leaves of a mismatch; where it was asked after the new side, a third one's, later."""
+    judged = await _held_against_itself(job, again, matter, found, court)
+    if judged is not None and judged.outcome is Outcome.MISMATCHED and job.answered.side is Side.NEW:
+        if await court.pauses.pause():
+            judged = await _held_against_itself(job, again, matter, judged, court) or judged
+        elif may_have_ticked(judged.opened().verdict):
+            judged = await _unasked(job, matter, judged, court)
+    if judged is None:
         count("shadow_recheck.failed")
         return because(found, NOT_AGAIN)
-    if not agree(matter.exchange.control, second, matter.basis.rules):  # else legacy has shown that it keeps still
-        found = await _elsewhere(court, matter, examined_again, second) or found
-    count(f"shadow_recheck.{'noise' if found.outcome is Outcome.NOISE else 'confirmed'}")
-    return found
+    count(f"shadow_recheck.{'noise' if judged.outcome is Outcome.NOISE else 'confirmed'}")
+    return judged
+
+
+async def _held_against_itself(
+    job: Job, again: OutboundRequest, matter: Matter, found: Found, court: Court
+) -> Found | None:
+    """The same without what legacy disagrees with itself about; None when it gave no answer."""
+    second = await _legacy(job, again, court)
+    if second is None or agree(matter.exchange.control, second, matter.basis.rules):
+        return found if second is not None else None  # legacy has shown that it keeps still
+    judged = await _elsewhere(court, matter, examined_again, second) or found
+    if any(spot.outcome is Outcome.NOISE for spot in judged.spots):
+        court.rechecks.noisy(job.route, asyncio.get_running_loop().time())
+    return judged
 
 
 async def _legacy(job: Job, again: OutboundRequest, court: Court) -> Observation | None:

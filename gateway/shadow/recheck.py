@@ -6,17 +6,19 @@ beside 200 tells of the cache and not of the answer.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from enum import Enum
 from typing import Final
 
-from gateway.diff.verdict import Outcome, Verdict
+from gateway.diff.verdict import Kind, Mismatch, Outcome, Verdict
 from gateway.message import Observation, OutboundRequest, Side
 
 _OF_ALL: Final = frozenset({b"if-none-match", b"if-modified-since"})  # answered with 304
 _OF_PARTS: Final = frozenset({b"if-range"})  # answered with 206
 _LEFT_OUT: Final = _OF_ALL | _OF_PARTS | {b"range"}
 _WHOLE: Final = 200
+_CLOCK: Final = re.compile(r"[0-9]{10}|[0-9]{2}:[0-9]{2}")  # what a moment has in it, seconds since 1970 or a time
 _BY_STATUS: Final = {304: _OF_ALL, 206: _OF_PARTS}
 
 
@@ -53,6 +55,17 @@ def nothing_to_compare(control: Observation, candidate: Observation) -> Verdict:
     """The verdict where the client's copy stood for one of the answers."""
     statuses = f"legacy answered {control.status} and new {candidate.status}"
     return Verdict(Outcome.NOT_COMPARABLE, reason=f"{statuses} to the client's validators, which are one side's own")
+
+
+def may_have_ticked(verdict: Verdict) -> bool:
+    """Whether all that is left of a mismatch could be a clock that has ticked between two answers."""
+    return bool(verdict.mismatches) and all(map(_is_clock, verdict.mismatches))
+
+
+def _is_clock(one: Mismatch) -> bool:
+    texts = (one.control or "", one.candidate or "")
+    without = {re.sub("[0-9]+", "0", text) for text in texts}
+    return one.kind is Kind.VALUE and len(without) == 1 and all(_CLOCK.search(text) for text in texts)
 
 
 def with_reason(verdict: Verdict, reason: str) -> Verdict:
