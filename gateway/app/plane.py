@@ -161,8 +161,8 @@ def _transports(settings: Settings, origins: dict[Side, str], *, connections: in
 def _ways(settings: Settings, front: Mapping[Side, Transport], behind: Mapping[Side, Transport]) -> dict[Side, Way]:
     """How copies reach the sides; one that clients cannot reach is not asked for its opinion either."""
 
-    def left_alone(side: Side) -> bool:
-        return any(isinstance(one, HttpTransport) and one.left_alone for one in (behind[side], front[side]))
+    def left_alone(transports: list[HttpTransport]) -> bool:
+        return any(one.left_alone for one in transports)
 
     lines = {Side.LEGACY: settings.shadow_headers_legacy, Side.NEW: settings.shadow_headers_new}
     return {
@@ -170,7 +170,7 @@ def _ways(settings: Settings, front: Mapping[Side, Transport], behind: Mapping[S
             side,
             transport,
             tuple(header_line(line.get_secret_value()) for line in lines[side]),
-            partial(left_alone, side),
+            partial(left_alone, [one for one in (transport, front[side]) if isinstance(one, HttpTransport)]),
         )
         for side, transport in behind.items()
     }

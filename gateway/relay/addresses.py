@@ -57,7 +57,10 @@ class Addresses:
 
     def all_open(self, now: float) -> bool:
         """Whether no address may be tried."""
-        return bool(self.current) and not any(address.breaker.admits(now) for address in self.current)
+        for address in self.current:
+            if address.breaker.admits(now):
+                return False
+        return bool(self.current)
 
     def closed_for_s(self, now: float) -> float:
         """Seconds until some address may be tried."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from time import monotonic
 from typing import Final
 
 from gateway.failure import Failure
@@ -18,7 +18,7 @@ _LATE: Final = frozenset({Failure.LEGACY_TIMEOUT, Failure.NEW_TIMEOUT})
 
 def rests(job: Job, court: Court) -> bool:
     """Whether the other side is not asked now, because its answers to this route are never read to their end."""
-    return not court.rests.sends(job.route, job.answered.side.other, asyncio.get_running_loop().time())
+    return not court.rests.sends(job.route, job.answered.side.other, monotonic())
 
 
 def limits_for(job: Job, court: Court) -> Limits:
@@ -35,5 +35,5 @@ async def asked(job: Job, court: Court) -> Observation | Drop:
 def note(job: Job, court: Court, came: Observation) -> None:
     """Remember whether an answer could be read to its end."""
     whole = not came.truncated and came.failure not in _LATE
-    if court.rests.heard(job.route, came.side, asyncio.get_running_loop().time(), whole=whole):
+    if court.rests.heard(job.route, came.side, monotonic(), whole=whole):
         log("copies_rest", route=job.route, side=came.side.value, request_id=job.request_id)

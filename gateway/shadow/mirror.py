@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Final
 
 from gateway.diff.rules import Rules
@@ -152,7 +153,7 @@ class Mirror:
         way = self._ways.get(side)
         if way is not None and way.left_alone():
             return Drop.BREAKER_OPEN
-        return Drop.RESTING if self._rests.has(route, side, asyncio.get_running_loop().time()) else None
+        return Drop.RESTING if self._rests.has(route, side, monotonic()) else None
 
     @property
     def waiting(self) -> int:

@@ -20,6 +20,7 @@ from gateway.rollout.evidence import Stratum
 MAX_BODY: Final = 64 * 1024  # bytes of a body whose keys are worth reading: this may run on the loop
 MAX_TOKEN: Final = 16 * 1024
 MAX_KEYS: Final = 32
+_REMEMBERED: Final = 2_048  # bytes of what a stratum without a body is read from
 UNREAD: Final = "?"  # a body that says it has keys and cannot be read
 SOME: Final = "*"  # a key that is data, not a name
 REFUSED: Final = "refused"  # the token, by legacy: what it claims of itself is no role
@@ -37,21 +38,30 @@ def stratum_of(request: OutboundRequest, legacy: Observation, target: bytes | No
 
     `target` is the client's own, where the request holds another one.
     """
-    content_type = media_type(request.headers)
+    _, _, query = (request.target if target is None else target).partition(b"?")
     body = request.body if isinstance(request.body, bytes) else b""
+    first = dict(reversed(request.headers))  # of each name
+    content_type, credentials = first.get(b"content-type", b""), first.get(b"authorization", b"")
+    short = not body and len(query) + len(content_type) + len(credentials) <= _REMEMBERED
+    return (_known if short else _read)(request.method, legacy.status, query, body, content_type, credentials)
+
+
+def _read(
+    method: str, status: int | None, query: bytes, body: bytes, content_type: bytes, credentials: bytes
+) -> Stratum:
+    media, token = _media_type_in(content_type) if content_type else "", _token_in(credentials)
+    role = _role_of(token) if token else ""
     return Stratum(
-        method=request.method if _METHOD.fullmatch(request.method) else SOME,
-        status_class=(legacy.status or 0) // 100,
-        query_keys=_named(query_keys(request.target if target is None else target)),
-        body_keys=_named(body_keys(body, content_type)),
-        role=_role(request.headers, legacy.status),
-        content_type=content_type,
+        method=method if _METHOD.fullmatch(method) else SOME,
+        status_class=(status or 0) // 100,
+        query_keys=_named(_form_keys(query)),
+        body_keys=_named(body_keys(body, media)),
+        role=REFUSED if role and status == _UNAUTHENTICATED else role,
+        content_type=media,
     )
 
 
-def _role(headers: Headers, status: int | None) -> str:
-    role = role_of(headers)
-    return REFUSED if role and status == _UNAUTHENTICATED else role
+_known: Final = lru_cache(maxsize=1_024)(_read)  # a caller asks the same more than once
 
 
 def media_type(headers: Headers) -> str:
@@ -64,11 +74,6 @@ def media_type(headers: Headers) -> str:
 def _media_type_in(value: bytes) -> str:
     given = value.partition(b";")[0].strip().lower().decode("latin-1")
     return given if not given or _MEDIA_TYPE.fullmatch(given) else SOME
-
-
-def query_keys(target: bytes) -> Iterable[str]:
-    """The names of a target's parameters, as often as they stand there."""
-    return _form_keys(target.partition(b"?")[2])
 
 
 def body_keys(body: bytes, content_type: str) -> Iterable[str]:
@@ -117,7 +122,11 @@ def role_in(claims: Mapping[str, Any]) -> str:
 
 def bearer(headers: Headers) -> bytes:
     """The caller's token, empty without one."""
-    scheme, _, token = _header(headers, b"authorization").partition(b" ")
+    return _token_in(_header(headers, b"authorization"))
+
+
+def _token_in(credentials: bytes) -> bytes:
+    scheme, _, token = credentials.partition(b" ")
     return token.strip() if scheme.lower() == b"bearer" else b""
 
 

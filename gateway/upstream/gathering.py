@@ -23,23 +23,12 @@ class Gathering:
     """A question under way; `tell` is called once, unless it is abandoned."""
 
     __slots__ = (
-        "_begun",
-        "_by",
-        "_cap",
-        "_chunks",
-        "_connection",
-        "_held",
-        "_loop",
-        "_repeatable",
-        "_side",
-        "_tell",
-        "_transport",
+        "_begun", "_by", "_cap", "_chunks", "_connection", "_held", "_repeatable", "_side", "_tell", "_transport",
     )  # fmt: skip
 
     def __init__(self, side: Side, transport: HttpTransport, connection: Connection, *, cap: int, tell: Told) -> None:
         self._side, self._transport, self._tell, self._cap = side, transport, tell, cap
         self._connection: Connection | None = connection
-        self._loop = asyncio.get_running_loop()
         self._chunks: list[bytes] = []
         self._held = 0
         self._begun = self._by = 0.0
@@ -47,7 +36,7 @@ class Gathering:
 
     def ask(self, data: bytes, *, head_only: bool, repeatable: bool, timeout_s: float) -> None:
         """Send the request, whose answer has `timeout_s` to its last byte."""
-        connection, now = self._connection, self._loop.time()
+        connection, now = self._connection, asyncio.get_running_loop().time()
         if connection is None:
             return
         self._begun, self._by = perf_counter(), now + timeout_s
@@ -83,7 +72,7 @@ class Gathering:
         elif answer.trouble is not None:
             self._end(connection, self._failed(connection, answer.trouble))
         elif answer.status:
-            connection.answer_by = min(self._loop.time() + self._transport.idle_s, self._by)
+            connection.answer_by = min(asyncio.get_running_loop().time() + self._transport.idle_s, self._by)
             connection.resume()
 
     def full(self) -> None:
