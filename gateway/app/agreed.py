@@ -12,6 +12,7 @@ from gateway.contract.watch import changes
 from gateway.diff.rules import Rules
 from gateway.rollout.plan import Live
 from gateway.routing.table import RouteTable
+from gateway.routing.template import Template
 from gateway.shadow.record import Recorder
 from gateway.shadow.redact import Keyed
 from gateway.shadow.revision import revision_of
@@ -43,9 +44,15 @@ class Agreed:
         contract = None if self.contracts is None else self.contracts.by_key.get(route)
         return frozenset() if contract is None else contract.route.redact
 
+    def template(self, route: str) -> Template | None:
+        """A route's path."""
+        contract = None if self.contracts is None else self.contracts.by_key.get(route)
+        return None if contract is None else contract.route.template
+
     def recorder(self, mask: Keyed) -> Recorder:
         """What makes findings of exchanges with the new side there is now."""
-        return Recorder(mask, new_version=self.new_version, names_of=self.secret_names)
+        names, template = self.secret_names, self.template
+        return Recorder(mask, new_version=self.new_version, names_of=names, template_of=template)
 
     def revision(self, route: str) -> str:
         """The revision of a route: its evidence counts while this stays the same."""

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.routing.template import Template
 from gateway.shadow.redact import redact_target
 from gateway.shadow.secrets import without_credentials
 
@@ -42,16 +43,18 @@ class Line:
     failure: str = ""
     user_agent: bytes | None = None
     trace_id: str = ""
+    template: Template | None = None
 
 
 def written(line: Line) -> bytes:
     """The line as one JSON object in printable ASCII, with its end."""
     whole, part = divmod(line.at, 1)
+    path = redact_target(line.target[:TARGET], line.template)
     return (
         "{"
         f'"at": "{time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))}.{int(part * 1000):03d}Z"'
         f', "request_id": {_text(line.request_id, SHORT)}, "client_ip": {_text(line.client_ip, SHORT)}'
-        f', "method": {_text(line.method, SHORT)}, "path": {_text(redact_target(line.target[:TARGET]), TARGET)}'
+        f', "method": {_text(line.method, SHORT)}, "path": {_text(path, TARGET)}'
         f', "route": {_text(line.route, SHORT)}, "stage": "{line.stage}", "side": "{line.side}"'
         f', "reason": "{line.reason}", "status": {line.status:d}, "bytes": {line.sent:d}'
         f', "first_byte_ms": {line.first_byte_ms:.3f}, "total_ms": {line.total_ms:.3f}'

@@ -173,6 +173,7 @@ def line_of(
         failure="" if failure is None else failure.code,
         user_agent=request.header(b"user-agent"),
         trace_id=trace_id or trace_id_of(request.headers),
+        template=None if routed.route is None else routed.route.template,
     )
 
 

@@ -5,7 +5,7 @@ Comparing is over by then: it has seen the values themselves. Nothing here waits
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,9 +13,12 @@ from typing import Final
 from gateway.diff.rules import Rules
 from gateway.diff.verdict import Outcome, Verdict
 from gateway.message import Observation, OutboundRequest, Side
+from gateway.routing.template import Template
 from gateway.shadow.finding import AskedRequest, Finding
-from gateway.shadow.redact import Keyed, Redactor
+from gateway.shadow.pairs import MOST, VALUES, secrets_beside_names
+from gateway.shadow.redact import Keyed, Redactor, secret_levels
 from gateway.shadow.revision import revision_of, rule_id
+from gateway.shadow.secrets import unescaped
 from gateway.shadow.stratum import bearer, media_type, role_of, stratum_of
 
 MAX_BODY: Final = 16 * 1024  # bytes of a request's body that are kept
@@ -60,10 +63,14 @@ class Basis:
     names: frozenset[str]
     revision: str
     ids: Mapping[str, str]  # of rules, by where they stand
+    levels: frozenset[int] = frozenset()  # of the path, which are secret
 
 
 class Recorder:
-    """Makes findings. `names_of` tells the further secret names of a route, `new_version` which new side answers."""
+    """Makes findings. `names_of` tells the further secret names of a route and `template_of` its path.
+
+    `new_version` says which new side answers.
+    """
 
     def __init__(
         self,
@@ -71,10 +78,11 @@ class Recorder:
         *,
         new_version: str = "",
         names_of: Callable[[str], frozenset[str]] = lambda route: frozenset(),
+        template_of: Callable[[str], Template | None] = lambda route: None,
     ) -> None:
         self._mask = mask or Keyed()
         self._new_version = new_version
-        self._names_of = names_of
+        self._names_of, self._template_of = names_of, template_of
         self._known: dict[str, Basis] = {}
 
     def finding(self, exchange: Exchange, rules: Rules, now: datetime) -> Finding:
@@ -84,18 +92,23 @@ class Recorder:
     def basis(self, route: str, rules: Rules) -> Basis:
         """What findings on a route rest on: the same one as long as its rules, its names and the key are in force."""
         names, key, known = self._names_of(route), self._mask.key, self._known.get(route)
-        if known is None or known.rules is not rules or known.names != names or known.mask.key != key:
+        template = self._template_of(route)
+        levels = frozenset[int]() if template is None else secret_levels(template, names)
+        wanted = names, key, levels
+        if known is None or known.rules is not rules or wanted != (known.names, known.mask.key, known.levels):
             ids = {rule.origin: rule_id(rule) for rule in rules.rules}
-            known = Basis(rules, Keyed(key), names, revision_of(rules, self._new_version), ids)
+            known = Basis(rules, Keyed(key), names, revision_of(rules, self._new_version), ids, levels)
             self._known[route] = known
         return known
 
 
 def finding_of(exchange: Exchange, basis: Basis, now: datetime) -> Finding:
     """What is kept of an exchange; nothing of both answers' bodies but what the verdict shows."""
-    redactor = Redactor(basis.mask, basis.names)
     request, control, candidate = exchange.request, exchange.control, exchange.candidate
     verdict = exchange.verdict
+    known = () if verdict.outcome is Outcome.MATCHED else _known(exchange, basis)
+    names = basis.names if len(known) <= MOST else basis.names | VALUES
+    redactor = Redactor(basis.mask, names, basis.levels, known)
     return Finding(
         route=exchange.route,
         request_id=exchange.request_id,
@@ -116,6 +129,16 @@ def finding_of(exchange: Exchange, basis: Basis, now: datetime) -> Finding:
         rules_hit=tuple({basis.ids.get(one.rule, ""): None for one in verdict.allowed}),
         request=asked(request, redactor) if verdict.outcome in LOOKED_INTO else None,
     )
+
+
+def _known(exchange: Exchange, basis: Basis) -> Sequence[str]:
+    """What is known to be secret because of what stands beside it, or by the route's path; the longest first."""
+    path = exchange.target.partition(b"?")[0].decode("latin-1").split("/")
+    in_path = [unescaped(path[at]) for at in basis.levels if at < len(path)]
+    body = exchange.request.body if isinstance(exchange.request.body, bytes) else b""
+    secret = Redactor(names=basis.names).is_secret
+    beside = secrets_beside_names((exchange.control, exchange.candidate), body, secret)
+    return sorted({*in_path, *beside} - {""}, key=len, reverse=True)
 
 
 def asked(request: OutboundRequest, redactor: Redactor) -> AskedRequest:

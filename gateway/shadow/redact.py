@@ -11,14 +11,16 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from secrets import token_bytes
 from typing import Final
 
 from gateway.diff.value import cut
 from gateway.diff.verdict import Mismatch, Verdict
+from gateway.routing.template import Template
+from gateway.shadow.pairs import without_known
 from gateway.shadow.secrets import (
     Mask,
     blank,
@@ -28,28 +30,28 @@ from gateway.shadow.secrets import (
     without_credentials,
     without_values_of_tags,
 )
+from gateway.shadow.values import end_of, hide, json_end, line_end, read_name, within_quotes
 
 MAX_TARGET: Final = 4_096  # characters of a target that a finding keeps
 TOKEN: Final = re.compile(r"\(hidden(?:-[0-9a-f]{12})?\)")
 
-_End = Callable[[str, int], int]  # where in a text the value that begins there ends
 _MEMBER: Final = re.compile(r'"((?:[^"\\]|\\.){1,200})"\s*:\s*')
-_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*\\?(?:"|$)|[^,}\]\s]+|')
 _PAIR: Final = re.compile(r"(?<![^\s?&#;,=\"'<>{}()])([^\s?&#;,=\"'<>{}()]+)=")  # only from a name's start: linear
 _PAIR_VALUE: Final = re.compile(r"\"[^\"]*\"?|'[^']*'?|[^\s&;#\"'<>]*")
 _LINE: Final = re.compile(r"(?<![\w.-])([\w.-]{1,200})'?\s{0,20}:\s{0,20}")
-_LINE_VALUE: Final = re.compile(r"[^\r\n\"<]*")
 _ELEMENT: Final = re.compile(r"<([\w:.-]{1,100})(?:\s[^<>]{0,200})?>")
 _ELEMENT_VALUE: Final = re.compile(r"(?:<!\[CDATA\[[^\]]*(?:\](?!\]>)[^\]]*)*(?:\]\]>)?|[^<])*")
 _KEY: Final = re.compile(r"\(([^()=\r\n]{1,200})\)=")  # as PostgreSQL tells of a duplicate: `Key (token)=(...)`
 _KEY_VALUE: Final = re.compile(r"\([^()\r\n]*\)?")
 _BEHIND_NAMES: Final = re.compile(r"[<=:(]")  # nothing above is found without one of these
 _NO_TEXT: Final = re.compile(r"-?[0-9][0-9.eE+-]*|true|false|null")
-_QUOTE: Final = re.compile(r'\\*"')
 _ESCAPED_QUOTE: Final = re.compile(r'\\+"')
 _CUT: Final = re.compile(r"(?:\\(?:u[0-9a-f]{0,3})?)?…$")  # the end of a cut text, which may lie within an escape
 # a long mix of letters and digits that no person made up: what follows a word like `reset` or `session` in a path
 _RANDOM: Final = re.compile(r"(?=(?:[^0-9]*[0-9]){3})(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_~.=-]{16,}")
+
+# behind such a name in a document: neither what a programmer calls a field, nor a position in an array
+_NO_NAME: Final = re.compile(r"(?![0-9]{1,3}$)(?!\(hidden)(?=.*[^A-Za-z_$*-]).+|.{33,}")
 
 
 class Keyed:
@@ -70,11 +72,20 @@ class Keyed:
 
 
 class Redactor:
-    """Redacts with one mask. `names` are further names of secret values, in lower case."""
+    """Redacts with one mask. `names` are further names of secret values, in lower case.
 
-    def __init__(self, mask: Mask = blank, names: frozenset[str] = frozenset()) -> None:
-        self.mask = mask
-        self._names = names
+    `levels` are those of a path that hold a secret, from 1 on, by the route's template. What is `known` to be secret,
+    the longest first, is hidden wherever it turns up.
+    """
+
+    def __init__(
+        self,
+        mask: Mask = blank,
+        names: frozenset[str] = frozenset(),
+        levels: frozenset[int] = frozenset(),
+        known: Sequence[str] = (),
+    ) -> None:
+        self.mask, self._names, self._levels, self._known = mask, names, levels, known
 
     def is_secret(self, name: str) -> bool:
         """Whether a field, header or parameter of this name holds a secret, whatever its spelling and escaping."""
@@ -85,7 +96,11 @@ class Redactor:
         text = cut(target[: MAX_TARGET + 1].decode("latin-1"), MAX_TARGET)
         text = without_credentials(text, self.mask)  # `//user@` spans parts
         path, question, query = text.partition("?")
-        return "/".join(self._hidden_behind_names(path, self._part)) + question + self.form(query)
+        shown, given = self._hidden_behind_names(path, self._part), path.split("/")
+        for at in self._levels:
+            if at < len(given):
+                shown[at] = self.mask(unescaped(given[at]))
+        return "/".join(shown) + question + self.form(query)
 
     def form(self, text: str) -> str:
         """A query or a form, parameter by parameter."""
@@ -103,7 +118,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Any text, without what stands under a secret name in it; JSON within JSON goes whole if it has one."""
-        shown = self._named(without_credentials(text, self.mask))
+        shown = self._named(without_credentials(without_known(text, self._known, self.mask), self.mask))
         if "\\" not in shown:
             return shown
         plain = _ESCAPED_QUOTE.sub('"', shown)
@@ -116,7 +131,7 @@ class Redactor:
 
     def _mismatch(self, mismatch: Mismatch) -> Mismatch:
         hide = any(map(self.is_secret, mismatch.where.split("/")))
-        levels = self._hidden_behind_names(mismatch.where, lambda level: without_credentials(level, self.mask))
+        levels = self._hidden_behind_names(mismatch.where, self._level, in_path=False)
         control, candidate = self._value(mismatch.control, hide), self._value(mismatch.candidate, hide)
         return Mismatch(mismatch.kind, "/".join(levels), control, candidate)
 
@@ -124,6 +139,8 @@ class Redactor:
         """A JSON text, perhaps cut. A string is read first: what stands in it has quotes and lines of its own."""
         if value is None or hide:
             return None if value is None else f'"{self.mask(value)}"'
+        if value in self._known:
+            return f'"{self.mask(value)}"'
         if not value.startswith('"'):
             return value if _NO_TEXT.fullmatch(value) else cut(self.text(value))
         whole = not value.endswith("…")
@@ -139,21 +156,27 @@ class Redactor:
             return text
         secret, in_query, mask = self.is_secret, self._is_secret_in_query, self.mask
         text = without_values_of_tags(text, secret, mask)
-        text = _hide(text, _MEMBER, lambda name: secret(_read(name)), _json_end, lambda hidden: f'"{mask(hidden)}"')
-        text = _hide(text, _PAIR, in_query, _end(_PAIR_VALUE), mask)
-        text = _hide(text, _LINE, secret, _line_end, partial(_within_quotes, mask))
-        text = _hide(text, _KEY, secret, _end(_KEY_VALUE), lambda hidden: f"({mask(hidden.strip('()'))})")
-        return _hide(text, _ELEMENT, secret, _end(_ELEMENT_VALUE), mask)
+        text = hide(text, _MEMBER, lambda name: secret(read_name(name)), json_end, lambda hidden: f'"{mask(hidden)}"')
+        text = hide(text, _PAIR, in_query, end_of(_PAIR_VALUE), mask)
+        text = hide(text, _LINE, secret, line_end, partial(within_quotes, mask))
+        text = hide(text, _KEY, secret, end_of(_KEY_VALUE), lambda hidden: f"({mask(hidden.strip('()'))})")
+        return hide(text, _ELEMENT, secret, end_of(_ELEMENT_VALUE), mask)
 
     def _is_secret_in_query(self, name: str) -> bool:
         return is_secret_in_query(name) or self.is_secret(name)
 
-    def _hidden_behind_names(self, path: str, otherwise: Callable[[str], str]) -> list[str]:
-        """The levels of a path; what looks random behind a word for a secret is one (`/reset-token/8fQ...`)."""
+    def _level(self, level: str) -> str:
+        return without_credentials(without_known(level, self._known, self.mask), self.mask)
+
+    def _hidden_behind_names(self, path: str, otherwise: Callable[[str], str], *, in_path: bool = True) -> list[str]:
+        """The levels of a path; what looks random behind a word for a secret is one (`/reset-token/8fQ...`).
+
+        So is, in a document, what is no name in the place of one (`sessions/hunter2`): a secret may be a key.
+        """
         shown: list[str] = []
-        before = ""
+        before, secret = "", _RANDOM if in_path else _NO_NAME
         for level in path.split("/"):
-            hide = self.is_secret(before) and _RANDOM.fullmatch(level) is not None
+            hide = self.is_secret(before) and secret.fullmatch(level) is not None
             shown.append(self.mask(level) if hide else otherwise(level))
             before = level
         return shown
@@ -175,74 +198,14 @@ class Redactor:
 _FOR_LOGS: Final = Redactor()
 
 
-def redact_target(target: bytes) -> str:
-    """A target for a log."""
-    return _FOR_LOGS.target(target)
+def redact_target(target: bytes, template: Template | None = None) -> str:
+    """A target for a log, by the template that it fits."""
+    levels = frozenset[int]() if template is None else secret_levels(template)
+    return (Redactor(levels=levels) if levels else _FOR_LOGS).target(target)
 
 
-def _hide(text: str, names: re.Pattern[str], secret: Callable[[str], bool], end: _End, mask: Mask) -> str:
-    """The text with the values behind secret names replaced; behind other names it looks on at once."""
-    pieces: list[str] = []
-    at = 0
-    while found := names.search(text, at):
-        pieces.append(text[at : found.end()])
-        at = found.end()
-        if secret(found.group(1)):
-            behind = end(text, at)
-            if behind > at:
-                pieces.append(mask(text[at:behind]))
-            at = behind
-    return "".join([*pieces, text[at:]])
-
-
-def _read(name: str) -> str:
-    """A JSON name without its escapes."""
-    if "\\" not in name:
-        return name
-    try:
-        return str(json.loads(f'"{name}"', strict=False))
-    except ValueError:
-        return name
-
-
-def _end(value: re.Pattern[str]) -> _End:
-    def end(text: str, at: int) -> int:
-        found = value.match(text, at)
-        return at if found is None else found.end()
-
-    return end
-
-
-def _line_end(text: str, at: int) -> int:
-    """Where what stands behind `name:` ends: with its quotes, escaped as often as they are, else with the line."""
-    opening = _QUOTE.match(text, at)
-    if opening is None:
-        return _end(_LINE_VALUE)(text, at)
-    closing = (found.end() for found in _QUOTE.finditer(text, opening.end()) if len(found[0]) <= len(opening[0]))
-    return next(closing, len(text))
-
-
-def _within_quotes(mask: Mask, hidden: str) -> str:
-    opening = _QUOTE.match(hidden)
-    if opening is None:
-        return mask(hidden)
-    quote = opening[0]
-    closing = quote if len(hidden) > len(quote) and hidden.endswith(quote) else ""
-    return f"{quote}{mask(hidden[len(quote) :].removesuffix(quote))}{closing}"
-
-
-def _json_end(text: str, at: int) -> int:
-    """Where the JSON value that begins here ends, or the text does: everything within it goes."""
-    depth = 0
-    while at < len(text):
-        if text[at] in "[{":
-            depth, at = depth + 1, at + 1
-        elif text[at] in "]}":
-            depth, at = depth - 1, at + 1
-        elif text[at] in ",:" or text[at].isspace():
-            at += 1
-        else:
-            at = _end(_STRING)(text, at)
-        if depth <= 0:
-            return at
-    return at
+@lru_cache(maxsize=16_384)
+def secret_levels(template: Template, names: frozenset[str] = frozenset()) -> frozenset[int]:
+    """Which levels of a path that fits a template are secret, by the names of its parameters (`/reset/{token}`)."""
+    secret, numbered = Redactor(names=names).is_secret, enumerate(template.segments, 1)
+    return frozenset(at for at, segment in numbered if segment.is_parameter and secret(segment.text))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.proxy.access_log import Line, written
+from tests.gateway.proxy.harness import OK, always, ask, gateway, get, route, until, upstream
 
 LINE = Line(
     at=1_800_000_000.0625,
@@ -110,3 +111,14 @@ def test_who_sends_no_user_agent_has_none() -> None:
     """null is not an empty text."""
     assert read(replace(LINE, user_agent=None))["user_agent"] is None
     assert read(replace(LINE, user_agent=b""))["user_agent"] == ""
+
+
+async def test_the_parameter_of_a_path_that_is_named_like_a_secret_is_in_no_line() -> None:
+    """The line knows the template of the route that the request took, on either front."""
+    lines: list[Line] = []
+    reset = route("reset", "GET /reset/{token}")
+    async with upstream(always(OK)) as legacy, gateway(legacy.url, routes=[reset]) as served:
+        served.gateway.ledger._share, served.gateway.ledger._write = 1.0, lines.append
+        assert (await ask(served.port, get("/reset/hunter2?page=1"))).status == 200
+        await until(lambda: bool(lines))
+    assert read(lines[0])["path"] == "/reset/(hidden)?page=1"
