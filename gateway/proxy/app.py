@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter, time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from gateway.failure import Failure
 from gateway.message import ClientGone, OutboundRequest, Request, Response, Side
@@ -18,7 +17,7 @@ from gateway.proxy.entry import Entry, tell_failure
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.outbound import Addressing, build
 from gateway.proxy.peer import Trust
-from gateway.proxy.receive import Client, Receive, Scope, Send, has_our_door, read, refusal
+from gateway.proxy.receive import Client, Receive, Scope, Send, read, refusal
 from gateway.proxy.rehearsing import Rehearsing, Write
 from gateway.proxy.rescue import Rescue
 from gateway.proxy.respond import only_asgi, write
@@ -39,8 +38,6 @@ from gateway.upstream.websocket import Declined, Opened, open_websocket
 
 if TYPE_CHECKING:  # it imports OpenTelemetry, which need not be there
     from gateway.proxy.tracing.spans import Tracing
-
-_NOTHING: Final = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,9 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket; the lifespan belongs to the composition root."""
-        client, send = Client(scope, receive), send if has_our_door(scope) else only_asgi(send)
+        client = Client(scope, receive)
+        if client.door is None:
+            send = only_asgi(send)
         arrival = read(scope, client, trust=self.trust)  # 1
         request_id.set(arrival.request.id)
         if scope["type"] == "websocket":
@@ -88,8 +87,8 @@ class Gateway:
         begun, request = perf_counter(), arrival.request
         routed = self.route(arrival)  # 2, 3
         decision, route = routed.decision, routed.route
-        side, capture = decision.authoritative, self._rehearsing(arrival, routed) or self.capture(routed)
-        with Entry(self.ledger, self.tracing, request, routed, begun, client) as entry, capture or _NOTHING:
+        side, capture = decision.authoritative, self._keeping(arrival, routed)
+        with Entry(self.ledger, self.tracing, request, routed, begun, client, capture) as entry:
             outbound = build(arrival, side, route, self.addressing)  # 4
             refused = refusal(arrival, self.addressing.pseudonym)
             if isinstance(capture, Rehearsing) and refused is None:
@@ -98,7 +97,7 @@ class Gateway:
                 outbound = capture.request(outbound)
             if entry.follows:
                 outbound = entry.asks(outbound, side, self._origin(side))
-            rescue = self._rescue(arrival, routed)
+            rescue = None if route is None or not route.rescue else self._rescue(arrival, routed, route)
             forward = self._forward if rescue is None else rescue.forward
             answer = refused or await forward(outbound, side, route)  # 5
             if entry.follows:
@@ -112,7 +111,9 @@ class Gateway:
                     answer = capture.answer(request.method, answer)  # 6
             named = side if self.names_side and isinstance(answer, Response) else None
             after = self._retry_after_s(side, answer) if isinstance(answer, Failure) else None
-            sent = await write(send, answer, request, side=named, begun=begun, retry_after_s=after)  # 7
+            sent = await write(  # 7
+                send, answer, request, side=named, begun=begun, retry_after_s=after, door=client.door
+            )
             entry.ends(sent.status, sent.failure, sent=sent.bytes, first_byte_ms=sent.first_byte_ms)
             if capture is not None:
                 watch = entry.watch(side.other, self._origin(side.other))
@@ -147,11 +148,11 @@ class Gateway:
         """The same as a tester's token wants it, where there is a valid one and that is safe."""
         override = None if self.overrides is None else self.overrides.read(request.headers, time())
         if isinstance(override, Ignored):
-            return routed._replace(tester=True, ignored=override)
+            return replace(routed, tester=True, ignored=override)
         if not isinstance(override, Override):
             return routed
         decision = overridden(routed.decision, override, route, has_new=Side.NEW in self.transports)
-        return routed._replace(decision=decision, tester=True)
+        return replace(routed, decision=decision, tester=True)
 
     async def _forward(self, outbound: OutboundRequest, side: Side, route: Route | None) -> Response | Failure:
         transport = self.transports.get(side)
@@ -165,10 +166,10 @@ class Gateway:
             log("transport_bug", level=logging.ERROR, bug=bug)
             return Failure.GATEWAY_BUG
 
-    def _rescue(self, arrival: Arrival, routed: Routed) -> Rescue | None:
-        """What lets legacy answer in the new side's place; None where no route wants it, or nobody could tell."""
-        route, new = routed.route, self.transports.get(Side.NEW)
-        if route is None or not route.rescue or routed.decision.authoritative is Side.LEGACY:
+    def _rescue(self, arrival: Arrival, routed: Routed, route: Route) -> Rescue | None:
+        """What lets legacy answer in the new side's place; None where nobody could tell whether it may."""
+        new = self.transports.get(Side.NEW)
+        if routed.decision.authoritative is Side.LEGACY:
             return None
         if not isinstance(new, InProcess) or not new.tells or routed.decision.reason == RETIRED:
             return None
@@ -194,9 +195,12 @@ class Gateway:
         """What keeps an exchange that is to be compared."""
         return captured(self.mirror, routed, cap=self.limits.capture_bytes)
 
-    def _rehearsing(self, arrival: Arrival, routed: Routed) -> Rehearsing | None:
-        """What keeps a write that the new side is to rehearse."""
-        if not routed.decision.rehearsed or routed.route is None or self.rehearsals is None:
+    def _keeping(self, arrival: Arrival, routed: Routed) -> Capture | None:
+        """What keeps an exchange that is to be compared, or a write that the new side is to rehearse."""
+        decision = routed.decision
+        if decision.shadow is not None:
+            return self.capture(routed)
+        if not decision.rehearsed or routed.route is None or self.rehearsals is None:
             return None
         return Rehearsing(self.rehearsals, Write(arrival, routed, routed.route, self.addressing), self.mirror.budget)
 

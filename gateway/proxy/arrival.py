@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from gateway.failure import Failure
 from gateway.message import Header, Headers, Request
@@ -108,7 +109,8 @@ class Head:
         return next((value for key, value in self.fields if key == name), b"")
 
 
-class Arrival(NamedTuple):
+@dataclass(slots=True)
+class Arrival:
     """A request, whose `body` is still to come; `authority` is that of a target in absolute form."""
 
     request: Request

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 from gateway.failure import Failure
 from gateway.proxy.arrival import Arrival
-from gateway.proxy.cycle import Cycle, cycle_of, reset
+from gateway.proxy.cycle import Cycle, reset, scope_of
 from gateway.proxy.doorkeeper import NEVER
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.flow import WatchedFlow
@@ -127,18 +127,17 @@ class Door(Parting):
 
     def exchange(self, arrival: Arrival) -> Exchange:
         """What will answer a request; the edge has a shorter way for most."""
-        return cycle_of(arrival, self, gone=self._gone)
+        return Cycle(arrival, self, self._gone)
 
     def plain_exchange(self, arrival: Arrival, line: bytes) -> Exchange:
         """The same for a request with a plain head."""
-        cycle = cycle_of(arrival, self, gone=self._gone)
+        cycle = Cycle(arrival, self, self._gone)
         cycle.end_body()
         return cycle
 
     def start(self, exchange: Exchange) -> None:
-        self._running = exchange
-        cycle = cast(Cycle, exchange)
-        cycle.task = task = self.loop.create_task(cycle.run_asgi(self.app))
+        self._running = cycle = cast(Cycle, exchange)
+        cycle.task = task = asyncio.Task(cycle.run(self.app, scope_of(cycle, self)), loop=self.loop, name="request")
         self.tasks.add(task)
 
     def answered(self) -> None:

@@ -115,7 +115,7 @@ class Edge(Door):
 
     def _by_wire(self, arrival: Arrival, routed: Routed, transport: HttpTransport, line: bytes = b"") -> ByWire | None:
         gateway, side = self._gateway, routed.decision.authoritative
-        request, _, _, version, fields = arrival
+        request, version, fields = arrival.request, arrival.version, arrival.head
         if self._is_refused(arrival, line) or version == "1.0":
             return None
         if line and fields.told and side is Side.LEGACY and gateway.addressing.hosts[side] is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from time import perf_counter, time
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from gateway.message import ClientGone, OutboundRequest, Request, Response, Side
 from gateway.proxy.access_log import Line
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.respond import Sent
+from gateway.proxy.tap import Capture
 from gateway.proxy.timing import server_timing
 from gateway.proxy.trace_context import trace_id_of
 from gateway.rollout.override import REASON as OVERRIDE
@@ -30,12 +32,16 @@ if TYPE_CHECKING:  # the latter imports OpenTelemetry, which need not be there
 
 
 class Entry:
-    """Begun once the request is routed; whatever happens within its block, it is written down once."""
+    """Begun once the request is routed; whatever happens within its block, it is written down once.
+
+    `kept` is what keeps the exchange for a comparison: it hears how the block ends, too.
+    """
 
     __slots__ = (
         "_asked",
         "_call",
         "_client",
+        "_kept",
         "_ledger",
         "_request",
         "_span",
@@ -54,14 +60,16 @@ class Entry:
         routed: Routed,
         begun: float,
         client: Client,
+        kept: Capture | None = None,
     ) -> None:
-        self._ledger, self._request, self._client = ledger, request, client
+        self._ledger, self._request, self._client, self._kept = ledger, request, client, kept
         self.routed, self.begun = routed, begun
         self._asked, self.over = begun, False
         self.told = 0  # the status that the client is told, once there is one
         self._call: CallSpan | None = None
         self._span = None
-        count_token(routed)  # every request of a tester takes the app's way
+        if routed.tester:  # whose every request takes the app's way
+            count_token(routed)
         self.follows = tracing is not None or routed.tester  # whether it has to `ask` and `hear`
         if tracing is not None:
             elapsed_s = perf_counter() - begun
@@ -74,6 +82,8 @@ class Entry:
         return self
 
     def __exit__(self, _: type[BaseException] | None, raised: BaseException | None, __: TracebackType | None) -> None:
+        if self._kept is not None:
+            self._kept.ended(raised)
         if not self.over:
             gone = isinstance(raised, ClientGone | asyncio.CancelledError)
             failure = Failure.CLIENT_GONE if gone else Failure.GATEWAY_BUG
@@ -110,7 +120,7 @@ class Entry:
             return answer
         side_s = perf_counter() - self._asked
         timing = server_timing(self._asked - self.begun, self.routed.decision.authoritative, side_s)
-        return answer._replace(headers=(*answer.headers, (b"server-timing", timing)))
+        return replace(answer, headers=(*answer.headers, (b"server-timing", timing)))
 
     def watch(self, side: Side, origin: str) -> Watch | None:
         """Who watches the copy."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from itertools import count
 from secrets import token_hex
 from types import TracebackType
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from gateway.failure import Failure
-from gateway.message import ClientGone, Request
+from gateway.message import ClientGone, Request, Response, Side
 from gateway.proxy.arrival import CODING, HOST, LENGTH, TELLS_ID, TWICE, VIA, Arrival, Head
 from gateway.proxy.peer import Trust, identify
 
@@ -21,8 +22,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 TARGET_EXTENSION: Final = "strangler.target"  # bytes, set by our WebSockets: the target as it stood on the wire
-ARRIVAL_EXTENSION: Final = "strangler.arrival"  # an Arrival, set by our door, which has read the head already
-GONE_EXTENSION: Final = "strangler.gone"  # a future, set by our door: done when the client's connection is lost
+DOOR: Final = "strangler.door"  # an OurDoor, set by servers of ours
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _HOST: Final = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
@@ -35,6 +35,22 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 
 
 LONGEST_LENGTH: Final = 18  # digits; one more, and some reader's integer is full
+_NOTHING: Final[dict[str, Any]] = {}
+
+
+class OurDoor(Protocol):
+    """What a server of ours knows and can beside ASGI's messages."""
+
+    @property
+    def arrival(self) -> Arrival:
+        """The request; its head has been read."""
+
+    @property
+    def gone(self) -> asyncio.Future[None]:
+        """Done when the client's connection is lost."""
+
+    def answers_at_once(self, answer: Response, body: bytes, request_id: str, side: Side | None) -> bool:
+        """Write a whole answer in one piece where that is safe; False, and nothing is written, where it is not."""
 
 
 class Stay:
@@ -67,7 +83,7 @@ class Client:
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
-        self._gone_future: asyncio.Future[None] | None = (scope.get("extensions") or {}).get(GONE_EXTENSION)
+        self.door: OurDoor | None = (scope.get("extensions") or _NOTHING).get(DOOR)
         self._whole = False  # the body has been read, or there is none
         self._on_whole: asyncio.Event | None = None  # for servers without our door
 
@@ -91,8 +107,8 @@ class Client:
     def connected(self, *, has_body: bool) -> Stay:
         """A block that runs for as long as the client stays: when it goes, the block is cancelled with ClientGone."""
         self._whole = not has_body
-        if self._gone_future is not None:
-            return Stay(self._gone_future, ours=False)
+        if self.door is not None:
+            return Stay(self.door.gone, ours=False)
         return Stay(asyncio.get_running_loop().create_task(self._hear_of_leaving()), ours=True)
 
     def _is_whole(self) -> None:
@@ -109,17 +125,12 @@ class Client:
             pass
 
 
-def has_our_door(scope: Scope) -> bool:
-    """Whether the server is ours, and takes more than ASGI's own messages."""
-    return ARRIVAL_EXTENSION in (scope.get("extensions") or {})
-
-
 def read(scope: Scope, client: Client, *, trust: Trust) -> Arrival:
     """Read a scope: the bytes as they came, the client by the trusted-proxy rule, a request id."""
-    known: Arrival | None = (scope.get("extensions") or {}).get(ARRIVAL_EXTENSION)
-    if known is not None:
+    if client.door is not None:
+        known = client.door.arrival
         request = known.request
-        return known if request.body is None else known._replace(request=request._replace(body=client.body()))
+        return known if request.body is None else replace(known, request=replace(request, body=client.body()))
     head = Head.of([(bytes(name), bytes(value)) for name, value in scope["headers"]])
     address = scope["client"][0] if scope.get("client") else ""
     peer = identify(address, _http_scheme(scope["scheme"]), head.fields, trust)

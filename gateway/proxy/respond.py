@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from email.utils import formatdate
 from time import perf_counter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import uuid4
 
 from gateway.failure import Failure
 from gateway.message import BodyCut, Header, Request, Response, Side
 from gateway.proxy import wire
 from gateway.proxy.hop import HOP_BY_HOP, Kinds, named_by
-from gateway.proxy.receive import Message, Send
+from gateway.proxy.receive import Message, OurDoor, Send
 from gateway.proxy.wire import Framing
 
-WHOLE: Final = "strangler.whole"  # a whole answer in one message; for servers of ours
 OURS: Final = b"x-strangler-"  # nobody but the gateway says who answered
 _SIDE_HEADERS: Final = {side: (b"x-strangler-side", side.encode()) for side in Side}
 _GOES_ON, _STAYS, _CONNECTION, _REQUEST_ID = range(4)
 
 
-class Sent(NamedTuple):
+@dataclass(slots=True)
+class Sent:
     """What the client was sent. `whole` is false when the answer broke off; its connection is then cut."""
 
     status: int
@@ -40,17 +41,26 @@ async def write(
     side: Side | None,
     begun: float,
     retry_after_s: int | None = None,
+    door: OurDoor | None = None,
 ) -> Sent:
-    """Send an answer. `side` None leaves x-strangler-side out, `retry_after_s` None says what the failure says."""
+    """Send an answer. `side` None leaves x-strangler-side out, `retry_after_s` None says what the failure says.
+
+    A `door` of ours is asked first whether it takes a whole answer.
+    """
     if isinstance(outcome, Failure):
         return await _write_failure(send, outcome, request, begun=begun, retry_after_s=retry_after_s)
+    whole = outcome.whole
+    if (
+        door is not None
+        and whole is not None
+        and not outcome.interim
+        and door.answers_at_once(outcome, whole, request.id, side)
+    ):  # nothing is open that would have to be closed
+        return Sent(outcome.status, len(whole), (perf_counter() - begun) * 1000, whole=True)
     count, first_byte_ms = 0, 0.0
     try:
         for status, reason, headers in outcome.interim:
             await send({"type": "strangler.interim", "status": status, "reason": reason, "headers": headers})
-        if outcome.whole is not None:
-            await send({"type": WHOLE, "answer": outcome, "request_id": request.id, "side": side})
-            return Sent(outcome.status, len(outcome.whole), (perf_counter() - begun) * 1000, whole=True)
         await send(start_of(outcome, request.id, side))
         first_byte_ms = (perf_counter() - begun) * 1000
         async for chunk in outcome.body:
@@ -68,11 +78,7 @@ def only_asgi(send: Send) -> Send:
     """A `send` for servers that know ASGI's own messages and no 1xx answers."""
 
     async def pass_on(message: Message) -> None:
-        if message["type"] == WHOLE:
-            answer: Response = message["answer"]
-            await send(start_of(answer, message["request_id"], message["side"]))
-            await send(end_of(answer.whole or b"", answer))
-        elif message["type"] != "strangler.interim":
+        if message["type"] != "strangler.interim":
             await send(message)
 
     return pass_on

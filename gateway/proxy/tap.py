@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from time import perf_counter
-from types import TracebackType
 from typing import Final
 
 from gateway.failure import Failure
@@ -106,10 +106,8 @@ class Capture:
         self._whole: bytes | None = None  # an answer that came in one piece: it is not copied
         self._asked = perf_counter()
 
-    def __enter__(self) -> Capture:
-        return self
-
-    def __exit__(self, _: type[BaseException] | None, raised: BaseException | None, __: TracebackType | None) -> None:
+    def ended(self, raised: BaseException | None) -> None:
+        """The exchange is over; if nobody has said what becomes of this, nothing does."""
         if self.open:
             gone = isinstance(raised, ClientGone | asyncio.CancelledError)
             self.dropped(Drop.CLIENT_GONE if gone else Drop.BUG)
@@ -135,7 +133,7 @@ class Capture:
         """The answer whose head is here, its body kept on its way."""
         if answer.whole is None:
             self.head(answer.status, answer.headers, announced(method, answer))
-            return answer._replace(body=self.answered.flow(answer.body))
+            return replace(answer, body=self.answered.flow(answer.body))
         self.head(answer.status, answer.headers, len(answer.whole))
         self._whole = answer.whole
         self.answered.end()

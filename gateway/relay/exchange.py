@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from gateway.relay.connection import NEVER, Connection
@@ -14,7 +15,8 @@ from gateway.relay.trouble import Cut, Trouble
 CONTINUE_S: Final = 1.0  # an origin that ignores the question gets the body all the same; curl waits as long
 
 
-class Outgoing(NamedTuple):
+@dataclass(slots=True)
+class Outgoing:
     """A request as bytes. `head` ends with the empty line; a streamed `body` is framed here when `chunked`.
 
     `asks_first`: the body is held until the origin wants it (`Expect: 100-continue`, RFC 9110 section 10.1.1).
@@ -98,33 +100,35 @@ class Waiter:
 
 
 class Answer:
-    """An answer whose head is here. Read `body` to its end, or `close`; either gives the connection back."""
+    """An answer whose head is here. Read `body` to its end, or `close`; either gives the connection back.
 
-    __slots__ = ("_idle_s", "_pool", "_pump", "_waiter", "headers", "interim", "reason", "status", "trailers")
+    `whole` is the body when all of it is here already; then the connection has been given back.
+    """
+
+    __slots__ = (
+        "_idle_s", "_pool", "_pump", "_waiter", "headers", "interim", "length", "reason", "status", "trailers", "whole",
+    )  # fmt: skip
 
     def __init__(self, pool: Pool, waiter: Waiter, pump: asyncio.Task[None] | None, idle_s: float) -> None:
         answer = waiter.connection.answer
         self.status = answer.status
         self.reason = answer.reason
+        self.length = answer.length  # of the body as the head says it, -1 for nothing
         self.headers = tuple(answer.headers)
         self.interim = answer.interim
         self.trailers = answer.trailers  # filled by the time the body is read
-        self._pool = pool
+        self.whole: bytes | None = None
         self._waiter: Waiter | None = waiter
-        self._pump = pump
-        self._idle_s = idle_s
-
-    def whole(self) -> bytes | None:
-        """The body, when all of it is here already; None when it is still to be read."""
-        if self._waiter is None or not self._waiter.connection.answer.complete:
-            return None
-        body = b"".join(self._waiter.connection.answer.chunks)
-        self.close()
-        return body
+        self._pool, self._pump, self._idle_s = pool, pump, idle_s
+        if answer.complete:
+            self.whole = answer.body()
+            self.close()
 
     async def body(self) -> AsyncIterator[bytes]:
         """The body as it comes; Cut when it ends before its end."""
         if self._waiter is None:
+            if self.whole:
+                yield self.whole
             return
         connection, loop = self._waiter.connection, asyncio.get_running_loop()
         try:
@@ -146,7 +150,8 @@ class Answer:
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
             _stop(self._pump)
-            waiter.connection.answer.take()  # reader and parser refer to each other: this would wait for the collector
+            if waiter.connection.answer.held:  # reader and parser refer to each other: it would wait for the collector
+                waiter.connection.answer.take()
             self._pool.give_back(waiter.connection)
 
 
@@ -158,42 +163,37 @@ async def exchange(
     `idle_s` bounds the origin's pauses within both bodies, `body_idle_s` (default: the same) those of whoever
     provides the request's body until the answer begins. An exception of that body passes through.
     """
-    patience = Patience(timeout_s, idle_s, idle_s if body_idle_s is None else body_idle_s)
+    body, loop = request.body, asyncio.get_running_loop()
     while True:
         connection = pool.pick() or await pool.take()
         if isinstance(connection, Trouble):
             return connection
-        reused = connection.uses > 0
-        answer = await _on(pool, connection, request, patience)
-        died_early = answer is Trouble.RESET and connection.answer.untouched
-        if not (died_early and reused and request.repeatable):
-            return answer
-
-
-async def _on(pool: Pool, connection: Connection, request: Outgoing, patience: Patience) -> Answer | Trouble:
-    pump: asyncio.Task[None] | None = None
-    loop = asyncio.get_running_loop()
-    waiter = Waiter(connection, loop)
-    try:
-        if request.body is None or isinstance(request.body, bytes):
-            connection.begin(waiter, request.head + (request.body or b""), head_only=request.head_only)
-            connection.sent_whole = True
-            connection.answer_by = loop.time() + patience.timeout_s
-            await waiter.head()
-        else:
-            connection.begin(waiter, request.head, head_only=request.head_only)
-            pump = asyncio.ensure_future(_send_body(waiter, request, request.body, patience))
-            await _head_or_broken_body(waiter, pump)
-    except BaseException:  # the caller was cancelled, or its body broke off
+        reused, waiter = connection.uses > 0, Waiter(connection, loop)
+        pump: asyncio.Task[None] | None = None
+        try:
+            if body is None or isinstance(body, bytes):
+                connection.begin(waiter, request.head + body if body else request.head, head_only=request.head_only)
+                connection.sent_whole = True
+                connection.answer_by = loop.time() + timeout_s
+                await waiter.head()
+            else:
+                connection.begin(waiter, request.head, head_only=request.head_only)
+                patience = Patience(timeout_s, idle_s, idle_s if body_idle_s is None else body_idle_s)
+                pump = asyncio.ensure_future(_send_body(waiter, request, body, patience))
+                await _head_or_broken_body(waiter, pump)
+        except BaseException:  # the caller was cancelled, or its body broke off
+            _stop(pump)
+            connection.fail(Trouble.RESET)
+            pool.give_back(connection)
+            raise
+        answer = connection.answer
+        if answer.status:
+            return Answer(pool, waiter, pump, idle_s)
         _stop(pump)
-        connection.fail(Trouble.RESET)
+        died_early = answer.trouble is Trouble.RESET and answer.untouched
         pool.give_back(connection)
-        raise
-    if connection.answer.status:
-        return Answer(pool, waiter, pump, patience.idle_s)
-    _stop(pump)
-    pool.give_back(connection)
-    return connection.answer.trouble or Trouble.RESET
+        if not (died_early and reused and request.repeatable):
+            return answer.trouble or Trouble.RESET
 
 
 async def _head_or_broken_body(waiter: Waiter, pump: asyncio.Task[None]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar, assert_never
+from dataclasses import dataclass
+from typing import Generic, TypeVar, assert_never
 
 from gateway.message import Request, Side
 from gateway.rollout.bucket import bucket, place_of
@@ -15,7 +16,8 @@ from gateway.routing.route import Effect, Route, ShadowWrite
 T = TypeVar("T")
 
 
-class Decision(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Decision:
     """Who answers (`authoritative`), who gets a copy (`shadow`), and the reason in one word.
 
     `rehearsed`: a write that the new side does first, in a transaction of which nothing stays (ADR 0016). `noted`:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from gateway.rollout.decide import NO_ROUTE, PANIC, Choices, Decision
 from gateway.rollout.flag import Flag
 from gateway.routing.route import Route
 
 
-class Routed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Routed:
     """The route of a request with its flag, both None when it has none, and who answers it.
 
     `key` is the route's and `stage` the flag's, both empty without a route. `tester` says that the request carries an

@@ -82,9 +82,10 @@ class HttpTransport:
         if isinstance(answer, Trouble):
             return self.failure(answer)
         status, headers, reason = answer.status, answer.headers, answer.reason
-        whole = answer.whole()
-        if whole is not None:  # and the connection is given back
-            return Response(status, headers, once(whole), nothing, reason, answer.interim, answer.trailers, whole)
+        whole = answer.whole
+        if whole is not None:
+            body, interim, trailers = once(whole), answer.interim, answer.trailers
+            return Response(status, headers, body, nothing, reason, interim, trailers, whole, answer.length)
 
         async def close() -> None:
             answer.close()

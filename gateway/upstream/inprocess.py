@@ -60,7 +60,7 @@ class InProcess:
         status, headers = head
         whole = call.take_whole()
         if whole is not None:
-            return Response(status, headers, once(whole), whole=whole)
+            return Response(status, headers, once(whole), whole=whole, length=call.length)
 
         async def close() -> None:
             call.let_go()
