@@ -131,8 +131,9 @@ class Answering:
     ) -> None:
         """The whole answer is here: write it in one piece. `length` is what its head says, -1 for nothing."""
         head = self._head(status, reason, headers, length)
-        if body:
-            self._keep(body)
+        self._sent = len(body)
+        if self._capture is not None and body:
+            self._capture.answered.add(body)
         if self._framing is Framing.CHUNKED:
             body = (wire.chunk(body) if body else b"") + wire.last_chunk(trailers)
         self._transport.write(head + body)

@@ -1,4 +1,4 @@
-"""What the doors of one listener share: their limits, one coarse clock, and who is connected."""
+"""What the doors of one listener share: their limits, one coarse clock, who is connected, and what they say."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.failure import Failure
+from gateway.proxy.heads import KEPT_S, KnownHeads
 from gateway.proxy.rate import Rate
 
 TICK_S: Final = 0.25  # how exactly the times of `DoorLimits` are kept
@@ -72,17 +73,22 @@ class Guest(Protocol):
 class Doorkeeper:
     """Make it for one listener. `now` is the loop's time, at most `TICK_S` old while anybody is connected."""
 
-    __slots__ = ("_loop", "_of_one", "_rate", "_shelves", "_ticking", "_told", "_turn", "limits", "now")
+    __slots__ = (
+        "_heads_by", "_loop", "_of_one", "_rate", "_shelves", "_ticking", "_told", "_turn", "has_rate", "heads",
+        "limits", "now",
+    )  # fmt: skip
 
     def __init__(self, limits: DoorLimits | None = None) -> None:
         self.limits = limits or DoorLimits()
         self.now = 0.0
+        self.heads, self._heads_by = KnownHeads(), 0.0
         self._loop: asyncio.AbstractEventLoop
         self._shelves: tuple[set[Guest], ...] = tuple(set() for _ in range(SHELVES))
         self._turn = 0  # whose is next
         self._of_one: Counter[str] = Counter()
         rate = self.limits.rate_of_one
         self._rate = Rate(rate, self.limits.burst_of_one) if rate else None
+        self.has_rate = self._rate is not None
         self._told: Counter[Failure] = Counter()
         self._ticking: asyncio.TimerHandle | None = None
 
@@ -130,7 +136,14 @@ class Doorkeeper:
         self.now = now = self._loop.time()
         if self._turn == 0:
             self._told.clear()
+        if now > self._heads_by:
+            self._heads_by = now + KEPT_S
+            self.heads.age()
         shelf, self._turn = self._shelves[self._turn], (self._turn + 1) % SHELVES
         for guest in [guest for guest in shelf if guest.leave_by < now]:
             guest.overstayed()
-        self._ticking = self._loop.call_later(TICK_S / SHELVES, self._tick) if any(self._shelves) else None
+        if any(self._shelves):
+            self._ticking = self._loop.call_later(TICK_S / SHELVES, self._tick)
+        else:
+            self._ticking = None
+            self.heads.forget()

@@ -19,13 +19,13 @@ from uvicorn.server import ServerState
 
 from gateway.failure import Failure
 from gateway.message import Request, once
-from gateway.proxy.arrival import CODING, HOST, TWICE, Arrival, Head
+from gateway.proxy.arrival import CODING, HOST, TELLS_ID, TWICE, Arrival, Head
 from gateway.proxy.doorkeeper import NEVER, Doorkeeper, Unread
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.parsing import Parsing
 from gateway.proxy.peer import Peer, Trust, identify
 from gateway.proxy.plain import LEARNED, METHODS, plain_head, plain_line
-from gateway.proxy.receive import path_of, request_id_of, split_target
+from gateway.proxy.receive import new_request_id, path_of, request_id_of, split_target
 
 PIPELINED: Final = 8  # requests that may wait behind one before reading pauses; a paused reader sees nobody leave
 
@@ -89,25 +89,38 @@ class Reading(Parsing):
             return False
         if newest is not None and newest.more_body:
             return False
-        head, line = self._head, None
+        head = self._head
         if head is not None and head.block and data.endswith(head.block):
             line = plain_line(data, head.block)
-        if line is None and (line := self._plain_head(data)) is None:
+        else:
+            line = self._known_head(data)
+        if line is None:
+            line = self._plain_head(data)
+        head = self._head
+        if line is None or head is None:
             return False
         method, target, path = line.groups()
         if len(target) > limits.target_bytes:
             return False
         self.leave_by = NEVER
-        peer, head = self._peer, cast(Head, self._head)
-        if self._keeper.is_asked_too_often(peer.client_ip):
+        peer, keeper = self._peer, self._keeper
+        if keeper.has_rate and keeper.is_asked_too_often(peer.client_ip):
             self.break_off(Failure.TOO_MANY_REQUESTS, method)
             return True
-        request = Request(
-            request_id_of(head), METHODS[method], target, path, head.fields, peer.scheme, peer.client_ip, None
-        )
+        request_id = request_id_of(head) if head.facts & TELLS_ID else new_request_id()
+        request = Request(request_id, METHODS[method], target, path, head.fields, peer.scheme, peer.client_ip, None)
         self._newest = exchange = self.plain_exchange(Arrival(request, peer, None, "1.1", head), line[0])
         self.start(exchange)
         return True
+
+    def _known_head(self, data: bytes) -> re.Match[bytes] | None:
+        """The request line of a head that this peer has sent a moment ago on whichever connection."""
+        block = data[data.find(b"\r\n") :]
+        head = self._keeper.heads.of(self._peer.address, block)
+        if head is None or (line := plain_line(data, block)) is None:
+            return None
+        self._last_head_is(head)
+        return line
 
     def _plain_head(self, data: bytes) -> re.Match[bytes] | None:
         """The request line of a plain head, whose fields become those of the last one; None leaves it to the parser."""
@@ -120,6 +133,7 @@ class Reading(Parsing):
             return None
         if len(data) - line.end() <= LEARNED:
             head.block = data[line.end() :]
+            self._keeper.heads.remember(self._peer.address, head)
         self._last_head_is(head)
         return line
 

@@ -170,6 +170,7 @@ def adopt(server: QuietServer, gateway: Gateway) -> None:
     made = config.http_protocol_class
     if isinstance(made, partial):
         trusting = partial(made.keywords.get("door", made), trust=gateway.trust)
+        trusting.keywords["keeper"].heads.forget()
         config.http_protocol_class = cast(Any, partial(made, door=trusting) if "door" in made.keywords else trusting)
     for connection in server.server_state.connections:
         if isinstance(connection, Door):

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Generator
+from typing import Any, Final
 
 from gateway.message import OutboundRequest
 from gateway.upstream.patience import Patience
 from gateway.upstream.upload import Message, Upload
+
+
+class _Turn:
+    """What `asyncio.sleep(0)` is, without a coroutine of its own."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None]:
+        yield
+
+
+A_TURN: Final = _Turn()
 
 
 class Asked(Patience):
@@ -47,7 +60,7 @@ class Asked(Patience):
 
     async def _no_body(self) -> Message | None:
         if not self._has_left and not self._told_of_none:
-            await asyncio.sleep(0)  # starlette's is_disconnected() cancels at the first await, and drops the rest
+            await A_TURN  # starlette's is_disconnected() cancels at the first await, and drops the rest
             if not self._told_of_none:
                 self._told_of_none = True
                 return {"type": "http.request", "body": b"", "more_body": False}

@@ -34,8 +34,8 @@ class Call(Asked):
         "abandoned", "held", "length", "listener", "outcome", "trouble", "whole",
     )  # fmt: skip
 
-    def __init__(self, request: OutboundRequest, *, idle_timeout_s: float) -> None:
-        super().__init__(request, asyncio.get_running_loop())
+    def __init__(self, request: OutboundRequest, loop: asyncio.AbstractEventLoop, *, idle_timeout_s: float) -> None:
+        super().__init__(request, loop)
         self.listener: Callable[[], None] | None = None
         self.outcome: tuple[int, Headers] | Failure | Exception | None = None
         self.length = -1  # of the body, as the answer's head says it

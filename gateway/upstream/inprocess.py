@@ -103,11 +103,12 @@ class InProcess:
 
     def _begun(self, request: OutboundRequest, told: Told | None, timeout_s: float) -> tuple[Call, asyncio.Task[None]]:
         """The app, started on a request."""
-        call, scope = Call(request, idle_timeout_s=self._idle_timeout_s), self._scope(request)
+        loop = asyncio.get_running_loop()
+        call, scope = Call(request, loop, idle_timeout_s=self._idle_timeout_s), self._scope(request)
         if told is not None:
             run = scope["extensions"][EXTENSION]
             run |= {"tell": told.tell} if request.commit else {"tell": told.tell, "budget_s": timeout_s}
-        task = asyncio.get_running_loop().create_task(self._run(call, scope))
+        task = asyncio.Task(self._run(call, scope), loop=loop, name="handler")  # without one, a name would be made
         self._running[call] = task
         if told is not None:
             task.add_done_callback(lambda _: told.over.set())

@@ -30,13 +30,14 @@ class Patience:
     def await_it(self, seconds: float) -> None:
         """Somebody waits for the app."""
         self._seconds = seconds
-        self._set()
+        if not self._excuses:
+            self._clock.watch(self, seconds)
 
     def await_no_more(self) -> None:
         """Nobody waits any more."""
         if self._seconds is not None:
             self._seconds = None
-            self._set()
+            self._clock.forget(self)
 
     @contextmanager
     def excused(self) -> Iterator[None]:

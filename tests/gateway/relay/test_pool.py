@@ -114,7 +114,7 @@ async def test_an_idle_connection_is_picked_at_once_the_warmest_first() -> None:
     async with upstream(always(OK)) as origin:
         pool = pool_to(origin.port)
         assert pool.pick() is None
-        answers = [await exchange(pool, GET, timeout_s=2, idle_s=2) for _ in range(3)]
+        answers = await asyncio.gather(*(exchange(pool, GET, timeout_s=2, idle_s=2) for _ in range(3)))
         for answer in answers:
             assert isinstance(answer, Answer)
             assert b"".join([chunk async for chunk in answer.body()]) == b"ok"
