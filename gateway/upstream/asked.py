@@ -41,7 +41,11 @@ class Asked(Patience):
         """Give the app the next part of the request, then the news that its caller has gone."""
         part = None
         if self._body is None:
-            part = await self._no_body()
+            if not self._has_left and not self._told_of_none:
+                await A_TURN  # starlette's is_disconnected() cancels at the first await, and drops the rest
+                if not self._told_of_none:
+                    self._told_of_none = True
+                    return {"type": "http.request", "body": b"", "more_body": False}
         elif not self._has_left:
             if self._upload is None:
                 self._upload = Upload(self._body, self)
@@ -57,14 +61,6 @@ class Asked(Patience):
                 self._left = self._loop.create_future()
             await asyncio.shield(self._left)
         return {"type": "http.disconnect"}
-
-    async def _no_body(self) -> Message | None:
-        if not self._has_left and not self._told_of_none:
-            await A_TURN  # starlette's is_disconnected() cancels at the first await, and drops the rest
-            if not self._told_of_none:
-                self._told_of_none = True
-                return {"type": "http.request", "body": b"", "more_body": False}
-        return None
 
     def leave(self) -> None:
         """Whoever asked has left."""
