@@ -198,11 +198,11 @@ class Gateway:
     def _keeping(self, arrival: Arrival, routed: Routed) -> Capture | None:
         """What keeps an exchange that is to be compared, or a write that the new side is to rehearse."""
         decision = routed.decision
-        if decision.shadow is not None:
-            return self.capture(routed)
-        if not decision.rehearsed or routed.route is None or self.rehearsals is None:
-            return None
-        return Rehearsing(self.rehearsals, Write(arrival, routed, routed.route, self.addressing), self.mirror.budget)
+        if decision.rehearsed and routed.route is not None and self.rehearsals is not None:
+            return Rehearsing(
+                self.rehearsals, Write(arrival, routed, routed.route, self.addressing), self.mirror.budget
+            )
+        return self.capture(routed) if decision.noted or decision.shadow is not None else None
 
     def _offer(self, done: Exchanged) -> None:
         done.capture.open = False  # what it holds is let go of there
