@@ -18,8 +18,8 @@ from gateway.proxy import wire
 from gateway.proxy.app import Gateway
 from gateway.proxy.arrival import Arrival
 from gateway.proxy.copying import Exchanged, offer
-from gateway.proxy.cycle import reset
 from gateway.proxy.entry import line_of
+from gateway.proxy.reset import reset
 from gateway.proxy.respond import failure_bytes, head_for_client
 from gateway.proxy.tap import Capture
 from gateway.proxy.wire import Framing

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import struct
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn._types import ASGI3Application
@@ -21,6 +19,7 @@ from gateway.message import Response, Side
 from gateway.proxy import wire
 from gateway.proxy.arrival import EXPECT, Arrival
 from gateway.proxy.receive import DOOR
+from gateway.proxy.reset import reset
 from gateway.proxy.respond import failure_bytes, head_for_client
 from gateway.proxy.wire import Framing
 from gateway.telemetry import log
@@ -29,15 +28,6 @@ if TYPE_CHECKING:
     from gateway.proxy.door import Door
 
 JOINED: Final = 64 * 1024  # bytes of a body that are copied to leave with the head
-_RESET: Final = struct.pack("ii", 1, 0)
-
-
-def reset(transport: Any) -> None:
-    """End a connection so that the client cannot take it for the end of its answer."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    transport.abort()
 
 
 class Cycle:

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 from gateway.failure import Failure
 from gateway.proxy.arrival import Arrival
-from gateway.proxy.cycle import Cycle, reset, scope_of
+from gateway.proxy.cycle import Cycle, scope_of
 from gateway.proxy.doorkeeper import NEVER
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.flow import WatchedFlow
@@ -23,6 +23,7 @@ from gateway.proxy.parting import Parting
 from gateway.proxy.peer import identify
 from gateway.proxy.plain import LEARNED
 from gateway.proxy.receive import split_target
+from gateway.proxy.reset import reset
 from gateway.telemetry import count
 
 LAST_WORD_S: Final = 0.25  # a client that has gone costs its side so much more

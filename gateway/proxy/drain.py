@@ -19,7 +19,7 @@ from typing import Final, cast
 import uvicorn
 
 from gateway.proxy.accept import AT_ONCE, Acceptor
-from gateway.proxy.cycle import reset
+from gateway.proxy.reset import reset
 
 LOOK_S: Final = 0.05
 SETTLE_S: Final = 0.1  # for handshakes that were under way: a round trip

@@ -9,7 +9,6 @@ It leans on uvicorn's protocol class and adds what that does not look at:
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Any, Final, cast
 
 import httptools
@@ -19,12 +18,12 @@ from uvicorn.server import ServerState
 
 from gateway.failure import Failure
 from gateway.message import Request, once
-from gateway.proxy.arrival import CODING, HOST, TELLS_ID, TWICE, Arrival, Head
+from gateway.proxy.arrival import CODING, TELLS_ID, Arrival, Head
 from gateway.proxy.doorkeeper import NEVER, Doorkeeper, Unread
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.parsing import Parsing
 from gateway.proxy.peer import Peer, Trust, identify
-from gateway.proxy.plain import LEARNED, METHODS, plain_head, plain_line
+from gateway.proxy.plain import METHODS, plain_line
 from gateway.proxy.receive import new_request_id, path_of, request_id_of, split_target
 
 PIPELINED: Final = 8  # requests that may wait behind one before reading pauses; a paused reader sees nobody leave
@@ -89,16 +88,15 @@ class Reading(Parsing):
             return False
         if newest is not None and newest.more_body:
             return False
-        head = self._head
+        head, line = self._head, None
         if head is not None and head.block and data.endswith(head.block):
             line = plain_line(data, head.block)
-        else:
-            line = self._known_head(data)
-        if line is None:
-            line = self._plain_head(data)
-        head = self._head
         if line is None or head is None:
-            return False
+            found = self._keeper.heads.read(data, self._peer.address, most_fields=limits.head_fields)
+            if found is None:
+                return False
+            line, head = found
+            self._last_head_is(head)
         method, target, path = line.groups()
         if len(target) > limits.target_bytes:
             return False
@@ -112,30 +110,6 @@ class Reading(Parsing):
         self._newest = exchange = self.plain_exchange(Arrival(request, peer, None, "1.1", head), line[0])
         self.start(exchange)
         return True
-
-    def _known_head(self, data: bytes) -> re.Match[bytes] | None:
-        """The request line of a head that this peer has sent a moment ago on whichever connection."""
-        block = data[data.find(b"\r\n") :]
-        head = self._keeper.heads.of(self._peer.address, block)
-        if head is None or (line := plain_line(data, block)) is None:
-            return None
-        self._last_head_is(head)
-        return line
-
-    def _plain_head(self, data: bytes) -> re.Match[bytes] | None:
-        """The request line of a plain head, whose fields become those of the last one; None leaves it to the parser."""
-        found = plain_head(data)
-        if found is None or len(found[1]) > self._limits.head_fields:
-            return None
-        line, fields = found
-        head = Head(fields)
-        if head.facts & (HOST | TWICE) != HOST:
-            return None
-        if len(data) - line.end() <= LEARNED:
-            head.block = data[line.end() :]
-            self._keeper.heads.remember(self._peer.address, head)
-        self._last_head_is(head)
-        return line
 
     def _parse(self, data: bytes) -> None:
         try:
