@@ -11,6 +11,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Final
 
+from gateway.diff.readers import moment
 from gateway.diff.verdict import Kind, Mismatch, Outcome, Verdict
 from gateway.message import Observation, OutboundRequest, Side
 
@@ -18,7 +19,9 @@ _OF_ALL: Final = frozenset({b"if-none-match", b"if-modified-since"})  # answered
 _OF_PARTS: Final = frozenset({b"if-range"})  # answered with 206
 _LEFT_OUT: Final = _OF_ALL | _OF_PARTS | {b"range"}
 _WHOLE: Final = 200
-_CLOCK: Final = re.compile(r"[0-9]{10}|[0-9]{2}:[0-9]{2}")  # what a moment has in it, seconds since 1970 or a time
+_SINCE_1970: Final = re.compile(r"[0-9]{10}(?:[0-9]{3})?(?:\.[0-9]+)?", re.ASCII)  # seconds or milliseconds
+_MILLISECONDS: Final = 1e11  # more seconds than that are in a year beyond 5000
+_TICK_S: Final = 10.0  # two answers that a clock lies between are no further apart
 _BY_STATUS: Final = {304: _OF_ALL, 206: _OF_PARTS}
 
 
@@ -63,9 +66,16 @@ def may_have_ticked(verdict: Verdict) -> bool:
 
 
 def _is_clock(one: Mismatch) -> bool:
-    texts = (one.control or "", one.candidate or "")
-    without = {re.sub("[0-9]+", "0", text) for text in texts}
-    return one.kind is Kind.VALUE and len(without) == 1 and all(_CLOCK.search(text) for text in texts)
+    times = [None if text is None else _seconds(text.strip('"')) for text in (one.control, one.candidate)]
+    return one.kind is Kind.VALUE and None not in times and abs((times[0] or 0) - (times[1] or 0)) <= _TICK_S
+
+
+def _seconds(text: str) -> float | None:
+    """Since 1970, where the text is a moment."""
+    if _SINCE_1970.fullmatch(text):
+        return float(text) / (1_000 if float(text) > _MILLISECONDS else 1)
+    found = moment(text)
+    return None if found is None else found / 1_000
 
 
 def with_reason(verdict: Verdict, reason: str) -> Verdict:

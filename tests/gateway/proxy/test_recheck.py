@@ -133,12 +133,13 @@ async def test_a_clock_that_ticks_between_new_and_legacy_is_noise() -> None:
     assert finding.verdict.outcome is Outcome.NOISE
 
 
-async def test_a_clock_of_seconds_is_no_mismatch_where_too_many_would_wait_for_it() -> None:
+@pytest.mark.parametrize("noise", [{}, {"draw": 0}], ids=["alone", "beside noise"])
+async def test_a_clock_of_seconds_is_no_mismatch_where_too_many_would_wait_for_it(noise: Mapping[str, int]) -> None:
     """Other noise takes no place from it, and what has no place is not judged: a false alarm takes a route back."""
     following = itertools.count()
 
     def says(behind: int) -> Answer:
-        return answers(lambda request: raw({"now": int(time()) - behind, "draw": next(following)}))
+        return answers(lambda request: raw({"now": int(time()) - behind, **{name: next(following) for name in noise}}))
 
     async with (
         upstream(says(0)) as legacy,
