@@ -146,7 +146,7 @@ async def _rechecked(job: Job, matter: Matter, found: Found, court: Court) -> Fo
 async def _unasked(job: Job, matter: Matter, found: Found, court: Court) -> Found:
     """What stands of a mismatch where legacy is spared: all of it, unless it may be a clock's or the route's noise."""
     now = asyncio.get_running_loop().time()
-    if court.rechecks.may_be_noise(job.route, now) or may_have_ticked(found.opened().verdict):
+    if court.rechecks.may_be_noise(job.route, now) or may_have_ticked(found.opened().verdict, matter.now):
         return await _written(court, matter.judged(_SPARED))
     return found
 
@@ -174,7 +174,7 @@ async def _asked_again(job: Job, again: OutboundRequest, matter: Matter, found: 
     if judged is not None and judged.outcome is Outcome.MISMATCHED and job.answered.side is Side.NEW:
         if await court.pauses.pause():
             judged = await _held_against_itself(job, again, matter, judged, court) or judged
-        elif may_have_ticked(judged.opened().verdict):
+        elif may_have_ticked(judged.opened().verdict, matter.now):
             judged = await _written(court, matter.judged(_SPARED))
     if judged is None:
         count("shadow_recheck.failed")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import datetime
 from enum import Enum
 from typing import Final
 
@@ -21,6 +22,7 @@ _LEFT_OUT: Final = _OF_ALL | _OF_PARTS | {b"range"}
 _WHOLE: Final = 200
 _SINCE_1970: Final = re.compile(r"[0-9]{10}(?:[0-9]{3})?(?:\.[0-9]+)?", re.ASCII)  # seconds or milliseconds
 _MILLISECONDS: Final = 1e11  # more seconds than that are in a year beyond 5000
+_SLACK_S: Final = 840.0  # between the machines' clocks; less than a time zone
 _TICK_S: Final = 10.0  # two answers that a clock lies between are no further apart
 _BY_STATUS: Final = {304: _OF_ALL, 206: _OF_PARTS}
 
@@ -60,14 +62,16 @@ def nothing_to_compare(control: Observation, candidate: Observation) -> Verdict:
     return Verdict(Outcome.NOT_COMPARABLE, reason=f"{statuses} to the client's validators, which are one side's own")
 
 
-def may_have_ticked(verdict: Verdict) -> bool:
+def may_have_ticked(verdict: Verdict, now: datetime) -> bool:
     """Whether all that is left of a mismatch could be a clock that has ticked between two answers."""
-    return bool(verdict.mismatches) and all(map(_is_clock, verdict.mismatches))
+    return bool(verdict.mismatches) and all(_is_clock(one, now.timestamp()) for one in verdict.mismatches)
 
 
-def _is_clock(one: Mismatch) -> bool:
-    times = [None if text is None else _seconds(text.strip('"')) for text in (one.control, one.candidate)]
-    return one.kind is Kind.VALUE and None not in times and abs((times[0] or 0) - (times[1] or 0)) <= _TICK_S
+def _is_clock(one: Mismatch, now: float) -> bool:
+    if one.kind is not Kind.VALUE or one.control is None or one.candidate is None:
+        return False
+    mine, theirs = _seconds(one.control.strip('"')), _seconds(one.candidate.strip('"'))
+    return mine is not None and theirs is not None and abs(mine - theirs) <= _TICK_S and abs(mine - now) <= _SLACK_S
 
 
 def _seconds(text: str) -> float | None:
