@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.relay.connection import Connection
+from gateway.relay.connection import AT_ONCE, Connection
 from gateway.relay.trouble import Trouble
 from gateway.upstream.reach import trust
 from tests.gateway.proxy.harness import until
@@ -29,6 +29,43 @@ class Ear:
         pass
 
     full = room = heard
+
+
+class TurnsOf(Ear):
+    """Notes in which turn of the loop there was news."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop, self._turn, self.heard_in = loop, 0, list[int]()
+        self._count()
+
+    def _count(self) -> None:
+        self._turn += 1
+        self._loop.call_soon(self._count)
+
+    def heard(self) -> None:
+        self.heard_in.append(self._turn)
+
+
+async def test_an_origin_that_is_faster_than_everybody_gets_one_turn_like_everybody() -> None:
+    """A download at full speed was read up to 32 times in a row: a few of them kept all others waiting for 100 ms."""
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        _, connection = await loop.create_connection(lambda: Connection(loop, lambda _: None), *listening.getsockname())
+        connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
+        origin, _ = listening.accept()
+        with origin:
+            turns = TurnsOf(loop)
+            connection.begin(turns, b"GET / HTTP/1.1\r\n\r\n", head_only=False)
+            connection.pause()
+            origin.setblocking(False)
+            sent = origin.send(b"HTTP/1.1 200 OK\r\ncontent-length: 90000000\r\n\r\n" + b"x" * 2**24)
+            assert sent > 2 * AT_ONCE
+            connection.resume()
+            await until(lambda: connection.answer.held > AT_ONCE)
+            connection.resume()
+            await until(lambda: len(turns.heard_in) > 1)
+            connection.transport.abort()
+    assert len(set(turns.heard_in)) == len(turns.heard_in)
 
 
 @pytest.mark.parametrize(
