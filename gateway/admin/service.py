@@ -71,10 +71,10 @@ class AdminService:
 
     async def flip(
         self, key: str, change: Change, *, by: str, expected: int | None
-    ) -> Flipped | Refused | LostRace | Held | None:
+    ) -> Flipped | Refused | LostRace | Held | Unchanged | None:
         """Change a flag, forward through the gate or by force; it is in force here when this returns.
 
-        Everywhere else it is within a second.
+        Everywhere else it is within a second. A flag that is as it shall be stays as it is, its version too.
         """
         if key not in self._live.known.table.routes:
             return None
@@ -89,6 +89,8 @@ class AdminService:
             self._act_on(outcome)
         elif isinstance(outcome, LostRace):
             put_in_force(self._live, outcome.current)
+        elif isinstance(outcome, Unchanged):
+            put_in_force(self._live, outcome.flag)
         return outcome
 
     async def judge(self, key: str) -> GateView | None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
-from gateway.cli.output import Code, Trouble
+from gateway.cli.output import Code, Trouble, folded
 from gateway.cli.place import AdminPlane
 
 _TIMEOUT = httpx.Timeout(15.0, connect=5.0)
@@ -116,7 +116,9 @@ class AdminClient:
 def _with_reasons(said: str, reasons: object) -> str:
     """The sentence, and under it every reason that says more than the sentence does."""
     more = dict.fromkeys(str(one) for one in reasons) if isinstance(reasons, list) else {}
-    return "\n".join([said, *(f"  - {one}" for one in more if one.rstrip(".") != said.rstrip("."))])
+    return "\n".join(
+        [said, *(folded(f"  - {one}", behind="    ") for one in more if one.rstrip(".") != said.rstrip("."))]
+    )
 
 
 def _why(error: httpx.TransportError) -> str:

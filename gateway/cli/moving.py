@@ -16,7 +16,7 @@ def moved(route: str, before: Reply, after: Reply) -> Answer:
     old, new = before.data["flag"], after.data["flag"]
     data = {"route": route, "before": old, "after": new}
     if new["version"] == old["version"]:
-        return Answer(data, f"{route}: {flag_text(new)}, as it was (version {new['version']})")
+        return Answer(data, f"{route}: {flag_text(new)}, as it was: nothing changed (version {new['version']})")
     return Answer(data, f"{route}: {flag_text(old)} -> {flag_text(new)} (version {new['version']})")
 
 

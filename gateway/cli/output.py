@@ -11,7 +11,8 @@ import sys
 import unicodedata
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, TextIO
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,6 +26,9 @@ class Code(IntEnum):
     WRONG = 2  # wrong usage or configuration
     UNREACHABLE = 3
     BUG = 70  # sysexits.h, EX_SOFTWARE: never to be taken for an answer
+
+
+WIDTH: Final = 80  # columns that everybody has
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,11 @@ def put(text: str, stream: TextIO | None = None) -> None:
 def plain(text: str) -> str:
     """The text with control characters made visible: what a backend sent must not steer a terminal."""
     return "".join(_visible(character) for character in text)
+
+
+def folded(text: str, *, behind: str = "  ") -> str:
+    """A long line in lines of at most 80 columns; what follows the first begins behind so much."""
+    return "\n".join(wrap(text, WIDTH, subsequent_indent=behind, break_long_words=False, break_on_hyphens=False))
 
 
 def counted(number: int, what: str) -> str:

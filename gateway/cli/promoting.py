@@ -9,7 +9,7 @@ import typer
 
 from gateway.cli.access import AdminUrl, Token, admin
 from gateway.cli.command import command
-from gateway.cli.output import Answer, Code, plain
+from gateway.cli.output import Answer, Code, folded, plain
 from gateway.cli.routes import Route, Stage
 
 _To = Annotated[Stage | None, typer.Option(metavar="STAGE", help="The stage it would go to; the next one if left out.")]
@@ -46,9 +46,10 @@ def gate_text(said: Mapping[str, Any]) -> str:
     reasons = sorted(said["reasons"], key=lambda each: worst.index(each["answer"]))
     since = f" since {said['since'][:19].replace('T', ' ')}" if said["since"] else ""
     about = plain(f"evidence of revision {said['revision']}{since}") if said["revision"] else "all evidence"
-    return "\n".join([f"{heading}, on {about}", *(reason_line(each) for each in reasons)])
+    return "\n".join([folded(f"{heading}, on {about}"), *(reason_line(each) for each in reasons)])
 
 
 def reason_line(reason: Mapping[str, Any]) -> str:
     """One reason: how it ended, its code, its sentence."""
-    return plain(f"  {_MARKS[reason['answer']]}  {reason['code']}: {reason['sentence']}")
+    line = plain(f"  {_MARKS[reason['answer']]}  {reason['code']}: {reason['sentence']}")
+    return folded(line, behind=" " * 8)

@@ -13,7 +13,7 @@ import typer
 from gateway.cli.access import AdminUrl, Token, admin
 from gateway.cli.command import command
 from gateway.cli.duration import parse_duration, show_duration
-from gateway.cli.output import Answer, Code, Trouble, counted, plain, put
+from gateway.cli.output import Answer, Code, Trouble, counted, folded, plain, put
 from gateway.cli.routes import Reason, Route
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def rollout_text(said: Mapping[str, Any]) -> str:
     bake = f"each bakes {show_duration(said['bake_s'])}"
     heading = f"{said['route']}: {' -> '.join(said['steps'])}, {bake}; begun by {said['by']}"
     more = dict.fromkeys(said["why"][1:])  # two reasons may be missing the same
-    return plain("\n".join([heading, _progress(said), *(f"  - {why}" for why in more)]))
+    return plain("\n".join([heading, _progress(said), *(folded(f"  - {why}", behind="    ") for why in more)]))
 
 
 def _progress(said: Mapping[str, Any]) -> str:

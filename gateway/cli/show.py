@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.output import counted, plain
+from gateway.cli.output import counted, folded, plain
 from gateway.cli.share import WHOLE, show_share
 
 
@@ -77,7 +77,7 @@ def rollback_text(rollback: Mapping[str, Any]) -> str:
         f"{rollback['mismatched']} of {rollback['compared']} compared mismatched)",
         *(f"  look at {each['request_id']} {each['where']}" for each in rollback["exemplars"]),
     ]
-    return plain("\n".join(lines))
+    return "\n".join(folded(plain(line), behind="    ") for line in lines)
 
 
 def _history_table(route: str, changes: Sequence[Mapping[str, Any]]) -> RenderableType:

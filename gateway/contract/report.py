@@ -36,14 +36,18 @@ def report(results: Sequence[CaseResult], *, unused: Sequence[Rule] = ()) -> Tex
         text.append(f"{route}\n", style="bold")
         for result in group:
             _case(text, result)
-    for rule in unused:
-        text.append("unused rule ", style="yellow")
-        text.append(f"{rule.origin}: {cut(rule.where.text)} allowed nothing in these cases.\n")
-    for route in sorted({PurePosixPath(rule.origin).parent.name for rule in unused}):
-        asked = f"does live traffic need it? `strangler rules {route}` counts that; then add a case, else take it out"
-        text.append(f"  {asked}\n")
+    for route, rules in groupby(sorted(unused, key=_route_of), key=_route_of):
+        for rule in rules:
+            text.append("unused rule ", style="yellow")
+            text.append(f"{rule.origin}: {cut(rule.where.text)} allowed nothing in these cases.\n")
+        text.append("  does live traffic need it? then add a case, else take it out;\n")
+        text.append(f"  `strangler rules {route}` counts that\n")
     text.append(summary(results))
     return text
+
+
+def _route_of(rule: Rule) -> str:
+    return PurePosixPath(rule.origin).parent.name
 
 
 def render(results: Sequence[CaseResult], console: Console, *, unused: Sequence[Rule] = ()) -> None:

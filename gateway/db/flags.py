@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.db.engine import ANSWER_S, ask
 from gateway.db.tables import flag_changes, flags
-from gateway.rollout.flag import Change, Flag, Flipped, Refused, apply
+from gateway.rollout.flag import Change, Flag, Flipped, Refused, apply, is_as_wanted
 from gateway.rollout.gate import Held
 from gateway.rollout.stage import Move, Stage
 
@@ -82,7 +82,7 @@ class FlagStore:
         expected: int | None,
         in_force: Flag | None = None,
         gate: Gate | None = None,
-    ) -> Flipped | Refused | LostRace | Held:
+    ) -> Flipped | Refused | LostRace | Held | Unchanged:
         """Make one change in one transaction, or say why not; `expected` None means whatever is current.
 
         `in_force` is the flag the caller acts on. Where it is newer than the stored one (an older backup
@@ -115,7 +115,7 @@ class FlagStore:
         expected: int | None,
         in_force: Flag | None,
         gate: Gate | None,
-    ) -> Flipped | Refused | LostRace | Held:
+    ) -> Flipped | Refused | LostRace | Held | Unchanged:
         async with self._engine.connect() as connection:
             current = await locked(connection, route, in_force)
             if expected is not None and expected != current.version:
@@ -123,6 +123,8 @@ class FlagStore:
             outcome = apply(current, change, by=by)
             if isinstance(outcome, Refused):
                 return outcome  # the transaction ends without a commit
+            if is_as_wanted(current, change) and current is not in_force:  # what a backup has lost is written anew
+                return Unchanged(current)
             if gate is not None and (held := gate(current)) is not None:
                 return held
             await write(connection, current, outcome, forced=change.force)

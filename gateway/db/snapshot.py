@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.rollout.flag import WHOLE, Flag
 from gateway.rollout.stage import Stage
@@ -31,6 +31,9 @@ class Unusable:
     reason: str
 
 
+NO_SNAPSHOT: Final = Unusable("there is no last-known-good file")
+
+
 class SnapshotFile:
     """One file; any number of processes may write it, the last one wins whole."""
 
@@ -43,7 +46,7 @@ class SnapshotFile:
         try:
             return _decoded(self._bytes())
         except FileNotFoundError:
-            return Unusable("there is no last-known-good file")
+            return NO_SNAPSHOT
         except OSError as error:
             return Unusable(f"the last-known-good file cannot be read ({error.strerror})")
         except (ValueError, KeyError, TypeError, RecursionError) as error:

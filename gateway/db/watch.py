@@ -14,7 +14,7 @@ import psycopg
 from gateway.db.accept import accept
 from gateway.db.engine import ANSWER_S, DatabaseDown, connection_parameters, database_url
 from gateway.db.flags import CHANNEL, FlagStore
-from gateway.db.snapshot import SnapshotFile, Unusable
+from gateway.db.snapshot import NO_SNAPSHOT, SnapshotFile, Unusable
 from gateway.rollout.flag import Flag
 from gateway.rollout.plan import Live, Source
 from gateway.telemetry import log
@@ -65,7 +65,8 @@ class FlagWatch:
         """
         found = await asyncio.to_thread(self._snapshot.read)
         if isinstance(found, Unusable):
-            log("snapshot_unusable", reason=found.reason)
+            if found is not NO_SNAPSHOT:  # as on every first start; that the database is down is told elsewhere
+                log("snapshot_unusable", reason=found.reason)
         elif self._live.known.source is Source.DEFAULT:
             log("started_from_snapshot", flags=len(found))
             self._live.replace(found, Source.SNAPSHOT)

@@ -54,6 +54,17 @@ class Flipped:
     move: Move
 
 
+def is_as_wanted(flag: Flag, change: Change) -> bool:
+    """Whether a change would change nothing. A reason is something to say: it makes a version, and stays."""
+    return (
+        change.stage is flag.stage
+        and change.canary in (None, flag.canary if flag.stage is Stage.CANARY else change.canary)
+        and change.sample in (None, flag.sample)
+        and change.reason.strip() in ("", flag.reason)
+        and not change.force
+    )
+
+
 def apply(flag: Flag, change: Change, *, by: str) -> Flipped | Refused:
     """Make the next flag, or say why not; the version grows by one with every change."""
     for name, share in (("canary", change.canary), ("sample", change.sample)):

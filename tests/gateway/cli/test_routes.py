@@ -56,6 +56,10 @@ def test_flip_shows_before_and_after_and_takes_effect(told: Strangler, demo: Dem
     back = told("rollback", "runs.list", "--reason", "enough seen")
     assert back.code == 0
     assert "new, compared 50% -> legacy" in back.out
+    told("flip", "runs.list", "shadow")
+    same = told("flip", "runs.list", "shadow")
+    assert (same.code, "as it was: nothing changed" in same.out) == (0, True)
+    told("rollback", "runs.list")
     again = told("rollback", "runs.list")
     assert (again.code, "as it was" in again.out) == (0, True)
 
@@ -91,7 +95,8 @@ def test_a_promotion_without_evidence_is_refused_with_what_is_missing(told: Stra
     told("flip", "qc.create", "shadow")
     refused = told("flip", "qc.create", "canary")
     assert refused.code == 1
-    assert "2995 more clean samples are needed" in refused.err
+    assert "2995 more clean" in refused.err
+    assert max(map(len, refused.err.splitlines())) <= 80
     asked = told("can-promote", "qc.create", "--to", "canary", "--json")
     assert (asked.code, asked.json["answer"], asked.json["more_clean_samples"]) == (1, "inconclusive", 2995)
     free = told("can-promote", "qc.create", "--to", "shadow")

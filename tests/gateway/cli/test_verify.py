@@ -148,4 +148,4 @@ def test_rule_that_no_case_needs_is_told_with_what_to_do(strangler: Strangler, c
         ran = strangler("contracts", "verify", "--legacy", legacy, "--new", new, env=ENV)
     assert ran.code == 0
     assert "body/kg allowed nothing in these cases." in ran.out
-    assert "`strangler rules lots.list` counts that; then add a case" in ran.out
+    assert "`strangler rules lots.list` counts that" in ran.out

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 
 import psycopg
@@ -58,7 +59,7 @@ async def test_fifty_flippers_one_winner_per_version(store: FlagStore) -> None:
     for version in range(3):
         outcomes = await asyncio.gather(
             *(
-                store.change(ROUTE, Change(Stage.SHADOW, sample=n), by=f"flipper {n}", expected=version)
+                store.change(ROUTE, Change(Stage.SHADOW, sample=100 * version + n), by=f"flipper {n}", expected=version)
                 for n in range(50)
             )
         )
@@ -77,6 +78,27 @@ async def test_fifty_flippers_without_expectation_all_count(store: FlagStore) ->
     history = await store.history(ROUTE, limit=100)
     assert [change.after.version for change in history] == list(range(50, 0, -1))
     assert all(newer.before == older.after for newer, older in pairwise(history))
+
+
+async def test_a_flip_to_what_is_already_changes_nothing(store: FlagStore) -> None:
+    """No version and no line of history; a reason is something to say, and a lost race is one all the same."""
+    flag = await flip(store, Stage.SHADOW, sample=500, reason="look")
+    for change in (Change(Stage.SHADOW), Change(Stage.SHADOW, sample=500), Change(Stage.SHADOW, reason="look")):
+        assert await store.change(ROUTE, change, by="x", expected=None) == Unchanged(flag)
+        assert await store.change(ROUTE, change, by="x", expected=1) == Unchanged(flag)
+        assert await store.change(ROUTE, change, by="x", expected=0) == LostRace(flag)
+    assert len(await store.history(ROUTE)) == 1
+    for change in (Change(Stage.SHADOW, reason="mended"), Change(Stage.SHADOW, sample=501)):
+        assert isinstance(await store.change(ROUTE, change, by="x", expected=None), Flipped)
+    assert [one.after.version for one in await store.history(ROUTE)] == [3, 2, 1]
+
+
+async def test_a_version_that_a_backup_has_lost_is_written_anew(store: FlagStore) -> None:
+    """The database has an older one: to flip to what is in force here tells everybody."""
+    in_force = replace(await flip(store, Stage.SHADOW), version=7)
+    outcome = await store.change(ROUTE, Change(Stage.SHADOW), by="x", expected=None, in_force=in_force)
+    assert isinstance(outcome, Flipped)
+    assert outcome.flag.version == 8
 
 
 async def test_history_says_who_when_why_and_both_versions(store: FlagStore) -> None:
