@@ -23,7 +23,7 @@ _WHOLE: Final = 200
 _SINCE_1970: Final = re.compile(r"[0-9]{10}(?:[0-9]{3})?(?:\.[0-9]+)?", re.ASCII)  # seconds or milliseconds
 _MILLISECONDS: Final = 1e11  # more seconds than that are in a year beyond 5000
 _SLACK_S: Final = 840.0  # between the machines' clocks; less than a time zone
-_TICK_S: Final = 10.0  # two answers that a clock lies between are no further apart
+_TICK_S: Final = 60.0  # two answers that a clock lies between are no further apart, a queue between them included
 _BY_STATUS: Final = {304: _OF_ALL, 206: _OF_PARTS}
 
 
