@@ -21,6 +21,7 @@ _TARGET = re.compile(r"/[\x21-\x7e]{0,8000}", re.ASCII)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]{0,4000}", re.ASCII)
 _FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade"})
+MAX_PADDED = 16 * 1024 * 1024
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 
@@ -78,6 +79,7 @@ def case_of(fields: Fields, *, route: Route, name: str, identities: Container[st
         request.wrong("target must begin with / and hold printable ASCII only (percent-encode the rest)", "target")
         target = None
     content_type, body = _body(request)
+    body = _padded(request, body)
     headers = _headers(request, content_type)
     request.finish()
     if why is None or target is None or expect is None:
@@ -115,6 +117,17 @@ def _body(request: Fields) -> tuple[str | None, bytes | None]:
         case ["form"]:
             return _FORM, urlencode(request.mapping("form") or {}).encode()
     return None, None
+
+
+def _padded(request: Fields, body: bytes | None) -> bytes | None:
+    """The body with spaces behind it until it has as many bytes as the case says: a large one in few words."""
+    size = request.integer("padded_to", low=1, high=MAX_PADDED)
+    if size is None:
+        return body
+    if body is None or request.has("form"):
+        request.wrong("padded_to needs a body that spaces may stand behind: json or body", "padded_to")
+        return None
+    return body.ljust(size, b" ")
 
 
 def _headers(request: Fields, content_type: str | None) -> Headers:

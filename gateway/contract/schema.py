@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway.contract.cases import MAX_PADDED
 from gateway.contract.fields import MAX_TEXT
 from gateway.contract.routes import METHODS, SHARE
 from gateway.diff.readers import Reading
@@ -126,6 +127,10 @@ _CASE = _table(
                 "json": _said({}, "the body as a value"),
                 "body": _said({"type": "string"}, "the body as it is sent"),
                 "form": _MAPPING,
+                "padded_to": _said(
+                    {"type": "integer", "minimum": 1, "maximum": MAX_PADDED},
+                    "so many bytes has the body, with spaces behind it: a large one in few words",
+                ),
             },
             "target",
         ),

@@ -12,7 +12,7 @@ from joserfc.jwk import OctKey
 from gateway.contract.cases import Case
 from gateway.contract.expectation import broken
 from gateway.contract.identities import Identity
-from gateway.contract.load import load
+from gateway.contract.load import Contracts, load
 from gateway.failure import Failure
 from gateway.message import Observation, Side
 from tests.gateway.contract.folders import CASE, GOOD, TODAY, right, write
@@ -36,6 +36,8 @@ def case_of(folder: Path, text: str) -> Case:
          b'{"no":"no","day":"2026-11-21","octal":"010"}'),
         ("json: 9007199254740993", b"application/json", b"9007199254740993"),
         ("body: '{\"a\": '", None, b'{"a": '),
+        ("json: {a: 1}, padded_to: 102401", b"application/json", b'{"a":1}' + b" " * 102_394),
+        ("body: long, padded_to: 3", None, b"long"),
         ("form: {a: b c, d: 1}", b"application/x-www-form-urlencoded", b"a=b+c&d=1"),
         ("headers: {Content-Type: text/plain}, json: 1", b"text/plain", b"1"),
     ],
@@ -45,6 +47,15 @@ def test_a_body_is_sent_as_the_file_says(tmp_path: Path, given: str, content_typ
     case = case_of(tmp_path, CASE.replace("json: {lot_code: RAW-9}", given))
     assert case.body == body
     assert dict(case.headers).get(b"content-type") == content_type
+
+
+@pytest.mark.parametrize("given", ["padded_to: 9", "form: {a: 1}, padded_to: 9", "json: 1, padded_to: 20000000"])
+def test_what_cannot_be_padded_is_refused(tmp_path: Path, given: str) -> None:
+    """Spaces behind a form belong to its last field, there is nothing to pad without a body, and memory is bounded."""
+    text = f"why: large\nrequest: {{target: /api/lots, {given}}}\nexpect: {{status: 413}}\n"
+    problems = load(write(tmp_path, {**GOOD, "lots.create/cases/minimal.yaml": text}), today=TODAY)
+    assert not isinstance(problems, Contracts)
+    assert [("padded_to" in str(problem)) for problem in problems] == [True]
 
 
 def test_the_method_is_the_routes_own_when_left_out(tmp_path: Path) -> None:
