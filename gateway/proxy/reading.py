@@ -25,6 +25,7 @@ from gateway.proxy.parsing import Parsing
 from gateway.proxy.peer import Peer, Trust, identify
 from gateway.proxy.plain import METHODS, plain_line
 from gateway.proxy.receive import new_request_id, path_of, request_id_of, split_target
+from gateway.relay.turns import AT_ONCE, let_others
 
 PIPELINED: Final = 8  # requests that may wait behind one before reading pauses; a paused reader sees nobody leave
 
@@ -80,6 +81,8 @@ class Reading(Parsing):
         held, self._held = self._held, None
         if held is not None:
             self.start(held)
+        if len(data) >= AT_ONCE and not self._shut:
+            let_others(self.transport, lambda: self.flow.read_paused)
 
     def _is_plain(self, data: bytes) -> bool:
         """Whether this was one whole request with a plain head, and nothing else, and has been begun."""

@@ -13,9 +13,9 @@ from typing import Final, Protocol
 from gateway.relay.answer import AnswerReader
 from gateway.relay.last_words import LastWords, last_words
 from gateway.relay.trouble import Trouble
+from gateway.relay.turns import AT_ONCE, let_others
 
 HIGH: Final = 256 * 1024  # bytes of an answer held for a slow reader before the origin is made to wait
-AT_ONCE: Final = 256_000  # bytes that uvloop reads; where there were as many it reads on, 32 times, and nobody else
 NEVER: Final = float("inf")
 
 
@@ -180,11 +180,5 @@ class Connection(asyncio.Protocol):
         if answer.held > HIGH:
             self.pause()
         self._listener.heard()
-        if len(data) >= AT_ONCE and not self._paused and not self.transport.is_closing():
-            self.transport.pause_reading()
-            asyncio.get_running_loop().call_soon(self._go_on)
-
-    def _go_on(self) -> None:
-        """The others have had their turn."""
-        if not self._paused and not self.transport.is_closing():
-            self.transport.resume_reading()
+        if len(data) >= AT_ONCE:
+            let_others(self.transport, lambda: self._paused)

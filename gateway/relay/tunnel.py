@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, cast
 
+from gateway.relay.turns import AT_ONCE, let_others
+
 KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))  # a dead peer is gone in 2 min
 _NO_LINGER: Final = struct.pack("ii", 1, 0)  # SO_LINGER that makes a close a reset
 
@@ -177,6 +179,8 @@ class End(asyncio.Protocol):
         self.heard_at = self._loop.time()
         if self.other is not None and not self.other.gone:
             self.other.take(data)
+        if len(data) >= AT_ONCE:
+            let_others(self.transport, lambda: self._paused or self.eof)
 
     def eof_received(self) -> bool:
         """This end says its last: the other hears of it. True keeps this one open for what the other still says."""

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.relay.connection import AT_ONCE, Connection
+from gateway.relay.connection import Connection
 from gateway.relay.trouble import Trouble
+from gateway.relay.turns import AT_ONCE
 from gateway.upstream.reach import trust
 from tests.gateway.proxy.harness import until
 from tests.gateway.upstream.certificates import Authority
