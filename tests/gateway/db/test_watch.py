@@ -243,3 +243,16 @@ async def test_frozen_postgres_is_noticed_by_polling(mortal: Mortal, tmp_path: P
             for pid in frozen:
                 os.kill(pid, signal.SIGCONT)
         await until(lambda: live.fresh)
+
+
+async def test_a_first_start_has_no_unusable_snapshot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """There is none yet, which is as it should be; one that is torn is told."""
+    file, live = tmp_path / "flags.json", new_live(ROUTE)
+    nowhere = "postgresql://127.0.0.1:9/none"
+    watch = FlagWatch(nowhere, FlagStore(make_engine(nowhere)), live, SnapshotFile(file))
+    with caplog.at_level("INFO", logger="strangler"):
+        await watch.use_snapshot()
+        assert not [one for one in caplog.records if one.message == "snapshot_unusable"]
+        file.write_text("{")
+        await watch.use_snapshot()
+    assert [one.message for one in caplog.records] == ["snapshot_unusable"]

@@ -149,3 +149,26 @@ def test_a_share_of_the_callers_has_its_writes_rehearsed() -> None:
     assert rehearsed(0) == rehearsed(10_000, has_new=False) == 0
     assert 100 < rehearsed(1_000) < 300
     assert rehearsed(10_000) == 2_000
+
+
+@pytest.mark.parametrize(
+    ("effect", "shadow_write", "stage", "noted"),
+    [
+        (Effect.READ, ShadowWrite.NEVER, Stage.LEGACY, False),
+        (Effect.READ, ShadowWrite.NEVER, Stage.SHADOW, True),
+        (Effect.READ, ShadowWrite.NEVER, Stage.CANARY, True),
+        (Effect.READ, ShadowWrite.NEVER, Stage.NEW, False),
+        (Effect.WRITE, ShadowWrite.ROLLED_BACK, Stage.SHADOW, True),
+        (Effect.WRITE, ShadowWrite.ROLLED_BACK, Stage.CANARY, True),
+        (Effect.WRITE, ShadowWrite.NEVER, Stage.SHADOW, False),
+    ],
+)
+def test_what_legacy_serves_outside_the_sample_is_noted(
+    effect: Effect, shadow_write: ShadowWrite, stage: Stage, noted: bool
+) -> None:
+    """Where others of the route are compared; whoever is in the sample is compared and needs no note."""
+    asked, one = request(), replace(route(effect), shadow_write=shadow_write)
+    assert decide(one, Flag("r", stage=stage, sample=0), asked, has_new=True).noted is noted
+    assert decide(one, Flag("r", stage=stage, sample=0), asked, has_new=False).noted is False
+    if effect is Effect.READ:
+        assert decide(one, Flag("r", stage=stage), asked, has_new=True).noted is False
