@@ -88,11 +88,12 @@ async def minutes_of(connection: AsyncConnection, route: str, limit: int) -> lis
 
 
 async def sums_of(connection: AsyncConnection, route: str, revision: str, since: datetime | None) -> RouteEvidence:
-    """Everything that was found of a revision since a moment of the database's clock."""
+    """Everything that was found of a revision since a moment of the database's clock, but for the minute it is in."""
     one = verdict_minutes.c
     where: list[ColumnElement[bool]] = [one.route == route, one.revision == revision]
     if since is not None:
-        where.append(one.minute >= func.date_trunc("minute", literal(since)))
+        # what went wrong in that minute would be held against what comes after it for good
+        where.append(one.minute > func.date_trunc("minute", literal(since)))
     added = select(func.min(one.minute).label("begun"), *(func.sum(one[name]).label(name) for name in _GATES))
     row = (await connection.execute(added.where(*where))).one()
     counts: dict[str, Any] = {name: int(getattr(row, name) or 0) for name in _GATES}

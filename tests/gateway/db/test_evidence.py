@@ -102,6 +102,13 @@ async def test_the_gate_is_told_of_one_revision_only(store: EvidenceStore) -> No
     assert told.served == {READ, replace(READ, role="OPERATOR")}
     assert told.compared == {READ}
     assert told.since is not None
+    before = await store.for_gate(ROUTE, "one", told.since - timedelta(seconds=1))
+    assert before.matched == told.matched
+    within = await store.for_gate(ROUTE, "one", told.since + timedelta(seconds=59))
+    assert (within.matched, within.control_ms.total) == (
+        0,
+        0,
+    )  # the minute of a rollback is what the route was taken back for
     later = await store.for_gate(ROUTE, "one", told.since + timedelta(days=1))
     assert (later.matched, later.control_ms.total) == (0, 0)
 
