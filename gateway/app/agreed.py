@@ -67,7 +67,11 @@ class Agreed:
         """Put edited contracts in force, for ever."""
         if self._folder is not None:
             async for _ in changes(self._folder):
-                await self.reload()
+                try:
+                    await self.reload()
+                except Exception as bug:  # noqa: BLE001 - what is in force stays, and the next edit is read again
+                    self.refused = "contracts: the last edit could not be read"
+                    log("contracts_bug", level=logging.ERROR, bug=bug)
 
     async def reload(self) -> None:
         """Load the folder; files with problems change nothing and are told."""

@@ -128,5 +128,9 @@ class Database(Followed):
                 self._live.why_stale = str(error)
                 log("database_not_ready", level=logging.ERROR, why=str(error))
                 await asyncio.sleep(1)
+            except Exception as bug:  # noqa: BLE001 - whatever it is, flips must go on arriving once it is over
+                self._live.why_stale = "the database cannot be made ready"
+                log("database_not_ready", level=logging.ERROR, bug=bug)
+                await asyncio.sleep(1)
             else:
                 return
