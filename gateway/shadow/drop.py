@@ -17,6 +17,7 @@ class Drop(StrEnum):
     RESTING = "resting"  # the side's answers to this route are never read to their end: it is asked now and then only
     INCOMPLETE = "incomplete"  # the client sent or got no whole message, through no fault of a side's
     CLIENT_GONE = "client_gone"  # the client left before the end of its answer
+    LATE = "late"  # it has waited for its turn so long that the answers would be of different times
     BUSY = "busy"  # no connection for copies was free
     SPARED = "spared"  # legacy would have to be asked a second time, and is as often as it may be
     CLOSING = "closing"  # the gateway ended first

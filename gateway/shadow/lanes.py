@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from gateway.message import Observation
@@ -20,6 +20,7 @@ from gateway.shadow.drop import Drop
 from gateway.shadow.finding import Found, Matched
 from gateway.shadow.job import Job
 from gateway.shadow.judging import Court, judged, looked_at
+from gateway.shadow.waiting import LONGEST_S, WaitingRoom
 from gateway.telemetry import log, request_id
 from gateway.upstream.gathering import Gathering
 
@@ -27,19 +28,14 @@ Over = Callable[[Job, int, Found | Drop], None]  # what became of a job, which w
 
 
 class Lanes:
-    """`number` lanes; what became of each job is told to `over`, once."""
+    """`number` lanes for whoever is in the `room`; what became of each job is told to `over`, once."""
 
-    def __init__(self, court: Court, number: int, over: Over) -> None:
-        self._court, self._over = court, over
-        self._waiting: deque[tuple[Job, int]] = deque()
+    def __init__(self, court: Court, number: int, room: WaitingRoom, over: Over) -> None:
+        self._court, self._room, self._over = court, room, over
         self._free, self._number = 0, number
         self._asking: dict[Gathering, tuple[Job, int]] = {}
         self._tasks: set[asyncio.Task[Found | Drop]] = set()
         self._closed = False
-
-    def __len__(self) -> int:
-        """How many jobs wait for a lane."""
-        return len(self._waiting)
 
     def open(self) -> None:
         """Begin; call from the running loop."""
@@ -48,7 +44,7 @@ class Lanes:
 
     def add(self, job: Job, size: int) -> None:
         """Work a job off, at once where a lane is free."""
-        self._waiting.append((job, size))
+        self._room.enter(job, size, monotonic())
         if self._free:
             self._free -= 1
             self._turn()
@@ -64,17 +60,21 @@ class Lanes:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=within_s)
-        while self._waiting:
-            self._over(*self._waiting.popleft(), Drop.CLOSING)
+        for job, size, _ in self._room.empty():
+            self._over(job, size, Drop.CLOSING)
 
     def _turn(self) -> None:
         """A lane is free."""
-        if self._closed or not self._waiting:
+        waiting = None if self._closed else self._room.next()
+        if waiting is None:
             self._free += 1
             return
-        job, size = self._waiting.popleft()
+        job, size, since = waiting
         try:
-            self._ask(job, size)
+            if monotonic() - since > LONGEST_S:
+                self._end(job, size, Drop.LATE)
+            else:
+                self._ask(job, size)
         except Exception as bug:  # noqa: BLE001 - whoever offered a copy has a client to serve
             self._failed(job, size, bug)
 
@@ -143,8 +143,9 @@ class Lanes:
         self._end(job, size, Drop.BUG)
 
     def _end(self, job: Job, size: int, found: Found | Drop) -> None:
+        self._room.leave(job, size)
         self._over(job, size, found)
-        if self._waiting and not self._closed:
+        if self._room and not self._closed:
             asyncio.get_running_loop().call_soon(self._turn)  # not at once: clients come in between
         else:
             self._free += 1

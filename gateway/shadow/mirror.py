@@ -29,6 +29,7 @@ from gateway.shadow.record import Exchange, Recorder
 from gateway.shadow.rests import Rests
 from gateway.shadow.sparing import PER_SECOND, Rechecks
 from gateway.shadow.stratum import stratum_of
+from gateway.shadow.waiting import WaitingRoom
 from gateway.shadow.way import Limits, Way
 from gateway.telemetry import count, log
 
@@ -42,7 +43,8 @@ class Bounds:
     Copies, waiting or under way, hold at most `held_bytes`, bodies that are being kept for them included, and findings
     that wait for the store as much again; each copy under way holds up to `cap` bytes of an answer beside that, twice
     in a recheck. A finding waits up to `flush_s` for others, a recheck `tick_s` for a clock to show another time. One
-    route has `rechecks` in a second, and never so many at once that other routes' copies have nobody to send them.
+    route has `rechecks` in a second, and three quarters of everything at once at most, so that a slow one does not
+    keep the others waiting.
     """
 
     queue: int = 10_000
@@ -86,7 +88,8 @@ class Mirror:
             self._comparer,
             self._rests,
         )
-        self._lanes = Lanes(self.court, bounds.concurrency, self._over)
+        self._room = WaitingRoom(bounds.concurrency, bounds.queue, bounds.held_bytes)
+        self._lanes = Lanes(self.court, bounds.concurrency, self._room, self._over)
         self._flushing: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -97,7 +100,7 @@ class Mirror:
 
     def has_room(self, side: Side, route: str) -> bool:
         """Whether a copy for this side would be taken now; counted when not. It saves keeping a body for nothing."""
-        why = self._full() or self._rather_not(side, route)
+        why = self._full(route) or self._rather_not(side, route)
         if why is not None:
             drop(route, why)
         return why is None
@@ -107,8 +110,8 @@ class Mirror:
 
         `held` bytes of the budget were taken for it already; they are the mirror's from here on.
         """
-        why, size = self._full(), job.size
-        if why is None and not self.budget.take(size - held):
+        why, size = self._full(job.route), job.size
+        if why is None and (self._room.is_too_heavy(job.route, size) or not self.budget.take(size - held)):
             why = Drop.BYTES
         if why is not None:
             self.budget.give(held)
@@ -143,10 +146,10 @@ class Mirror:
         if answered.side is Side.LEGACY and answered.status is not None and self.served.take(job.route):
             self.saw(job.route, job.copy, answered.status, job.target)
 
-    def _full(self) -> Drop | None:
+    def _full(self, route: str) -> Drop | None:
         if self._closed:
             return Drop.CLOSING
-        return Drop.QUEUE_FULL if len(self._lanes) >= self._bounds.queue else None
+        return Drop.QUEUE_FULL if self._room.is_full(route) else None
 
     def _rather_not(self, side: Side, route: str) -> Drop | None:
         """Why a side would not be asked now; whoever sends a copy asks again."""
@@ -158,7 +161,7 @@ class Mirror:
     @property
     def waiting(self) -> int:
         """Copies that wait for a lane."""
-        return len(self._lanes)
+        return len(self._room)
 
     @property
     def held(self) -> int:

@@ -165,9 +165,9 @@ async def test_waiting_copies_of_large_answers_do_not_fill_the_memory(counted: M
     async with mirror(hang, held_bytes=10 * MB) as (shadow, _):
         before = process.memory_info().rss
         taken = sum([shadow.offer(job(b"%03d" % number + b"x" * MB)) for number in range(150)])
-        assert taken == 9
+        assert taken == 7  # a route has three quarters
         assert process.memory_info().rss - before < 50 * MB
-    assert counted["shadow_dropped.bytes/lots.list"] == 141
+    assert counted["shadow_dropped.bytes/lots.list"] == 143
     assert counted["shadow_dropped.queue_full/lots.list"] == 0
 
 
@@ -397,7 +397,7 @@ async def test_a_side_whose_answers_are_never_read_to_their_end_is_asked_now_and
         well = job(b"{}")._replace(route="lots.get")
         for _ in range(20):
             shadow.offer(well._replace(copy=well.copy._replace(target=b"/b")))
-        await until(lambda: counted["shadow_verdict.matched/lots.get"] == 20)
+        await until(lambda: counted["shadow_verdict.matched/lots.get"] == 20 and not shadow.waiting)
         assert FEW <= asked.count("/a") <= FEW + 1
         assert counted["shadow_dropped.resting/lots.list"] == 100 - asked.count("/a")
         assert not shadow.has_room(Side.NEW, "lots.list")

@@ -1,0 +1,140 @@
+"""Routes take turns at the lanes, and none keeps the others waiting, however slow its other side is."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gateway.diff.rules import Rules
+from gateway.message import Observation, OutboundRequest, Side
+from gateway.shadow import lanes
+from gateway.shadow.job import Job
+from gateway.shadow.mirror import Bounds, Mirror
+from gateway.shadow.waiting import WaitingRoom
+from gateway.shadow.way import Way
+from gateway.telemetry import counters
+from gateway.upstream.inprocess import InProcess
+from tests.gateway.proxy.harness import Kept, until
+
+
+@pytest.fixture(autouse=True)
+def no_counts() -> Iterator[None]:
+    """The counters begin at zero."""
+    counters.clear()
+    yield
+    counters.clear()
+
+
+def job(route: str, target: bytes = b"/a") -> Job:
+    """A copy on a route."""
+    copy = OutboundRequest("GET", target, (), None, "http", "::1", commit=False)
+    return Job(route, "abc-1", "shadow", 1, target, Observation(Side.LEGACY, 200, (), b"{}", 1.0), copy)
+
+
+def order(room: WaitingRoom) -> str:
+    """The routes whose turn it is, one after the other, until nobody may have another lane."""
+    taken = []
+    while waiting := room.next():
+        taken.append(waiting.job.route)
+    return "".join(taken)
+
+
+def test_routes_take_turns_and_leave_a_quarter_of_the_lanes() -> None:
+    """Of eight lanes one route has six, whoever came first."""
+    room = WaitingRoom(8, 100, 1_000)
+    for route in "aaaaaaaaab":
+        room.enter(job(route), 1, 0.0)
+    assert order(room) == "abaaaaa"
+    assert len(room) == 3
+    room.leave(job("a"), 1)
+    assert order(room) == "a"
+    room.enter(job("c"), 1, 0.0)
+    assert order(room) == "c"
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_few_lanes_are_everybodys(number: int) -> None:
+    """A quarter of them is less than one."""
+    room = WaitingRoom(number, 100, 1_000)
+    for _ in range(number):
+        room.enter(job("a"), 1, 0.0)
+    assert order(room) == "a" * number
+
+
+def test_a_route_has_three_quarters_of_the_room() -> None:
+    """In jobs, and in bytes whether they wait or are under way."""
+    room = WaitingRoom(2, 8, 100)
+    for _ in range(6):
+        assert not room.is_full("a")
+        room.enter(job("a"), 10, 0.0)
+    assert room.is_full("a")
+    assert not room.is_full("b")
+    assert room.is_too_heavy("a", 16)
+    assert not room.is_too_heavy("a", 15)
+    assert not room.is_too_heavy("b", 99)
+    for _ in range(2):
+        room.enter(job("b"), 1, 0.0)
+    assert room.is_full("c")
+    taken = room.next()
+    assert taken is not None
+    assert not room.is_full("c")
+    assert room.is_too_heavy("a", 16)
+    room.leave(taken.job, taken.size)
+    assert not room.is_too_heavy("a", 16)
+    assert len(room.empty()) == 7
+    assert not room
+    assert room.next() is None
+
+
+async def test_a_slow_route_does_not_keep_the_copies_of_another_waiting() -> None:
+    """Its new side takes a second for each; a hundred of them wait when one of another route comes."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/slow":
+            await asyncio.sleep(1)
+        await send({"type": "http.response.start", "status": 200, "headers": ()})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    new = InProcess(app)
+    mirror = Mirror({Side.NEW: Way(Side.NEW, new)}, lambda route: Rules(), Kept(), Bounds(concurrency=4))
+    mirror.start()
+    try:
+        for _ in range(100):
+            assert mirror.offer(job("slow", b"/slow"))
+        await asyncio.sleep(0.1)
+        for _ in range(20):
+            assert mirror.offer(job("quick"))
+        await until(lambda: counters["shadow_verdict.matched/quick"] == 20)
+        assert counters["shadow_verdict.matched/slow"] < 50
+    finally:
+        async with asyncio.timeout(20):
+            await mirror.aclose()
+            await new.aclose()
+    assert counters["shadow_dropped.closing/slow"] > 0
+    assert mirror.held == mirror.waiting == 0
+
+
+async def test_a_copy_that_has_waited_too_long_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What legacy answered then is no measure for what the new side says now."""
+    monkeypatch.setattr(lanes, "LONGEST_S", 0.2)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.5)
+        await send({"type": "http.response.start", "status": 200, "headers": ()})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    new = InProcess(app)
+    mirror = Mirror({Side.NEW: Way(Side.NEW, new)}, lambda route: Rules(), Kept(), Bounds(concurrency=1))
+    mirror.start()
+    try:
+        for _ in range(5):
+            assert mirror.offer(job("slow"))
+        await until(lambda: counters["shadow_dropped.late/slow"] == 4)
+        assert counters["shadow_verdict.matched/slow"] == 1
+        assert mirror.offer(job("slow"))
+        await until(lambda: counters["shadow_verdict.matched/slow"] == 2)
+    finally:
+        async with asyncio.timeout(20):
+            await mirror.aclose()
+            await new.aclose()
