@@ -1,7 +1,8 @@
 """Routes take turns at the lanes, and none keeps the others waiting, however slow its other side is."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from gateway.shadow.mirror import Bounds, Mirror
 from gateway.shadow.waiting import WaitingRoom
 from gateway.shadow.way import Way
 from gateway.telemetry import counters
-from gateway.upstream.inprocess import InProcess
+from gateway.upstream.inprocess import App, InProcess
 from tests.gateway.proxy.harness import Kept, until
 
 
@@ -30,6 +31,20 @@ def job(route: str, target: bytes = b"/a") -> Job:
     """A copy on a route."""
     copy = OutboundRequest("GET", target, (), None, "http", "::1", commit=False)
     return Job(route, "abc-1", "shadow", 1, target, Observation(Side.LEGACY, 200, (), b"{}", 1.0), copy)
+
+
+@asynccontextmanager
+async def mirroring(new: App, *, concurrency: int) -> AsyncIterator[Mirror]:
+    """A running mirror before a new side."""
+    side = InProcess(new)
+    mirror = Mirror({Side.NEW: Way(Side.NEW, side)}, lambda route: Rules(), Kept(), Bounds(concurrency=concurrency))
+    mirror.start()
+    try:
+        yield mirror
+    finally:
+        async with asyncio.timeout(20):
+            await mirror.aclose()
+            await side.aclose()
 
 
 def order(room: WaitingRoom) -> str:
@@ -96,10 +111,7 @@ async def test_a_slow_route_does_not_keep_the_copies_of_another_waiting() -> Non
         await send({"type": "http.response.start", "status": 200, "headers": ()})
         await send({"type": "http.response.body", "body": b"{}"})
 
-    new = InProcess(app)
-    mirror = Mirror({Side.NEW: Way(Side.NEW, new)}, lambda route: Rules(), Kept(), Bounds(concurrency=4))
-    mirror.start()
-    try:
+    async with mirroring(app, concurrency=4) as mirror:
         for _ in range(100):
             assert mirror.offer(job("slow", b"/slow"))
         await asyncio.sleep(0.1)
@@ -107,10 +119,6 @@ async def test_a_slow_route_does_not_keep_the_copies_of_another_waiting() -> Non
             assert mirror.offer(job("quick"))
         await until(lambda: counters["shadow_verdict.matched/quick"] == 20)
         assert counters["shadow_verdict.matched/slow"] < 50
-    finally:
-        async with asyncio.timeout(20):
-            await mirror.aclose()
-            await new.aclose()
     assert counters["shadow_dropped.closing/slow"] > 0
     assert mirror.held == mirror.waiting == 0
 
@@ -124,17 +132,10 @@ async def test_a_copy_that_has_waited_too_long_is_dropped_and_counted(monkeypatc
         await send({"type": "http.response.start", "status": 200, "headers": ()})
         await send({"type": "http.response.body", "body": b"{}"})
 
-    new = InProcess(app)
-    mirror = Mirror({Side.NEW: Way(Side.NEW, new)}, lambda route: Rules(), Kept(), Bounds(concurrency=1))
-    mirror.start()
-    try:
+    async with mirroring(app, concurrency=1) as mirror:
         for _ in range(5):
             assert mirror.offer(job("slow"))
         await until(lambda: counters["shadow_dropped.late/slow"] == 4)
         assert counters["shadow_verdict.matched/slow"] == 1
         assert mirror.offer(job("slow"))
         await until(lambda: counters["shadow_verdict.matched/slow"] == 2)
-    finally:
-        async with asyncio.timeout(20):
-            await mirror.aclose()
-            await new.aclose()
