@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Final
 
-SLACK_S: Final = 60  # between two moments that were computed from the clock
+from gateway.diff.moments import LONG_AGO, SLACK_S, moment_of
+
 _AGE: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
-_LONG_AGO: Final = 2000  # a cookie that ended in an earlier year is being deleted, whatever the clock says
 _NO_CASE: Final = frozenset({"samesite", "domain", "priority"})
 
 
@@ -52,15 +51,6 @@ def shown(cookie: Cookie) -> str:
     return "; ".join([cookie.name, *said, *([f"ends {cookie.ends}"] if cookie.ends else []), *lives])
 
 
-def moment_of(date: str | None) -> datetime | None:
-    """The moment an HTTP date names, None when it names none; one without a zone is UTC (RFC 6265 section 5.1.1)."""
-    try:
-        found = None if date is None else parsedate_to_datetime(date[:64])
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return found if found is None or found.tzinfo is not None else found.replace(tzinfo=UTC)
-
-
 def _live_alike(one: Cookie, other: Cookie) -> bool:
     if one.ends != "later" or one.life_s is None or other.life_s is None:
         return True
@@ -96,7 +86,7 @@ def _end(age: int | None, expires: datetime | None, now: datetime | None) -> tup
         return ("later", float(age)) if age > 0 else ("at once", None)
     if expires is None:
         return "", None
-    if expires.year < _LONG_AGO:
+    if expires.year < LONG_AGO:
         return "at once", None
     if now is None:
         return "later", None

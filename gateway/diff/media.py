@@ -39,6 +39,9 @@ class MediaType:
 _LINES: Final = frozenset(
     f"application/{name}" for name in ("jsonl", "jsonlines", "ndjson", "x-jsonlines", "x-ndjson", "stream+json")
 )
+_JSONS: Final = frozenset(
+    {"application/json", "text/json", "application/x-json", "text/x-json", "application/csp-report"}
+)
 _TEXTS: Final = frozenset(
     f"application/{name}"
     for name in ("ecmascript", "graphql", "javascript", "sql", "toml", "xml", "x-javascript", "x-sh", "x-yaml", "yaml")
@@ -116,7 +119,7 @@ def _form(kind: str) -> Form:
     main, _, sub = kind.partition("/")
     if kind in _LINES or sub == "json-seq":
         return Form.LINES
-    if kind in ("application/json", "text/json") or sub.endswith("+json"):
+    if kind in _JSONS or sub.endswith("+json") or sub.startswith("x-amz-json-"):
         return Form.JSON
     if kind == "application/x-www-form-urlencoded":
         return Form.FIELDS

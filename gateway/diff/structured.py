@@ -90,14 +90,23 @@ def read_parts(content: bytes, boundary: str) -> Document | None:
 
 
 def _part(part: bytes) -> Value:
-    head, _, body = part.lstrip(b" \t").removeprefix(b"\r\n").partition(b"\r\n\r\n")
+    head, body = _parted(part.lstrip(b" \t").removeprefix(b"\r\n"))
     fields: dict[str, Value] = {}
     for line in head.decode("latin-1").split("\r\n"):
         name, colon, value = line.partition(":")
         if colon:
-            fields[name.strip().lower()] = value.strip()
+            known = name.strip().lower()
+            fields[known] = f"{fields[known]}, {value.strip()}" if known in fields else value.strip()
     named = fields.get("content-type")
     return {"header": fields, "body": _part_body(body, named if isinstance(named, str) else "text/plain")}
+
+
+def _parted(part: bytes) -> tuple[bytes, bytes]:
+    """The head of a part and its body; an empty line at once says that there is no head."""
+    if part.startswith(b"\r\n"):
+        return b"", part.removeprefix(b"\r\n")
+    head, _, body = part.partition(b"\r\n\r\n")
+    return head, body
 
 
 def _part_body(body: bytes, content_type: str) -> Value:

@@ -182,7 +182,7 @@ _HEADERS: Final = (
     (b"Strict-Transport-Security", b"max-age=15552000; includeSubDomains", b"max-age=15552000;includeSubDomains"),
     (b"Link", b'</x?page=2>; rel="next"', b"<http://new/x?page=2>; rel=next"),
     (b"X-Total-Count", b"40", b"40"),
-    (b"Retry-After", b"3", b"7"),
+    (b"Retry-After", b"3", b"3"),
 )
 _UNHEARD: Final = (b"Date", b"Server", b"X-Powered-By", b"ETag", b"X-Request-Id", b"Content-Length", b"Keep-Alive")
 
@@ -370,6 +370,8 @@ _HEADER_CHANGES: Final = (
     ("access-control-allow-origin", b"*", b"null"),
     ("allow", b"GET, PUT", b"GET"),
     ("www-authenticate", b'Bearer realm="a"', b"Basic"),
+    ("www-authenticate", b'Bearer error="invalid_token"', b'Bearer error="insufficient_scope"'),
+    ("retry-after", b"30", b"300"),
     ("x-content-type-options", b"nosniff", None),
     ("cache-control", b"private, max-age=60", b"public, max-age=60"),
     ("content-disposition", b"attachment; filename=a.csv", b"inline; filename=a.csv"),

@@ -40,6 +40,7 @@ def parts(boundary: str, *bodies: str, media: str = "application/json") -> bytes
         ("text/event-stream", b': hi\nevent: a\ndata: {"x": 1}\n\n', b'data:{"x":1.0}\r\nevent:a\r\n\r\n'),
         ("text/event-stream", b"data: a\ndata: b\n\n", b"data:a\ndata:b\n\n"),
         ("application/problem+json", b'{"title": 1}', b'{"title":1}'),
+        ("application/x-amz-json-1.1", b'{"Item": {"a": 1}}', b'{"Item":{"a":1.0}}'),
         ("text/html", b'{"a": 1}', b'{"a":1}'),
         ("text/plain", b"\xef\xbb\xbfhello", b"hello"),
         ("application/json", b'{"a": "\xc3\xa9"}\n', b'\xef\xbb\xbf{"a":"\\u00e9"}'),
@@ -91,6 +92,19 @@ def test_the_boundary_of_parts_is_no_content() -> None:
     assert found(judged(PARTS + "x", one, changed, other=PARTS + "yy")) == [(Kind.VALUE, "body/1/body/b")]
     typed = parts("yy", '{"a":1}', '{"b":2}', media="text/plain")
     assert found(judged(PARTS + "x", one, typed, other=PARTS + "yy"))
+
+
+def test_a_part_without_a_head_has_a_body() -> None:
+    """An empty line stands where its head would; what comes next is no head, whatever it looks like."""
+    one, other = (b"--x\r\n\r\n%b\r\n--x\r\n\r\nb: c\r\n\r\nd\r\n--x--\r\n" % first for first in (b"one", b"two"))
+    assert found(judged(PARTS + "x", one, other)) == [(Kind.VALUE, "body/0/body")]
+    assert found(judged(PARTS + "x", one, one.replace(b"b: c", b"b: e"))) == [(Kind.VALUE, "body/1/body")]
+
+
+def test_a_line_that_comes_twice_in_the_head_of_a_part_is_not_lost() -> None:
+    """The second does not hide the first."""
+    one, other = (b"--x\r\na: %d\r\nA: 2\r\n\r\nb\r\n--x--\r\n" % number for number in (0, 1))
+    assert found(judged(PARTS + "x", one, other)) == [(Kind.VALUE, "body/0/header/a")]
 
 
 @pytest.mark.parametrize(
