@@ -19,6 +19,7 @@ from gateway.db.tables import COUNTS
 from gateway.diff.cluster import ANY
 from gateway.diff.verdict import Mismatch, Outcome
 from gateway.rollout.evidence import Histogram, Stratum
+from gateway.shadow.broken import is_broken
 from gateway.shadow.finding import Finding, Found
 from gateway.shadow.record import LOOKED_INTO
 from gateway.shadow.spots import Spot
@@ -54,6 +55,8 @@ class Minute:
             counts["class_disagreements"] += 1
         if finding.rescued:
             counts["rescued"] += 1
+        if is_broken(finding):
+            counts["broken"] += 1
         if control is None or control >= 500:
             counts["control_errors"] += 1
         if candidate is None:  # by its own fault where that made the verdict, or where legacy failed the same request

@@ -38,7 +38,11 @@ COUNTS: Final = (
     "control_errors",
     "candidate_errors",
     "rescued",
+    "broken",
 )
+
+# those that a process of an earlier version writes no number for
+_LATER: Final = {"broken": text("0")}
 
 # the flag in force of each route; a route without a row has the default flag, version 0
 flags = Table(
@@ -105,7 +109,7 @@ verdict_minutes = Table(
     Column("route", Text, primary_key=True),
     Column("revision", Text, primary_key=True),
     Column("minute", DateTime(timezone=True), primary_key=True),
-    *(Column(name, BigInteger, nullable=False) for name in COUNTS),
+    *(Column(name, BigInteger, nullable=False, server_default=_LATER.get(name)) for name in COUNTS),
     Column("control_ms", ARRAY(Integer), nullable=False),
     Column("candidate_ms", ARRAY(Integer), nullable=False),
 )

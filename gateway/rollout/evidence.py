@@ -80,7 +80,8 @@ class Histogram:
 class RouteEvidence:
     """What the comparisons of one route and one revision (its rules and new side's version) have found.
 
-    The first five counts add up to the comparisons made. `class_disagreements`: status classes differ, or one side
+    The first five counts add up to the comparisons made. `broken` are those not comparable because nobody can read the
+    new side's answer, while legacy's could be read. `class_disagreements`: status classes differ, or one side
     answers 401, 403 or 404 and the other does not answer the same. Errors are 5xx and failures. `served` holds the
     strata legacy was seen to serve, `compared` those of which both answers could be compared.
     """
@@ -96,7 +97,13 @@ class RouteEvidence:
     class_disagreements: int = 0
     candidate_errors: int = 0
     control_errors: int = 0
+    broken: int = 0
     control_ms: Histogram = Histogram()
     candidate_ms: Histogram = Histogram()
     served: frozenset[Stratum] = frozenset()
     compared: frozenset[Stratum] = frozenset()
+
+    @property
+    def wrong(self) -> int:
+        """How many comparisons speak against the new side."""
+        return self.mismatched + self.broken

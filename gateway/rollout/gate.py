@@ -86,8 +86,8 @@ _FORWARD: Final = (Move.PROMOTE, Move.SKIP)
 
 def judge(evidence: RouteEvidence, terms: Terms, *, is_compared: bool = True) -> Judgement:
     """Judge what was seen of a route, by its terms; `is_compared`: whether anything of it ever is."""
-    samples = evidence.matched + evidence.allowed + evidence.mismatched
-    needed = max(0, samples_for(evidence.mismatched, terms.target) - samples)
+    samples = evidence.matched + evidence.allowed + evidence.wrong
+    needed = max(0, samples_for(evidence.wrong, terms.target) - samples)
     reasons = (
         *(() if is_compared else (_NEVER_COMPARED,)),
         _mismatches(evidence, samples, needed, terms.target),
@@ -114,22 +114,25 @@ def _in_all(reasons: tuple[Reason, ...]) -> Answer:
 
 
 def _mismatches(evidence: RouteEvidence, samples: int, needed: int, target: float) -> Reason:
-    bound = upper_bound(evidence.mismatched, samples) if samples else 1.0
+    wrong = evidence.wrong
+    bound = upper_bound(wrong, samples) if samples else 1.0
     figures = {
         "samples": samples,
         "mismatched": evidence.mismatched,
+        "broken": evidence.broken,
         "noise": evidence.noise,
         "upper_bound": bound,
         "target": target,
         "more_clean_samples": needed,
     }
-    seen = f"{_of(evidence.mismatched, samples, 'comparison')} mismatched"
+    seen = f"{_of(wrong, samples, 'comparison')} mismatched"
+    seen += f" ({evidence.broken} for answers of the new side that nobody can read)" if evidence.broken else ""
     if not needed:
         sentence = f"{seen}: with 95 % confidence at most {_percent(bound)}, and {_percent(target)} is allowed"
         return Reason("mismatch_rate", Answer.PASS, sentence, figures)
     more = f"{needed} more clean {'sample is' if needed == 1 else 'samples are'} needed for {_percent(target)}"
     # more samples cannot help where the rate itself is over the target: then somebody has to look
-    if evidence.mismatched > samples * target:
+    if wrong > samples * target:
         return Reason("mismatch_rate", Answer.FAIL, f"{seen}, {_percent(target)} may; {more}", figures)
     return Reason("mismatch_rate", Answer.INCONCLUSIVE, f"{seen}, which is no proof yet: {more}", figures)
 

@@ -18,6 +18,7 @@ from gateway.rollout.flag import Flag
 from gateway.rollout.slow import NOT_KNOWN, Limit, Times, limit_of
 from gateway.rollout.stage import Stage
 from gateway.routing.route import Route
+from gateway.shadow.broken import is_broken
 from gateway.shadow.finding import Found
 
 EXEMPLARS: Final = 5
@@ -67,9 +68,9 @@ class Post:
             self._found += Seen(failed=1, rescued=1)
             self._show(finding)
             return
-        if outcome not in _COMPARED:
+        mismatched = outcome is Outcome.MISMATCHED or is_broken(finding)
+        if not mismatched and outcome not in _COMPARED:
             return
-        mismatched = outcome is Outcome.MISMATCHED
         # what failed is in the ledger already
         had = mismatched and finding.authoritative is Side.NEW and (finding.candidate_status or 500) < 500
         was_late = had and self._limit is not None and finding.candidate_ms > self._limit.after_s * 1000
@@ -80,7 +81,7 @@ class Post:
     def _show(self, finding: Found) -> None:
         if len(self.exemplars) < EXEMPLARS:
             places = finding.opened().verdict.mismatches
-            self.exemplars.append(Exemplar(finding.request_id, places[0].where if places else ""))
+            self.exemplars.append(Exemplar(finding.request_id, places[0].where if places else finding.reason))
 
     @property
     def waits(self) -> bool:

@@ -136,6 +136,15 @@ async def test_a_request_that_both_sides_failed_is_an_error_of_both(store: Evide
     assert (told.candidate_errors, told.control_errors) == (1, 1)
 
 
+async def test_a_broken_answer_is_told_to_the_gate_beside_what_was_not_comparable(store: EvidenceStore) -> None:
+    """Legacy's could be read and the new side's could not: that is no draw."""
+    broken = Verdict(Outcome.NOT_COMPARABLE, reason="new: the body is not JSON: Expecting value at character 7")
+    larger = Verdict(Outcome.NOT_COMPARABLE, reason="new: the body is longer than what is kept of one")
+    await store.store([finding(verdict=broken), finding(verdict=larger)])
+    told = await store.for_gate(ROUTE, "one")
+    assert (told.not_comparable, told.broken, told.mismatched) == (2, 1, 0)
+
+
 async def test_a_sealed_finding_counts_and_shows_what_an_open_one_does(store: EvidenceStore) -> None:
     """What another process has found is stored as what this one has."""
     one = differing("body/0/kg", "body/1/kg", "body/name", request=AskedRequest(), rules_hit=("rule",))

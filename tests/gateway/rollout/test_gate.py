@@ -80,6 +80,16 @@ def test_a_mismatch_rate_over_the_target_fails() -> None:
     assert (judgement.answer, judgement.needed) == (Answer.INCONCLUSIVE, 4742 - 2996)
 
 
+def test_answers_that_nobody_can_read_count_as_mismatches() -> None:
+    """One invalid JSON in two hundred is no draw: clients of the new side could not read it either."""
+    judgement = judge(replace(CLEAN, not_comparable=15, broken=15), Terms())
+    assert judgement.answer is Answer.FAIL
+    assert code_of(judgement) == ["mismatch_rate"]
+    said = judgement.objections[0]
+    assert "15 of 3010 comparisons mismatched (15 for answers of the new side that nobody can read)" in said.sentence
+    assert said.figures["broken"] == 15
+
+
 def test_the_routes_own_target_counts() -> None:
     """A route that asks for 1 % needs 299 samples."""
     assert judge(replace(CLEAN, matched=299), Terms(target=0.01)).answer is Answer.PASS
