@@ -187,7 +187,7 @@ class RollbackStore:
 def reason(breach: Breach, exemplars: Sequence[Exemplar]) -> str:
     """What the history says: what went wrong, how many requests it is known to have hit, and which to look at."""
     seen = breach.seen
-    hit = f"{breach.affected} of {seen.answered} requests that the new side answered are known to be affected"
+    hit = f"{breach.affected} of {seen.answered} requests that the new side answered are known to be affected by then"
     like = ", ".join(f"{one.request_id} ({one.place})" if one.place else one.request_id for one in exemplars)
     return f"{breach.sentence}; {hit}{f'; look at {like}' if like else ''}"[:2_000]
 

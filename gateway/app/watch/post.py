@@ -46,6 +46,7 @@ class Post:
     left_at: float | None = None
     known: Histogram = NOT_KNOWN
     asked_at: float = float("-inf")
+    is_told: bool = False  # whether the mirror had found something by the last look that it had not by the one before
     uploads: bool = True
     _limit: Limit | None = None
 
@@ -98,6 +99,7 @@ class Post:
         limit = self._limit = limit_of(times, self.watch.terms.slack_ms)
         earlier = self._count_early(unanswered, at, limit)
         found, self._found, self._before = self._found, _NOTHING, now
+        self.is_told = found != _NOTHING
         if now == before and found == _NOTHING and not earlier:
             return None
         answered = max(0, new.answered - new_before.answered + earlier)

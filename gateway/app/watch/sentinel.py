@@ -122,8 +122,11 @@ class Sentinel:
         }
 
     def _leave(self, key: Key, post: Post, now: float) -> None:
-        """Go on counting for a moment what was under way when the flag changed, and with whoever waits to their end."""
-        if post.left_at is None or post.waits:
+        """Go on counting for a moment what was under way when the flag changed, and with whoever waits to their end.
+
+        So with copies that wait their turn: of a long queue the findings come long after the requests.
+        """
+        if post.left_at is None or post.waits or post.is_told:
             post.left_at = now
         elif now - post.left_at > LINGER_S and key not in self._taking:
             self._relieve(post.flag.route)

@@ -10,7 +10,7 @@ from time import perf_counter
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from gateway.app.watch.sentinel import Sentinel
+from gateway.app.watch.sentinel import LINGER_S, LOOK_S, Sentinel
 from gateway.db.evidence import EvidenceStore
 from gateway.db.flags import FlagStore
 from gateway.db.rollbacks import RollbackStore
@@ -118,3 +118,28 @@ async def test_a_side_that_hangs_is_left_by_a_process_that_has_just_started(
         await watching
     (rollback,) = await RollbackStore(engine).of(ROUTE)
     assert (rollback.what, "24 of them still wait" in rollback.sentence) == ("latency", True)
+
+
+async def test_what_is_found_late_of_a_route_that_was_taken_back_still_counts(
+    engine: AsyncEngine, store: FlagStore, live: Live
+) -> None:
+    """Copies wait their turn behind those of other routes: who was affected is known when they are compared."""
+    await flip(store, Change(Stage.SHADOW))
+    flag = await flip(store, Change(Stage.CANARY, 100))
+    live.replace({ROUTE: flag}, Source.DATABASE)
+    rollbacks = RollbackStore(engine)
+    sentinel = Sentinel(live, rollbacks, "one", webhook=False)
+    watching = asyncio.create_task(sentinel.watch(Ledger()))
+    late = replace(FINDING, flag_version=flag.version, authoritative=Side.NEW)
+    await asyncio.sleep(2 * LOOK_S)  # until it looks
+    sentinel.heard([late] * 5)
+    await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
+    for _ in range(2):
+        await asyncio.sleep(LINGER_S - 1)
+        sentinel.heard([late])
+    await asyncio.sleep(3)  # until it has told
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+    (rollback,) = await rollbacks.of(ROUTE)
+    assert (rollback.seen.compared, rollback.affected) == (7, 7)

@@ -75,8 +75,8 @@ async def test_many_that_notice_together_make_one_change(engine: AsyncEngine, st
         Stage.CANARY,
     )
     assert newest.reason == (
-        "the new side failed 5 of 9 requests; 5 of 9 requests that the new side answered are known to be affected; "
-        "look at r1 (body/a)"
+        "the new side failed 5 of 9 requests; 5 of 9 requests that the new side answered are known to be affected "
+        "by then; look at r1 (body/a)"
     )
     assert [(each.flag_version, each.webhook) for each in await rollbacks.of("lots.list")] == [(2, "due")]
 
