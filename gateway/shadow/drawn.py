@@ -38,10 +38,13 @@ class Drawn:
 
     def explains(self, difference: Difference) -> bool:
         """Whether each answer shows what its own row has."""
-        control, candidate = difference.control, difference.candidate
         if difference.kind not in (Kind.VALUE, Kind.HEADER) or difference.place[0] not in ("body", "header"):
             return False
-        numbers = self._numbers_at(str(difference.place[-1]))
+        return self.shows(str(difference.place[-1]), difference.control, difference.candidate)
+
+    def shows(self, name: str, control: object, candidate: object) -> bool:
+        """Whether each side's value under this name shows what its own row has."""
+        numbers = self._numbers_at(name)
         if isinstance(control, int) and isinstance(candidate, int):
             return numbers.get(str(candidate)) == str(control)
         if not isinstance(control, str) or not isinstance(candidate, str):

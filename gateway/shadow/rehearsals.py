@@ -25,7 +25,8 @@ from gateway.shadow.finding import Finding
 from gateway.shadow.hot import Turn, Turns
 from gateway.shadow.mirror import Mirror
 from gateway.shadow.record import Exchange
-from gateway.shadow.writeset import Written, compare_write, swaps_of
+from gateway.shadow.rows import Written
+from gateway.shadow.writeset import compare_write, swaps_of
 from gateway.telemetry import count, log
 from gateway.upstream.inprocess import InProcess
 from gateway.upstream.told import Told, Unsafe

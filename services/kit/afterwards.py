@@ -6,7 +6,6 @@ The first question is asked in the rehearsal's own snapshot, where an old row na
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from itertools import starmap, zip_longest
@@ -15,15 +14,18 @@ from typing import Any, Final
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.came import came_since
 from services.kit.capture import Change
 from services.kit.guard import permitted
-from services.kit.keys import Keys, KnownKeys, Version, version
-from services.kit.others import beyond, made_by, shown_by
+from services.kit.keys import KnownKeys, Version, version
+from services.kit.others import Others
+from services.kit.places import Learnt, Place, left_at, places
+from services.kit.told import references
 
 _GONE: Final = (OperationalError, InterfaceError, InternalError)  # what the first to use the connection is told
 
 Seen = dict[str, Any]
-Place = tuple[tuple[str, ...], Mapping[str, Any]]  # columns, and a row that has their values
+Versions = list[Version | None]
 
 
 class Afterwards:
@@ -39,56 +41,46 @@ class Afterwards:
         """For each row: `changes` (0, 1, 2 for more) since the rehearsal saw it, and `row`, its values now.
 
         `swaps` are pairs of values that stand at the same place of new's and of legacy's answer: legacy's row may have
-        legacy's id. Behind these stand the rows that only legacy's transaction wrote, with their `table`.
+        legacy's id. Behind these stand, with their `table`, other rows that legacy's transaction wrote, and what came
+        into the tables of inserts to which nothing leads: whether that is the `whole` of it stands at the insert.
         """
-        legacys = dict(swaps)
-        found = [_places(change, self._keys[change.table], legacys) for change in self._changes]
+        others = Others(self._connection, self._keys, [value for _, value in swaps])
         try:
             with permitted():
-                # an insert that succeeded has found nobody in its place
-                asked = zip(self._changes, found, strict=True)
-                before = await self._versions([[] if one.op == "insert" else places for one, places in asked])
-                known = await shown_by(self._connection, self._keys, legacys.values())
+                before = await self._before(dict(swaps))
+                await others.before()
                 await self._connection.rollback()  # the next statement sees what there is now
-                after = list(
-                    map(_one_row, self._changes, await self._versions(list(map(_left_at, self._changes, found))))
-                )
+                found, after = await self._after(dict(swaps))
                 changes = [
                     max(starmap(_changes, zip_longest(*pair)), default=0) for pair in zip(before, after, strict=True)
                 ]
-                others = await self._others(found, after, changes, known, legacys)
+                beside = await others.after(self._changes, before, after, changes)
+                came, whole = await self._came(others.since, found)
         except _GONE as error:  # legacy took longer than PostgreSQL keeps a snapshot for nobody
             raise TimeoutError("the rehearsal's snapshot is gone") from error
         finally:
             await self.release()
         seen = [
-            {"changes": count, "row": _values(new), "known": bool(places)}
-            for places, count, new in zip(found, changes, after, strict=True)
+            {"changes": count, "row": _values(new), "known": bool(at), "whole": change.table in whole}
+            for change, at, count, new in zip(self._changes, found, changes, after, strict=True)
         ]
-        return seen + others
+        there = [(change.table, one["row"]) for change, one in zip(self._changes, seen, strict=True)]
+        there += [(one["table"], one["row"]) for one in beside]
+        return seen + beside + [one for one in came if (one["table"], one["row"]) not in there]
 
-    async def _others(
-        self,
-        places: list[list[Place]],
-        after: Sequence[Sequence[Version | None]],
-        changes: Sequence[int],
-        known: Mapping[str, str],
-        legacys: Mapping[str, str],
-    ) -> list[Seen]:
-        """What the transaction that made one of these rows, or one that only legacy's answer names, made beside."""
-        there = [
-            (change.table, one.values, one.made_by, count)
-            for change, versions, count in zip(self._changes, after, changes, strict=True)
-            for one in versions
-            if one is not None
-        ]
-        xids = {made for _, _, made, count in there if count == 1}
-        if not xids:
-            now = await shown_by(self._connection, self._keys, legacys.values())
-            xids = {made for value, made in now.items() if value not in known}
-        found = await made_by(self._connection, self._keys, xids, [(table, values) for table, values, *_ in there])
-        unknown = Counter(change.table for change, at in zip(self._changes, places, strict=True) if not at)
-        return beyond(found, unknown)
+    async def _came(self, since: str, found: list[list[Place]]) -> tuple[list[Seen], set[str]]:
+        """What has come into the tables of inserted rows to which nothing leads; and for which that is all."""
+        unknown: dict[str, list[Change]] = {}
+        for change, at in zip(self._changes, found, strict=True):
+            if change.op == "insert" and not at:
+                unknown.setdefault(change.table, []).append(change)
+        came: list[Seen] = []
+        whole = set[str]()
+        for table, rows in unknown.items():
+            there, is_whole = await came_since(self._connection, since, self._keys[table], rows)
+            came += [{"table": table, "changes": 0, "row": row, "known": False} for row in there]
+            whole |= {table} if is_whole else set()
+        return came, whole
 
     async def release(self) -> None:
         """Let go of the connection; what it has not committed, which is all, is gone."""
@@ -96,42 +88,37 @@ class Afterwards:
             self._over = True
             await asyncio.shield(self._held.aclose())
 
-    async def _versions(self, found: list[list[Place]]) -> list[list[Version | None]]:
+    async def _before(self, legacys: Mapping[str, str]) -> list[Versions]:
+        """The rows as the rehearsal found them; an insert that succeeded has found nobody in its place."""
         return [
-            [await version(self._connection, change.table, columns, values) for columns, values in places]
-            for change, places in zip(self._changes, found, strict=True)
+            await self._versions(
+                change, [] if change.op == "insert" else places(change, self._keys[change.table], Learnt(legacys))
+            )
+            for change in self._changes
         ]
 
+    async def _after(self, legacys: Mapping[str, str]) -> tuple[list[list[Place]], list[Versions]]:
+        """Where each row is looked for, and what is there now. What legacy drew for one row leads to the next."""
+        learnt = Learnt(legacys)
+        found: list[list[Place]] = []
+        after: list[Versions] = []
+        known = {change.table: self._keys[change.table] for change in self._changes}
+        for change, refers in zip(self._changes, references(self._changes, known), strict=True):
+            keys = self._keys[change.table]
+            at = places(change, keys, learnt, refers)
+            there = _one_row(change, await self._versions(change, left_at(change, at)))
+            found.append(at)
+            after.append(there)
+            learnt.take(change, keys, _values(there))
+        return found, after
 
-def _places(change: Change, keys: Keys, legacys: Mapping[str, str]) -> list[Place]:
-    """By which columns and values legacy's row of a change is looked for."""
-    values = change.attempted
-    if change.old is not None:
-        return [(keys.primary, values)] if keys.primary else []
-    found: list[Place] = [(columns, values) for columns in keys.others if _all_there(columns, values)]
-    if keys.primary and _all_there(keys.primary, values):
-        swapped = {name: legacys.get(str(values[name]), values[name]) for name in keys.primary}
-        drawn = keys.generated.issuperset(keys.primary) and all(swapped[name] == values[name] for name in keys.primary)
-        if not drawn:  # an id that the database drew for the rehearsal is no row of legacy's
-            found.append((keys.primary, swapped))
-    return found
-
-
-def _left_at(change: Change, places: list[Place]) -> list[Place]:
-    """Where a row may stand now: one whose key the new side has changed is looked for by that one first."""
-    if change.old is None or change.new is None:
-        return places
-    moved = [(columns, change.new) for columns, was in places if any(change.new[name] != was[name] for name in columns)]
-    return moved + places
+    async def _versions(self, change: Change, at: list[Place]) -> Versions:
+        return [await version(self._connection, change.table, columns, values) for columns, values in at]
 
 
-def _one_row(change: Change, versions: Sequence[Version | None]) -> Sequence[Version | None]:
+def _one_row(change: Change, versions: Versions) -> Versions:
     """A row that was there is one row, wherever it is found now; an insert's places may be those of several."""
     return versions if change.old is None else [next(filter(None, versions), None)][: len(versions)]
-
-
-def _all_there(columns: tuple[str, ...], values: Mapping[str, Any]) -> bool:
-    return all(values.get(name) is not None for name in columns)
 
 
 def _changes(old: Version | None, new: Version | None) -> int:
@@ -143,5 +130,5 @@ def _changes(old: Version | None, new: Version | None) -> int:
     return 1 if old.replaced_by == new.made_by else 2
 
 
-def _values(versions: Sequence[Version | None]) -> Mapping[str, Any] | None:
+def _values(versions: Versions) -> Mapping[str, Any] | None:
     return next((found.values for found in versions if found is not None), None)

@@ -16,8 +16,17 @@ _OF_TABLE = text("""
            coalesce(jsonb_agg(DISTINCT columns) FILTER (WHERE NOT is_primary), '[]') AS others,
            (SELECT coalesce(jsonb_agg(a.attname), '[]') FROM pg_attribute a
              LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-             WHERE a.attrelid = CAST(:name AS regclass) AND a.attnum > 0 AND NOT a.attisdropped
-               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%(%')) AS generated
+             WHERE a.attrelid = CAST(:name AS regclass) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+               AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) ~ '[(]|^(CURRENT|LOCAL)_?TIME'))
+           AS generated,
+           (SELECT coalesce(jsonb_object_agg(a.attname, jsonb_build_array(format('%I.%I', n.nspname, c.relname),
+                   b.attname)), '{}')
+              FROM pg_constraint f
+             CROSS JOIN unnest(f.conkey, f.confkey) AS pair(mine, theirs)
+              JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = pair.mine
+              JOIN pg_attribute b ON b.attrelid = f.confrelid AND b.attnum = pair.theirs
+              JOIN pg_class c ON c.oid = f.confrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE f.conrelid = CAST(:name AS regclass) AND f.contype = 'f') AS refers
       FROM (SELECT i.indisprimary AS is_primary,
                    (SELECT jsonb_agg(a.attname ORDER BY k.place)
                       FROM unnest(i.indkey) WITH ORDINALITY AS k(number, place)
@@ -40,11 +49,15 @@ _CAPTURED: Final = text("""
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """`generated` are the columns the database fills by itself: ids, sequences, moments."""
+    """`generated` are the columns the database fills by itself: ids, sequences, moments.
+
+    `refers` names the table and the column that a column refers to by a foreign key.
+    """
 
     primary: tuple[str, ...]
     others: tuple[tuple[str, ...], ...]
     generated: frozenset[str]
+    refers: Mapping[str, tuple[str, str]]
 
 
 class KnownKeys:
@@ -72,7 +85,8 @@ class KnownKeys:
         for name in tables - self._known.keys():
             row = (await connection.execute(_OF_TABLE, {"name": name})).one()
             primary = tuple(row.primary_keys[0]) if row.primary_keys else ()
-            self._known[name] = Keys(primary, tuple(map(tuple, row.others)), frozenset(row.generated))
+            refers = {column: (there[0], there[1]) for column, there in row.refers.items()}
+            self._known[name] = Keys(primary, tuple(map(tuple, row.others)), frozenset(row.generated), refers)
         return self._known
 
 

@@ -1,4 +1,4 @@
-"""The rows that legacy's transaction wrote and the rehearsal did not: told by who made them.
+"""The rows that legacy's transaction wrote and the rehearsal did not: told by who made or took them.
 
 Which transaction was legacy's, a row says that both wrote, or one whose id only legacy's answer shows. What other
 transactions wrote, legacy's own further ones among them, is nobody's to blame anybody for.
@@ -6,83 +6,127 @@ transactions wrote, legacy's own further ones among them, is nobody's to blame a
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
-from uuid import UUID
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.keys import KnownKeys
-from services.kit.rows import read
+from services.kit.capture import Change
+from services.kit.keys import KnownKeys, Version, version
+from services.kit.rows import is_id, read
 
 PAGES: Final = 256  # at a table's end: two megabytes are read in a few milliseconds
 MOST: Final = 50  # rows
 MAX_IDS: Final = 8  # of legacy's answer that are looked for
+_SINCE: Final = text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS xid) AS text)")
 
 Row = Mapping[str, Any]
+Versions = Sequence[Version | None]
 
 
-async def made_by(
-    connection: AsyncConnection, keys: KnownKeys, xids: Collection[str], seen: Sequence[tuple[str, Row]]
-) -> list[tuple[str, Row]]:
-    """The rows of captured tables that these transactions made, without those that were `seen` already."""
-    tables = await keys.captured(connection)
-    if not xids or not tables:
-        return []
-    query = text(" UNION ALL ".join(map(_rows_of, tables)) + f" LIMIT {MOST}")
-    rows = await connection.execute(query, {"xids": sorted(xids)})
-    return [(table, values) for table, row in rows if (table, values := read(row)) not in seen]
+class _Which(NamedTuple):
+    """Rows by the transaction that made (`xmin`) or replaced them (`xmax`)."""
+
+    by: str
+    condition: str
 
 
-async def shown_by(connection: AsyncConnection, keys: KnownKeys, values: Iterable[str]) -> dict[str, str]:
-    """Who made the rows whose primary key is one of these ids, by the id; only ids that nobody draws twice."""
-    ids = [value for value in values if _is_id(value)][:MAX_IDS]
-    tables = await keys.captured(connection) if ids else {}
-    asked = " UNION ALL ".join(_makers_in(table, key) for table, key in tables.items() if key is not None)
-    rows = await connection.execute(text(asked), {"ids": ids}) if asked else ()
-    return {row[0]: row[1] for row in rows}
+_MADE: Final = _Which("xmin", "t.xmin = ANY(CAST(:xids AS xid[]))")
+_REPLACED: Final = _Which(
+    "xmax", "age(t.xmax) <= age(CAST(:since AS xid))"
+)  # a multixact is no transaction of anybody's
 
 
-def beyond(others: Sequence[tuple[str, Row]], unknown: Counter[str]) -> list[dict[str, Any]]:
-    """What is left of others when each row of the new side's that nothing leads to has taken one of its table."""
-    left = Counter(unknown)
-    found: list[dict[str, Any]] = []
-    for table, values in others:
-        if left[table] > 0:
-            left[table] -= 1
-        else:
-            found.append({"table": table, "changes": 1, "row": values, "known": True})
-    return found
+class Others:
+    """Asks once in the rehearsal's snapshot and once in one of now; `shown` are values of legacy's answer."""
+
+    def __init__(self, connection: AsyncConnection, keys: KnownKeys, shown: Iterable[str]) -> None:
+        self._connection, self._keys = connection, keys
+        self._ids = [value for value in shown if is_id(value)][:MAX_IDS]
+        self._tables: Mapping[str, str | None] = {}
+        self._known: Collection[str] = ()
+        self.since = ""
+        self._replaced: list[tuple[str, str, Row]] = []
+
+    async def before(self) -> None:
+        """Look which ids exist already, and which rows somebody has replaced or taken since."""
+        self._tables = await self._keys.captured(self._connection)
+        self._known = await self._makers()
+        self.since = (await self._connection.execute(_SINCE)).scalar_one()
+        replaced = await self._rows(_REPLACED, self._tables, since=self.since)
+        self._replaced = [(table, by, read(row)) for table, by, row in replaced]
+
+    async def after(
+        self, changes: Sequence[Change], before: Sequence[Versions], after: Sequence[Versions], counts: Sequence[int]
+    ) -> list[dict[str, Any]]:
+        """What the transaction that wrote one of these rows, or one that only legacy's answer names, wrote beside."""
+        xids = set[str]()
+        seen: list[tuple[str, Row]] = []
+        for change, old, new, count in zip(changes, before, after, counts, strict=True):
+            here, there = [one for one in new if one is not None], [one for one in old if one is not None]
+            seen += [(change.table, one.values) for one in (*here, *there)]
+            if count == 1:
+                xids |= {one.made_by for one in here} or {one.replaced_by for one in there}
+        if not xids:
+            xids = {made for value, made in (await self._makers()).items() if value not in self._known}
+        if not xids:
+            return []
+        made = [(table, read(row)) for table, _, row in await self._rows(_MADE, self._tables, xids=sorted(xids))]
+        beside = [
+            {"table": table, "changes": 1, "row": row, "known": True} for table, row in made if (table, row) not in seen
+        ]
+        return beside + await self._gone(seen, xids)
+
+    async def _gone(self, seen: Sequence[tuple[str, Row]], xids: Collection[str]) -> list[dict[str, Any]]:
+        """The rows that legacy alone has taken away."""
+        found: list[dict[str, Any]] = []
+        taken = [(table, row) for table, by, row in self._replaced if by in xids and (table, row) not in seen]
+        keys = await self._keys.of(self._connection, frozenset(table for table, _ in taken))
+        for table, row in taken:
+            primary = keys[table].primary
+            if primary and await version(self._connection, table, primary, row) is None:
+                found.append({"table": table, "changes": 1, "row": None, "old": row, "known": True})
+        return found
+
+    async def _makers(self) -> dict[str, str]:
+        """Who made the rows whose primary key is one of the ids, by the id; only ids that nobody draws twice."""
+        tables = self._tables.items() if self._ids else ()
+        asked = " UNION ALL ".join(_makers_in(table, key) for table, key in tables if key is not None)
+        rows = await self._connection.execute(text(asked), {"ids": self._ids}) if asked else ()
+        return {row[0]: row[1] for row in rows}
+
+    async def _rows(self, which: _Which, tables: Iterable[str], **values: Any) -> list[tuple[str, str, str]]:
+        """Table, transaction and values of rows at the ends of these tables."""
+        asked = " UNION ALL ".join(_rows_of(table, which) for table in tables)
+        rows = await self._connection.execute(text(asked), values) if asked else ()
+        return [(row[0], row[1], row[2]) for row in rows]
 
 
 def _makers_in(table: str, key: str) -> str:
-    name = _escaped(key)
+    name = escaped(key)
     return (
-        f"SELECT CAST(t.{name} AS text), CAST(t.xmin AS text) FROM {_escaped(table)} t "  # noqa: S608 - the catalog's names
+        f"SELECT CAST(t.{name} AS text), CAST(t.xmin AS text) FROM {escaped(table)} t "  # noqa: S608 - the catalog's names
         f"WHERE t.{name} = ANY(CAST(:ids AS uuid[]))"
     )
 
 
-def _rows_of(table: str) -> str:
-    name = _escaped(table)
+def at_the_end(name: str) -> str:
+    """The condition on a row of `t` that it lies in the last pages of this table."""
     literal = name.replace("'", "''")
     first = f"pg_relation_size(CAST('{literal}' AS regclass)) / CAST(current_setting('block_size') AS int) - {PAGES}"
+    return f"t.ctid >= (SELECT CAST(format('(%s,0)', greatest(0, {first})) AS tid))"
+
+
+def _rows_of(table: str, which: _Which) -> str:
+    name = escaped(table)
+    literal = name.replace("'", "''")
     return (
-        f"(SELECT '{literal}', CAST(to_jsonb(t.*) AS text) FROM {name} t "  # noqa: S608 - the catalog's names
-        f"WHERE t.ctid >= (SELECT CAST(format('(%s,0)', greatest(0, {first})) AS tid)) "
-        "AND t.xmin = ANY(CAST(:xids AS xid[])))"
+        f"(SELECT '{literal}', CAST(t.{which.by} AS text), CAST(to_jsonb(t.*) AS text) FROM {name} t "  # noqa: S608 - as above
+        f"WHERE {at_the_end(name)} AND {which.condition} LIMIT {MOST})"
     )
 
 
-def _escaped(name: str) -> str:
+def escaped(name: str) -> str:
     """A name of the catalog in a text of SQLAlchemy's."""
     return name.replace(":", "\\:")
-
-
-def _is_id(value: str) -> bool:
-    try:
-        return bool(UUID(value))
-    except ValueError:
-        return False

@@ -20,10 +20,11 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.kit.afterwards import Afterwards
-from services.kit.capture import Capture, Change
+from services.kit.capture import Capture
 from services.kit.guard import permitted, told
-from services.kit.keys import Keys, KnownKeys
+from services.kit.keys import KnownKeys
 from services.kit.run import Run
+from services.kit.told import told_of
 from services.kit.watches import own
 
 WAIT: Final = 0.5  # of the budget: so long for a connection, for there is no work without one
@@ -35,7 +36,7 @@ _COUNTS: Final = """(SELECT coalesce(jsonb_object_agg(format('%I.%I', n.nspname,
     + pg_stat_get_xact_tuples_deleted(c.oid) AS rows) AS changed
     WHERE c.relkind = 'r' AND changed.rows > 0 AND n.nspname <> 'strangler'
     AND (n.nspname <> 'pg_catalog' OR c.relname = 'pg_class'))"""  # where every change of the schema leaves a trace
-_BEGIN = text(f"""SELECT {_COUNTS} AS counts, set_config('strangler.run', :nonce, true),
+_BEGIN = text(f"""SELECT {_COUNTS} AS counts, now() AS began, set_config('strangler.run', :nonce, true),
     set_config('lock_timeout', :lock_ms, true), set_config('statement_timeout', :statement_ms, true),
     set_config('idle_in_transaction_session_timeout', :held_ms, true)""")
 _COUNT = text(f"SELECT {_COUNTS}, current_setting('strangler.run', true)")
@@ -116,7 +117,7 @@ class _Rehearsal:
                 "held_ms": _ms(HELD_S),
             },
         )
-        self._before = begun.scalar_one()
+        self._before, self._began = begun.one()[:2]
         await connection.execute(_SAVEPOINT)
         self._run.tell({"type": "unit.begun"})
 
@@ -141,7 +142,7 @@ class _Rehearsal:
         self._run.tell(
             {
                 "type": "unit.rehearsed",
-                "rows": [_row(change, keys) for change in changes],
+                "rows": told_of(changes, keys, self._began),
                 "would_commit": would_commit,
                 "unseen": unseen,
                 "look": afterwards.look,
@@ -181,11 +182,6 @@ async def _rolled_back(driver: Any, capture: Capture) -> None:
     with permitted(), suppress(psycopg.Error):  # of a connection that is lost nothing stays either
         driver.remove_notice_handler(capture.hear)
         await driver.execute(_END)
-
-
-def _row(change: Change, keys: Mapping[str, Keys]) -> dict[str, Any]:
-    generated = sorted(keys[change.table].generated)
-    return {"table": change.table, "op": change.op, "old": change.old, "new": change.new, "generated": generated}
 
 
 def _given_up(error: BaseException | None) -> str | None:

@@ -121,9 +121,10 @@ async def test_a_row_whose_key_is_changed_is_found_again(
             (row,) = rehearsed.of("rehearsed")["rows"]
             if legacys:
                 database.execute("UPDATE places SET place = %s, n = 5", [legacys])
-            (seen,) = await look(rehearsed)
+            seen, *others = await look(rehearsed)
     finally:
         database.execute("DROP TABLE places")
+    assert [other["row"]["place"] for other in others] == ["c"] * (legacys == "c")
     assert (row["op"], row["old"]["place"], row["new"]["place"], row["new"]["n"]) == ("update", "a", "b", 5)
     assert (seen["changes"], seen["row"] and seen["row"]["n"]) == (changes, value)
 

@@ -9,7 +9,8 @@ import pytest
 from gateway.diff.rules import Rules
 from gateway.diff.verdict import Outcome, Verdict
 from gateway.message import Observation, Side
-from gateway.shadow.writeset import Written, compare_write, swaps_of
+from gateway.shadow.rows import Written
+from gateway.shadow.writeset import compare_write, swaps_of
 
 TODAY = date(2026, 11, 21)
 ID, OTHER = "0779cf4d-5f52-458a-817d-91219fd29bbb", "fa71ab91-b514-4cac-ae36-a4012e87dde2"
