@@ -15,6 +15,7 @@ from gateway.db.tables import mismatch_clusters, strata
 
 CLUSTERS: Final = 500  # of a route, whatever their outcome
 STRATA: Final = 500  # of a route and revision
+FEW: Final = 100  # clusters of a route that are looked up one by one
 ROWS: Final = 1_000  # of one statement: PostgreSQL takes 65,535 parameters
 
 _ROOM: Final = 0x5347_4556  # "SGEV": held by whoever adds clusters or strata, so that their number is what was counted
@@ -39,7 +40,7 @@ async def with_room(
     connection: AsyncConnection, tally: Tally
 ) -> tuple[dict[ClusterKey, Sighting], dict[StratumKey, Seen]]:
     """The clusters and strata of a batch, those that a route has no room for joined."""
-    clusters, seen = dict(sorted(tally.clusters.items())), dict(sorted(tally.strata.items()))
+    clusters, seen = tally.clusters, tally.strata
     known = await _known(connection, clusters, seen)
     if known != (set(clusters), set(seen)):
         await connection.execute(select(func.pg_advisory_xact_lock(_ROOM)))
@@ -47,7 +48,7 @@ async def with_room(
         places, kinds = await _rooms(connection, clusters, seen)
         clusters = _bounded(clusters, places, CLUSTERS, known[0], of=_route, overflow=tallying.overflow_of)
         seen = _bounded(seen, kinds, STRATA, known[1], of=_revised, overflow=tallying.overflow_stratum)
-    return clusters, seen
+    return dict(sorted(clusters.items())), dict(sorted(seen.items()))  # not before: most of it may have gone
 
 
 def _bounded(
@@ -62,7 +63,7 @@ def _bounded(
     """What is wanted as far as there is room beside what is `taken`, the rest joined; what is `known` has its place."""
     room = Counter(taken)
     found: dict[Key, Value] = {}
-    for key in sorted(wanted, key=lambda key: (key not in known, key)):
+    for key in (*filter(known.__contains__, wanted), *(key for key in wanted if key not in known)):
         place, value = key, wanted[key]
         if key not in known:
             if room[of(key)] >= most:
@@ -73,7 +74,7 @@ def _bounded(
             found[place].join(value)
         else:
             found[place] = value
-    return dict(sorted(found.items()))
+    return found
 
 
 def _route(key: tuple[Any, ...]) -> tuple[str, ...]:
@@ -89,10 +90,15 @@ async def _known(
 ) -> tuple[set[ClusterKey], set[StratumKey]]:
     """Which of them have a row."""
     by_digest = {(route, revision, digest(stratum)): (route, revision, stratum) for route, revision, stratum in seen}
-    return (
-        await _rows_of(connection, CLUSTER_KEY, list(clusters)),
-        {by_digest[row] for row in await _rows_of(connection, _STRATUM_KEY, list(by_digest))},
-    )
+    wanted = set(clusters)
+    several = Counter(map(_route, wanted))
+    asked = [key for key in wanted if several[_route(key)] <= FEW]
+    found: set[ClusterKey] = await _rows_of(connection, CLUSTER_KEY, asked)
+    for (route,), number in several.items():
+        if number > FEW:  # a batch may name 50,000 places of a route, of which the table has a hundredth
+            rows = await connection.execute(select(*CLUSTER_KEY).where(_CLUSTER.route == route))
+            found |= wanted & {tuple(row) for row in rows}
+    return (found, {by_digest[row] for row in await _rows_of(connection, _STRATUM_KEY, list(by_digest))})
 
 
 async def _rows_of(connection: AsyncConnection, columns: Sequence[Column[Any]], keys: Sequence[Key]) -> set[Key]:

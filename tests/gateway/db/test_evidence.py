@@ -215,6 +215,16 @@ async def test_ten_thousand_distinct_mismatches_stay_bounded(store: EvidenceStor
     assert count <= 5 * len(clusters)
 
 
+async def test_a_batch_that_names_fifty_thousand_places_is_stored(store: EvidenceStore) -> None:
+    """It was lost, for to look each of them up took longer than the database is waited for."""
+    words = _words(0, 50_000)
+    await store.store([differing("body/zebra")])
+    await store.store([differing(*(f"body/{word}" for word in words[at::500])) for at in range(500)])
+    clusters = {each.place: each.count for each in await store.clusters(ROUTE, limit=10_000)}
+    assert len(clusters) == evidence_room.CLUSTERS + 1
+    assert sum(clusters.values()) == 50_000 + 1
+
+
 async def test_processes_together_make_no_more_clusters_than_one(store: EvidenceStore) -> None:
     """Four writers at once, each with other places: the bound holds, and nothing is lost of the count."""
     batches = [[differing(*(f"body/{word}" for word in _words(n * 300, 300)))] for n in range(4)]
