@@ -16,6 +16,7 @@ from gateway.shadow.drawn import Drawn
 from gateway.shadow.rows import Written, draws, row_differences
 
 ANOTHER: Final = "another write touched the same rows between the two halves"
+HIDDEN: Final = "what legacy left is not shown to the new side, by row level security or for want of rights: "
 UNWATCHED: Final = "the new side changed tables that are not captured: "
 
 Swaps = Sequence[tuple[str, str]]
@@ -58,7 +59,12 @@ def why_not_comparable(control: Observation, written: Written) -> str | None:
 
 
 def _unwatched(written: Written) -> str | None:
-    return UNWATCHED + ", ".join(written.unseen) if written.unseen else None
+    """Why nobody has seen all of the rows that the new side would leave, None where somebody has."""
+    if written.unseen:
+        return UNWATCHED + ", ".join(written.unseen)
+    rows = zip(written.rows, written.seen, strict=False)
+    hidden = sorted({str(row["table"]) for row, seen in rows if seen.get("hidden", False)})
+    return HIDDEN + ", ".join(hidden) if hidden else None
 
 
 def swaps_of(control: object, candidate: object) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from itertools import starmap, zip_longest
 from typing import Any, Final
 
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.came import came_since
@@ -20,6 +20,7 @@ from services.kit.guard import permitted
 from services.kit.keys import KnownKeys, Version, version
 from services.kit.others import Others
 from services.kit.places import Learnt, Place, left_at, places
+from services.kit.rights import NOT_ALLOWED, Rights
 from services.kit.told import references
 
 _GONE: Final = (OperationalError, InterfaceError, InternalError)  # what the first to use the connection is told
@@ -32,9 +33,15 @@ class Afterwards:
     """What the gateway is given: one look at the rows, once legacy has answered, or none."""
 
     def __init__(
-        self, connection: AsyncConnection, changes: list[Change], keys: KnownKeys, held: AsyncExitStack
+        self,
+        connection: AsyncConnection,
+        changes: list[Change],
+        keys: KnownKeys,
+        rights: Rights,
+        held: AsyncExitStack,
     ) -> None:
-        self._connection, self._changes, self._keys, self._held = connection, changes, keys, held
+        self._connection, self._changes, self._keys = connection, changes, keys
+        self._rights, self._held = rights, held
         self._over = False
 
     async def look(self, swaps: Sequence[tuple[str, str]]) -> list[Seen]:
@@ -44,24 +51,39 @@ class Afterwards:
         legacy's id. Behind these stand, with their `table`, other rows that legacy's transaction wrote, and what came
         into the tables of inserts to which nothing leads: whether that is the `whole` of it stands at the insert.
         """
-        others = Others(self._connection, self._keys, [value for _, value in swaps])
         try:
             with permitted():
-                before = await self._before(dict(swaps))
-                await others.before()
-                await self._connection.rollback()  # the next statement sees what there is now
-                found, after = await self._after(dict(swaps))
-                changes = [
-                    max(starmap(_changes, zip_longest(*pair)), default=0) for pair in zip(before, after, strict=True)
-                ]
-                beside = await others.after(self._changes, before, after, changes)
-                came, whole = await self._came(others.since, found)
+                return await self._look(swaps)
         except _GONE as error:  # legacy took longer than PostgreSQL keeps a snapshot for nobody
             raise TimeoutError("the rehearsal's snapshot is gone") from error
+        except ProgrammingError as error:
+            if getattr(error.orig, "sqlstate", None) != NOT_ALLOWED:
+                raise
+            return [{"changes": 0, "row": None, "known": False, "hidden": one.new is not None} for one in self._changes]
         finally:
             await self.release()
+
+    async def _look(self, swaps: Sequence[tuple[str, str]]) -> list[Seen]:
+        legacys = dict(swaps)
+        others = Others(self._connection, self._keys, legacys.values())
+        tables = {change.table for change in self._changes}
+        await others.before()
+        async with self._rights.taken(self._connection, tables):
+            before = await self._before(legacys)
+        await self._connection.rollback()  # the next statement sees what there is now
+        async with self._rights.taken(self._connection, tables) as hiding:
+            found, after = await self._after(legacys)
+        changes = [max(starmap(_changes, zip_longest(*pair)), default=0) for pair in zip(before, after, strict=True)]
+        beside = await others.after(self._changes, before, after, changes)
+        came, whole = await self._came(others.since, found)
         seen = [
-            {"changes": count, "row": _values(new), "known": bool(at), "whole": change.table in whole}
+            {
+                "changes": count,
+                "row": (row := _values(new)),
+                "known": bool(at),
+                "whole": change.table in whole,
+                "hidden": row is None and change.new is not None and change.table in hiding,
+            }
             for change, at, count, new in zip(self._changes, found, changes, after, strict=True)
         ]
         there = [(change.table, one["row"]) for change, one in zip(self._changes, seen, strict=True)]
@@ -76,7 +98,10 @@ class Afterwards:
                 unknown.setdefault(change.table, []).append(change)
         came: list[Seen] = []
         whole = set[str]()
+        shown = await self._keys.captured(self._connection)
         for table, rows in unknown.items():
+            if table not in shown:
+                continue
             there, is_whole = await came_since(self._connection, since, self._keys[table], rows)
             came += [{"table": table, "changes": 0, "row": row, "known": False} for row in there]
             whole |= {table} if is_whole else set()

@@ -43,7 +43,8 @@ _CAPTURED: Final = text("""
              WHERE i.indrelid = c.oid AND i.indisprimary AND i.indnatts = 1 AND a.atttypid = CAST('uuid' AS regtype))
       FROM pg_trigger t
       JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE t.tgname = 'zz_strangler_captured' AND c.relkind = 'r' ORDER BY 1
+     WHERE t.tgname = 'zz_strangler_captured' AND c.relkind = 'r'
+       AND has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid) ORDER BY 1
 """)
 
 
@@ -72,9 +73,9 @@ class KnownKeys:
         return self._known[table]
 
     async def captured(self, connection: AsyncConnection) -> Mapping[str, str | None]:
-        """The tables whose rows are captured, with the column that is their key if that is a UUID; asked once.
+        """The tables whose rows are captured and all shown, with the column that is their key if that is a UUID.
 
-        All of it as SQL names it.
+        All of it as SQL names it; asked once.
         """
         if self._captured is None:
             self._captured = {row[0]: row[1] for row in await connection.execute(_CAPTURED)}

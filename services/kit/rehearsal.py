@@ -23,6 +23,7 @@ from services.kit.afterwards import Afterwards
 from services.kit.capture import Capture
 from services.kit.guard import permitted, told
 from services.kit.keys import KnownKeys
+from services.kit.rights import CALLER, Rights
 from services.kit.run import Run
 from services.kit.told import told_of
 from services.kit.watches import own
@@ -39,7 +40,7 @@ _COUNTS: Final = """(SELECT coalesce(jsonb_object_agg(format('%I.%I', n.nspname,
 _BEGIN = text(f"""SELECT {_COUNTS} AS counts, now() AS began, set_config('strangler.run', :nonce, true),
     set_config('lock_timeout', :lock_ms, true), set_config('statement_timeout', :statement_ms, true),
     set_config('idle_in_transaction_session_timeout', :held_ms, true)""")
-_COUNT = text(f"SELECT {_COUNTS}, current_setting('strangler.run', true)")
+_COUNT = text(f"SELECT {_COUNTS} AS counts, current_setting('strangler.run', true) AS nonce, {CALLER}")
 _SAVEPOINT = text("SAVEPOINT strangler_run")
 _SETTLE = text("SET CONSTRAINTS ALL IMMEDIATE")
 # a session's advisory locks outlive a rollback, and legacy's write may be about to take the same
@@ -98,6 +99,7 @@ class _Rehearsal:
         self._known, self._run = known, run
         self._nonce, self._capture = token_hex(8), Capture()
         self._before: Mapping[str, int] = {}
+        self._rights = Rights()
 
     async def begin(self, connection: AsyncConnection, held: AsyncExitStack) -> None:
         """Set the budget and the nonce, and put a savepoint in front of the handler."""
@@ -138,7 +140,7 @@ class _Rehearsal:
             return
         keys = await self._known.of(self._connection, self._capture.tables)
         changes = self._capture.changes({table: one.primary for table, one in keys.items()})
-        afterwards = Afterwards(self._connection, changes, self._known, held.pop_all())
+        afterwards = Afterwards(self._connection, changes, self._known, self._rights, held.pop_all())
         self._run.tell(
             {
                 "type": "unit.rehearsed",
@@ -164,7 +166,8 @@ class _Rehearsal:
         proof = self._nonce
         try:
             if counted:
-                counts, proof = (await self._connection.execute(_COUNT)).one()
+                found = (await self._connection.execute(_COUNT)).one()
+                counts, proof, self._rights = found.counts, found.nonce, Rights(found.role, found.claims)
             await self._connection.execute(_UNDO)
         except SQLAlchemyError as error:
             if not counted:
