@@ -9,6 +9,7 @@ from gateway.db.accept import put_in_force
 from gateway.db.evidence import EvidenceStore
 from gateway.db.flags import FlagChange, FlagStore, LostRace, Unchanged
 from gateway.db.rollbacks import RollbackStore
+from gateway.rollout.besides import NEVER_COMPARED, taken_back
 from gateway.rollout.evidence import RouteEvidence
 from gateway.rollout.flag import Change, Flag, Flipped, Refused
 from gateway.rollout.gate import Answer, Held, Judgement, asks_for_evidence, judge
@@ -99,10 +100,12 @@ class AdminService:
         if route is None:
             return None
         # what went wrong on callers must be seen to go right again
-        taken_back = [] if self._rollbacks is None else await self._rollbacks.of(key, limit=1)
-        since = taken_back[0].at if taken_back else None
+        rollbacks = [] if self._rollbacks is None else await self._rollbacks.of(key, limit=1)
+        since = rollbacks[0].at if rollbacks else None
         evidence = await self._evidence.for_gate(key, self._revision(key), since)
-        return GateView(judge(evidence, route.terms, is_compared=_is_compared(route)), evidence)
+        besides = [] if _is_compared(route) else [NEVER_COMPARED]
+        besides += [taken_back(one.at, one.sentence, evidence) for one in rollbacks]
+        return GateView(judge(evidence, route.terms, *besides), evidence)
 
     async def rollback(self, key: str, *, by: str, reason: str) -> Flipped | Refused | Unchanged | None:
         """Send a route back to legacy, whatever stage it is in and whatever else is known of it."""

@@ -84,12 +84,12 @@ def asks_for_evidence(flag: Flag, change: Change) -> bool:
 _FORWARD: Final = (Move.PROMOTE, Move.SKIP)
 
 
-def judge(evidence: RouteEvidence, terms: Terms, *, is_compared: bool = True) -> Judgement:
-    """Judge what was seen of a route, by its terms; `is_compared`: whether anything of it ever is."""
+def judge(evidence: RouteEvidence, terms: Terms, *besides: Reason) -> Judgement:
+    """Judge what was seen of a route, by its terms; `besides`: what else there is to say of it."""
     samples = evidence.matched + evidence.allowed + evidence.wrong
     needed = max(0, samples_for(evidence.wrong, terms.target) - samples)
     reasons = (
-        *(() if is_compared else (_NEVER_COMPARED,)),
+        *besides,
         _mismatches(evidence, samples, needed, terms.target),
         _classes(evidence),
         _readable(evidence),
@@ -99,13 +99,6 @@ def judge(evidence: RouteEvidence, terms: Terms, *, is_compared: bool = True) ->
         _coverage(evidence),
     )
     return Judgement(_in_all(reasons), reasons, needed)
-
-
-_NEVER_COMPARED: Final = Reason(
-    "never_compared",
-    Answer.INCONCLUSIVE,
-    "the route writes and its shadow_write is never, so nothing of it is compared: nothing but force moves it",
-)
 
 
 def _in_all(reasons: tuple[Reason, ...]) -> Answer:

@@ -61,7 +61,7 @@ class Stage:
         return answer
 
     def compared(self) -> int:
-        reason = self.judged()["reasons"][0]
+        (reason,) = [each for each in self.judged()["reasons"] if each["code"] == "mismatch_rate"]
         return int(reason["figures"]["samples"])
 
     def rollbacks(self) -> list[dict[str, Any]]:

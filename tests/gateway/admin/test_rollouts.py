@@ -55,7 +55,10 @@ async def test_after_a_rollback_the_evidence_begins_anew(plane: Plane, engine: A
     breach = Breach(Breached.ERRORS, "the new side failed", Seen(answered=9, failed=9))
     await RollbackStore(engine).take_back(plane.live.plan.flag("lots.list"), breach, (), webhook=False)
     after = (await plane.ask("GET", f"{ROUTE}/gate?to=canary")).json()
-    assert (before, after["reasons"][0]["figures"]["samples"], after["more_clean_samples"]) == (3_000, 0, 2_995)
+    assert (before, after["reasons"][1]["figures"]["samples"], after["more_clean_samples"]) == (3_000, 0, 2_995)
+    said, rate, *_ = after["reasons"]
+    assert (said["code"], said["answer"], rate["code"]) == ("taken_back", "inconclusive", "mismatch_rate")
+    assert "(the new side failed): what was compared before" in said["sentence"]
     told = (await plane.ask("GET", f"{ROUTE}/rollbacks", role="viewer")).json()["rollbacks"]
     assert [(each["from_version"], each["what"]) for each in told] == [(1, "errors")]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from gateway.rollout.besides import NEVER_COMPARED, taken_back
 from gateway.rollout.evidence import Histogram, RouteEvidence, Stratum
 from gateway.rollout.flag import Change, Flag
 from gateway.rollout.gate import Answer, Judgement, asks_for_evidence, judge
@@ -13,6 +15,7 @@ from gateway.rollout.stage import Stage
 from gateway.routing.route import Terms
 
 TIMES = Histogram.of([1.0, 2.0, 3.0, 4.0, 20.0] * 600)
+TAKEN_BACK = datetime(2026, 11, 21, 22, 59, 12, tzinfo=UTC)
 READ = Stratum("GET", 2, (), (), "operator", "")
 WRITE = Stratum("POST", 2, (), ("code", "weight"), "operator", "application/json")
 CLEAN = RouteEvidence(
@@ -169,9 +172,22 @@ def test_what_legacy_failed_at_need_not_be_covered() -> None:
 
 def test_a_route_of_which_nothing_is_compared_is_told_so() -> None:
     """A write that is never copied cannot gather evidence: whoever waits would wait for ever."""
-    judgement = judge(RouteEvidence("lots.create", "r1"), Terms(), is_compared=False)
+    judgement = judge(RouteEvidence("lots.create", "r1"), Terms(), NEVER_COMPARED)
     assert judgement.answer is Answer.INCONCLUSIVE
     assert code_of(judgement)[0] == "never_compared"
+
+
+@pytest.mark.parametrize(("since", "answer"), [(None, Answer.INCONCLUSIVE), (TAKEN_BACK, Answer.PASS)])
+def test_a_route_that_was_taken_back_is_told_from_when_on_comparisons_count(
+    since: datetime | None, answer: Answer
+) -> None:
+    """Until one does it seems to have no mismatch at all, and was taken back for mismatches."""
+    reason = taken_back(TAKEN_BACK, "49 of 49 compared requests mismatched", replace(CLEAN, since=since))
+    assert reason.answer is answer
+    assert reason.sentence == (
+        "the route was taken back by itself at 2026-11-21 22:59:12 (49 of 49 compared requests mismatched): "
+        "what was compared before 23:00:00 UTC does not count"
+    )
 
 
 def test_too_much_that_cannot_be_compared_is_inconclusive() -> None:
