@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.diff.sequence import Aligner
+from gateway.diff.skeleton import affixes, is_built_otherwise
 from gateway.diff.value import Value
 
-_WORD: Final = re.compile(r"[^\s<>,;\"'=&?/|(){}\[\]#]+|\s+|.", re.DOTALL)
+# the end of what is written in base 64 parts nothing
+_WORD: Final = re.compile(r"[^\s<>,;\"'=&?/|(){}\[\]#]+(?:={1,2}(?=[\s<>,;\"'&)]|\Z))?|\s+|.", re.DOTALL)
 _PARTS: Final = frozenset('<>,;&?\n"')  # what parts a text into fields
 _NONE: Final = ("", "")
 MAX_LENGTH: Final = 1_000_000  # characters of all texts of one comparison that are taken apart
@@ -34,9 +36,11 @@ class Standing:
         self._left -= len(candidate) + len(control) + len(again)
         if self._left < 0:
             return True
+        if is_built_otherwise(candidate, control, again):
+            return False
         mine, theirs = _WORD.findall(control), _WORD.findall(again)
         if len(mine) == len(theirs) == 1:
-            return True
+            return _is_framed(candidate, (control, again))
         if sorted(mine) == sorted(theirs):  # a list within a text, whose order legacy does not keep
             return sorted(_WORD.findall(candidate)) == sorted(mine)
         gaps, texts = _apart(mine, theirs)
@@ -84,4 +88,14 @@ def _could_be(text: str, gap: _Gap) -> bool:
     """Whether a text parts into no other fields than legacy's in the same gap, and is as empty as those may be."""
     if not text:
         return not all(gap)
-    return gap != _NONE and set(text) & _PARTS <= {*gap[0], *gap[1]}
+    if gap == _NONE or not set(text) & _PARTS <= {*gap[0], *gap[1]}:
+        return False
+    return _is_framed(text, gap) and all(
+        not text[end].isspace() or any(one[end:][:1].isspace() for one in gap) for end in (0, -1)
+    )
+
+
+def _is_framed(text: str, gap: _Gap) -> bool:
+    """Whether it begins and ends as both of legacy's do for a reason."""
+    before, behind = affixes(*gap)
+    return text.startswith(before) and text.endswith(behind)
