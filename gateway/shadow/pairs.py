@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 
 from gateway.diff.body import read_body
@@ -18,11 +19,17 @@ from gateway.shadow.secrets import Mask
 
 _NAMES: Final = frozenset(
     {"name", "key", "field", "header", "param", "parameter", "property", "attribute", "setting", "option", "variable"}
-    | {"label", "id"}
+    | {"label", "id", "type", "kind", "column", "attr", "title", "k", "n"}
 )
-_VALUES: Final = re.compile(r"(?:.*[_.-])?(?:values?|val|content|data|text|default|current|answer)", re.IGNORECASE)
+_VALUES: Final = re.compile(r".*values?|(?:.*[_.-])?(?:val|content|data|text|default|current|answer)|v", re.IGNORECASE)
 # where neither stands in the bytes, nothing needs to be read
 _NAMED: Final = re.compile(rb"\"(?:%b)\"\s*:\s*\"([^\"]{1,200})\"" % "|".join(_NAMES).encode(), re.IGNORECASE)
+# `["password", "..."]`, and the place of what was wrong in a request: `"loc": ["body", "password"]` (pydantic), or what
+# is to be changed: `"path": "/password"` (JSON Patch)
+_LISTED: Final = re.compile(
+    rb"[\[,]\s*\"([^\"]{1,200})\"\s*(?=[,\]])|\"loc\"\s*:\s*\[([^\]]{1,400})\]|\"path\"\s*:\s*\"([^\"]{1,200})\""
+)
+_COLUMNS: Final = frozenset({"columns", "fields", "header", "headers"})
 _LONG: Final = 8  # characters that do not stand somewhere by chance
 MOST: Final = 200  # of one exchange: whoever has more of them hides all values that have a name beside them
 VALUES: Final = frozenset({"value", "values", "val", "content", "data", "text", "default", "current", "answer"})
@@ -73,7 +80,8 @@ def _answer(answer: Observation, secret: Secret) -> object:
 
 def _may_have(body: bytes, secret: Secret) -> bool:
     """Whether a body has to be read; an escape in a name may hide it."""
-    return any(b"\\" in name or secret(name.decode("utf-8", "replace")) for name in _NAMED.findall(body))
+    names = chain(_NAMED.findall(body), (b"".join(names) for names in _LISTED.findall(body)))
+    return any(b"\\" in name or secret(name.decode("utf-8", "replace")) for name in names)
 
 
 def _request(body: bytes, secret: Secret) -> object:
@@ -88,11 +96,41 @@ def _values(document: Any, secret: Secret) -> Iterator[str]:
         one = waiting.pop()
         if isinstance(one, list):
             waiting += one
+            yield from (text for pair in one if _is_pair(pair, secret) for text in _texts(pair[1]))
         elif isinstance(one, dict):
             waiting += one.values()
-            names = (value for name, value in one.items() if name.lower() in _NAMES and isinstance(value, str))
-            if any(len(name) <= 200 and secret(name) for name in names):
+            if any(len(name) <= 200 and secret(name) for name in _names(one)):
                 yield from (text for name, value in one.items() if _VALUES.fullmatch(name) for text in _texts(value))
+                if isinstance(one.get("input"), str):
+                    yield one["input"]
+            yield from _cells(one, secret)
+
+
+def _is_pair(pair: Any, secret: Secret) -> bool:
+    """Whether this is `["password", "..."]`, and not a list of two names."""
+    if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(each, str) for each in pair):
+        return False
+    return len(pair[0]) <= 200 and secret(pair[0]) and not secret(pair[1][:200])
+
+
+def _cells(one: dict[str, Any], secret: Secret) -> Iterator[str]:
+    """What stands in the columns of secret names: `{"columns": ["id", "password"], "rows": [[1, "..."]]}`."""
+    for name in _COLUMNS.intersection(one):
+        columns = one[name] if isinstance(one[name], list) else ()
+        named = [each.get("name") if isinstance(each, dict) else each for each in columns]
+        hidden = [at for at, each in enumerate(named) if isinstance(each, str) and len(each) <= 200 and secret(each)]
+        tables = (table for table in one.values() if hidden and isinstance(table, list))
+        rows = (row for table in tables for row in table if isinstance(row, list) and len(row) == len(columns))
+        yield from (text for row in rows for at in hidden for text in _texts(row[at]))
+
+
+def _names(one: dict[str, Any]) -> Iterator[str]:
+    """What an object says that it is about."""
+    yield from (value for name, value in one.items() if name.lower() in _NAMES and isinstance(value, str))
+    if "op" in one and isinstance(one.get("path"), str):
+        yield one["path"]
+    if isinstance(one.get("loc"), list):
+        yield from (level for level in one["loc"] if isinstance(level, str))
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -14,11 +14,12 @@ from gateway.diff.rules import Rules
 from gateway.diff.verdict import Outcome, Verdict
 from gateway.message import Observation, OutboundRequest, Side
 from gateway.routing.template import Template
+from gateway.shadow.credentials import cookies_set_in, credentials_in
 from gateway.shadow.finding import AskedRequest, Finding
+from gateway.shadow.names import unescaped
 from gateway.shadow.pairs import MOST, VALUES, secrets_beside_names
 from gateway.shadow.redact import Keyed, Redactor, secret_levels
 from gateway.shadow.revision import revision_of, rule_id
-from gateway.shadow.secrets import unescaped
 from gateway.shadow.stratum import bearer, media_type, role_of, stratum_of
 
 MAX_BODY: Final = 16 * 1024  # bytes of a request's body that are kept
@@ -132,13 +133,16 @@ def finding_of(exchange: Exchange, basis: Basis, now: datetime) -> Finding:
 
 
 def _known(exchange: Exchange, basis: Basis) -> Sequence[str]:
-    """What is known to be secret because of what stands beside it, or by the route's path; the longest first."""
+    """What is known to be secret by what stands beside it, by the route's path or by the request; the longest first."""
     path = exchange.target.partition(b"?")[0].decode("latin-1").split("/")
     in_path = [unescaped(path[at]) for at in basis.levels if at < len(path)]
-    body = exchange.request.body if isinstance(exchange.request.body, bytes) else b""
+    request, answers = exchange.request, (exchange.control, exchange.candidate)
+    body = request.body if isinstance(request.body, bytes) else b""
     secret = Redactor(names=basis.names).is_secret
-    beside = secrets_beside_names((exchange.control, exchange.candidate), body, secret)
-    return sorted({*in_path, *beside} - {""}, key=len, reverse=True)
+    beside = secrets_beside_names(answers, body, secret)
+    told = credentials_in(request.headers, exchange.target, body, secret)
+    cookies = (one for answer in answers for one in cookies_set_in(answer.headers, secret))
+    return sorted({*in_path, *beside, *told, *cookies} - {""}, key=len, reverse=True)
 
 
 def asked(request: OutboundRequest, redactor: Redactor) -> AskedRequest:

@@ -13,42 +13,25 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from secrets import token_bytes
 from typing import Final
 
 from gateway.diff.value import cut
 from gateway.diff.verdict import Mismatch, Verdict
 from gateway.routing.template import Template
+from gateway.shadow.names import is_mailed, is_secret, is_secret_in_query, loose, unescaped
 from gateway.shadow.pairs import without_known
-from gateway.shadow.secrets import (
-    Mask,
-    blank,
-    is_secret,
-    is_secret_in_query,
-    unescaped,
-    without_credentials,
-    without_values_of_tags,
-)
-from gateway.shadow.values import end_of, hide, json_end, line_end, read_name, within_quotes
+from gateway.shadow.secrets import Mask, blank, without_credentials
+from gateway.shadow.texts import without_named
+from gateway.shadow.values import is_random
 
 MAX_TARGET: Final = 4_096  # characters of a target that a finding keeps
 TOKEN: Final = re.compile(r"\(hidden(?:-[0-9a-f]{12})?\)")
 
-_MEMBER: Final = re.compile(r'"((?:[^"\\]|\\.){1,200})"\s*:\s*')
-_PAIR: Final = re.compile(r"(?<![^\s?&#;,=\"'<>{}()])([^\s?&#;,=\"'<>{}()]+)=")  # only from a name's start: linear
-_PAIR_VALUE: Final = re.compile(r"\"[^\"]*\"?|'[^']*'?|[^\s&;#\"'<>]*")
-_LINE: Final = re.compile(r"(?<![\w.-])([\w.-]{1,200})'?\s{0,20}:\s{0,20}")
-_ELEMENT: Final = re.compile(r"<([\w:.-]{1,100})(?:\s[^<>]{0,200})?>")
-_ELEMENT_VALUE: Final = re.compile(r"(?:<!\[CDATA\[[^\]]*(?:\](?!\]>)[^\]]*)*(?:\]\]>)?|[^<])*")
-_KEY: Final = re.compile(r"\(([^()=\r\n]{1,200})\)=")  # as PostgreSQL tells of a duplicate: `Key (token)=(...)`
-_KEY_VALUE: Final = re.compile(r"\([^()\r\n]*\)?")
-_BEHIND_NAMES: Final = re.compile(r"[<=:(]")  # nothing above is found without one of these
 _NO_TEXT: Final = re.compile(r"-?[0-9][0-9.eE+-]*|true|false|null")
 _ESCAPED_QUOTE: Final = re.compile(r'\\+"')
 _CUT: Final = re.compile(r"(?:\\(?:u[0-9a-f]{0,3})?)?…$")  # the end of a cut text, which may lie within an escape
-# a long mix of letters and digits that no person made up: what follows a word like `reset` or `session` in a path
-_RANDOM: Final = re.compile(r"(?=(?:[^0-9]*[0-9]){3})(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_~.=-]{16,}")
 
 # behind such a name in a document: neither what a programmer calls a field, nor a position in an array
 _NO_NAME: Final = re.compile(r"(?![0-9]{1,3}$)(?!\(hidden)(?=.*[^A-Za-z_$*-]).+|.{33,}")
@@ -72,7 +55,7 @@ class Keyed:
 
 
 class Redactor:
-    """Redacts with one mask. `names` are further names of secret values, in lower case.
+    """Redacts with one mask. `names` are further names of secret values, in any case, `_` or not.
 
     `levels` are those of a path that hold a secret, from 1 on, by the route's template. What is `known` to be secret,
     the longest first, is hidden wherever it turns up.
@@ -85,11 +68,12 @@ class Redactor:
         levels: frozenset[int] = frozenset(),
         known: Sequence[str] = (),
     ) -> None:
-        self.mask, self._names, self._levels, self._known = mask, names, levels, known
+        self.mask, self._levels, self._known = mask, levels, known
+        self._names = frozenset(map(loose, names))
 
     def is_secret(self, name: str) -> bool:
         """Whether a field, header or parameter of this name holds a secret, whatever its spelling and escaping."""
-        return is_secret(name) or (bool(self._names) and unescaped(name).lower() in self._names)
+        return is_secret(name) or (bool(self._names) and loose(name) in self._names)
 
     def target(self, target: bytes) -> str:
         """The target as text, with what is secret in its path and query hidden; its first 4,096 characters."""
@@ -148,19 +132,12 @@ class Redactor:
             text = json.loads(value if whole else _CUT.sub('"', value), strict=False)
         except ValueError:
             return cut(self.text(value))
-        shown = json.dumps(self.value(text), ensure_ascii=False)
-        return cut(shown if whole else shown[:-1] + "…")
+        shown = self.value(text if whole else text + "…").removesuffix("" if whole else "…")
+        quoted = json.dumps(shown, ensure_ascii=False)
+        return cut(quoted if whole else quoted[:-1] + "…")
 
     def _named(self, text: str) -> str:
-        if _BEHIND_NAMES.search(text) is None:
-            return text
-        secret, in_query, mask = self.is_secret, self._is_secret_in_query, self.mask
-        text = without_values_of_tags(text, secret, mask)
-        text = hide(text, _MEMBER, lambda name: secret(read_name(name)), json_end, lambda hidden: f'"{mask(hidden)}"')
-        text = hide(text, _PAIR, in_query, end_of(_PAIR_VALUE), mask)
-        text = hide(text, _LINE, secret, line_end, partial(within_quotes, mask))
-        text = hide(text, _KEY, secret, end_of(_KEY_VALUE), lambda hidden: f"({mask(hidden.strip('()'))})")
-        return hide(text, _ELEMENT, secret, end_of(_ELEMENT_VALUE), mask)
+        return without_named(text, self.is_secret, self._is_secret_in_query, self.mask)
 
     def _is_secret_in_query(self, name: str) -> bool:
         return is_secret_in_query(name) or self.is_secret(name)
@@ -174,9 +151,12 @@ class Redactor:
         So is, in a document, what is no name in the place of one (`sessions/hunter2`): a secret may be a key.
         """
         shown: list[str] = []
-        before, secret = "", _RANDOM if in_path else _NO_NAME
+        before = ""
         for level in path.split("/"):
-            hide = self.is_secret(before) and secret.fullmatch(level) is not None
+            if in_path:
+                hide = is_random(level) and (is_mailed(before) or self.is_secret(before))
+            else:
+                hide = _NO_NAME.fullmatch(level) is not None and self.is_secret(before)
             shown.append(self.mask(level) if hide else otherwise(level))
             before = level
         return shown

@@ -1,4 +1,4 @@
-"""Which names stand over a secret, and what looks like one wherever it stands. Pure.
+"""What looks like a secret wherever it stands. Pure.
 
 Too much is taken rather than too little: what is hidden by mistake can be looked up at its source.
 """
@@ -9,84 +9,39 @@ import re
 from base64 import b64decode
 from binascii import Error
 from collections.abc import Callable
-from functools import lru_cache, partial
-from itertools import pairwise
+from functools import partial
 from typing import Final
-from urllib.parse import unquote_plus
 
 SHOWN: Final = "(hidden)"
 Mask = Callable[[str], str]  # what stands for a secret
 
-# a name is secret when one of its words is one of these
-_WORDS: Final = re.compile(
-    r"(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|jwt|o?auth|authorization|bearer|cookie|session|sid|credential"
-    r"|sig(?:nature)?|pin|t?otp|cvv|cvc|[cx]srf|nonce|assertion|apikey)s?"
-)
-# or when it is written together, in one case, with one of these in it
-_WITHIN: Final = re.compile(
-    r"password|passwd|passphrase|secret|token|apikey|accesskey|privatekey|credential|authorization"
-    r"|sessionid|(?<!s)sessid|auth(?:code|header|key|data)|otpcode"
-)
-# or when it is a key or code of a kind that opens something, unlike a key order or a lot code
-_OPENS: Final = re.compile(
-    r"(?:api|access|private|signing|encryption|service|anon|master|client|account|ssh) keys?"
-    r"|(?:verification|reset|recovery|backup|confirmation|activation|security|login|mfa|sms|invite|magic) codes?"
-)
-_IN_QUERIES: Final = frozenset({"code", "key", "ticket", "samlresponse"})  # OAuth, Google, CAS, SAML
-_LONGEST: Final = 128  # characters of a name that is remembered
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,4}")  # one that starts also matches: linear
 _BEARER: Final = re.compile(
-    r"\b(bearer|digest|negotiate|apikey)(\s+|%20|\+)(?!realm=|[\w-]+=\\?\")([^\s,;\"'<>&]+)", re.IGNORECASE
+    r"\b(bearer|digest|negotiate|apikey)(\s+|%20|\+)(?![=:]|realm=|[\w-]+=\\?\")([^\s,;\"'<>&]+)", re.IGNORECASE
 )
 _BASIC: Final = re.compile(r"\b(basic)(\s+|%20|\+)([A-Za-z0-9+/=_-]{4,4096})", re.IGNORECASE)
 # keys whose issuers begin them alike, so that they are found where they should not be; ours is the first
 _ISSUED: Final = re.compile(
-    r"\b(?:sgw_|sb_secret_|gh[oprsu]_|github_pat_|glpat-|xox[abeprs]-|[rs]k_(?:live|test)_|npm_|pypi-|A[KS]IA|AIza)"
-    r"[A-Za-z0-9_-]{16,}"
+    r"\b(?:(?:sgw_|sb_secret_|sbp_|gh[oprsu]_|github_pat_|glpat-|xox[abeprs]-|xapp-|[rs]k_(?:live|test)_|npm_|pypi-"
+    r"|A[KS]IA|AIza|ya29\.|GOCSPX-|SG\.|hvs\.|hf_|lin_api_|dop_v1_|shp(?:at|ca|pa|ss)_|sq0(?:atp|csp)-|whsec_|NRAK-"
+    r"|AGE-SECRET-KEY-|sk-(?=[A-Za-z0-9_-]{0,40}[0-9]))[A-Za-z0-9_.-]{16,}"
+    r"|(?:key-|dapi|SK)[0-9a-f]{32}|[0-9]{8,10}:AA[A-Za-z0-9_-]{30,}"
+    r"|hooks\.slack\.com/[\w/]{20,}|discord(?:app)?\.com/api/webhooks/[\w/-]{20,})"
 )
-_USER: Final = re.compile(r"//([^\s/?#@\"'<>]{1,200})@")
-_SHORTEST: Final = 8  # characters of what one of these is found in, but for the last
+# what a password was made into, as it stands in a table of users
+_HASHED: Final = re.compile(r"\$(?:2[abxy]|[156y]|scrypt|argon2(?:id|i|d)|pbkdf2[a-z0-9-]{0,20})\$[\w./+=,$-]{20,}")
+_PEM: Final = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z0-9 ]{0,60}-----|$)"
+)
+_USER: Final = re.compile(r"//([^\s/?#@\"'<>]{1,200})@|//([^\s/?#@\"'<>:]{0,200}:[^\s/?#@\"'<>]{1,200})(?=…$)")
+_CURL: Final = re.compile(r"(?<!\S)(-u|--user)([ =])([^\s:\"'-][^\s:\"']{0,100}:[^\s\"']+)")
+_LONG: Final = 19  # characters of the shortest key that was issued
+_SHORTEST: Final = 8  # characters of what one of these is found in, but for users in URLs
 
-
-# what HTML keeps values in, named by another attribute, before it or behind
-_TAG: Final = re.compile(r"<(?:input|meta)\b[^<>]*", re.IGNORECASE)
-_NAMED: Final = re.compile(r"\b(?:name|id|type|property)=[\"']?([\w.:-]+)", re.IGNORECASE)
+# what HTML and XML keep values in, named by another attribute, before it or behind
+_TAG: Final = re.compile(r"<[A-Za-z][\w:.-]*\s[^<>]*")
+_NAMED: Final = re.compile(r"\b(?:name|id|type|property|key)=[\"']?([\w.:-]+)", re.IGNORECASE)
 _VALUE: Final = re.compile(r"\b((?:value|content)=)(\"[^\"]*\"?|'[^']*'?|[^\s\"'>]+)", re.IGNORECASE)
-
-
-def is_secret(name: str) -> bool:
-    """Whether a field, header or parameter of this name holds a secret, whatever its spelling and escaping."""
-    return _is_known_secret(name) if len(name) <= _LONGEST else _is_secret(name)
-
-
-def _is_secret(name: str) -> bool:
-    plain = unescaped(name)
-    words = [word.lower() for word in _WORD.findall(plain)]
-    return (
-        any(map(_WORDS.fullmatch, words))
-        or any(_OPENS.fullmatch(" ".join(two)) for two in pairwise(words))
-        or _WITHIN.search(re.sub(r"[^a-z]", "", plain.lower())) is not None
-    )
-
-
-_is_known_secret: Final = lru_cache(maxsize=4_096)(_is_secret)  # a document names the same fields again and again
-
-
-def is_secret_in_query(name: str) -> bool:
-    """As `is_secret`, where `code` and `key` by themselves are credentials."""
-    return is_secret(name) or unescaped(name).lower().rpartition("/")[2] in _IN_QUERIES
-
-
-def unescaped(text: str) -> str:
-    """A text without its percent-encoding, however many times it was applied, within reason."""
-    for _ in range(3):
-        plain = unquote_plus(text)
-        if plain == text:
-            break
-        text = plain
-    return text
 
 
 def blank(_secret: str) -> str:
@@ -98,11 +53,20 @@ def without_credentials(text: str, mask: Mask = blank) -> str:
     """The text without what is a credential by its own form: JWTs, known keys, Authorization values, users in URLs."""
     if len(text) < _SHORTEST and "@" not in text:
         return text
-    text = _ISSUED.sub(lambda found: mask(found.group()), text)
+    if len(text) >= _LONG:
+        text = _ISSUED.sub(lambda found: mask(found.group()), text)
     text = _JWT.sub(lambda found: mask(found.group()), text)
     text = _BEARER.sub(lambda found: found.group(1) + found.group(2) + mask(found.group(3)), text)
     text = _BASIC.sub(partial(_basic, mask), text)
-    return _USER.sub(lambda found: f"//{mask(found.group(1))}@", text)
+    if "$" in text:
+        text = _HASHED.sub(lambda found: mask(found.group()), text)
+    if "-----BEGIN" in text:
+        text = _PEM.sub(lambda found: mask(found.group()), text)
+    if "-u" in text:
+        text = _CURL.sub(lambda found: f"{found[1]}{found[2]}{mask(found[3])}", text)
+    if "//" not in text:
+        return text
+    return _USER.sub(lambda found: f"//{mask(found[1])}@" if found[1] else f"//{mask(found[2])}", text)
 
 
 def _basic(mask: Mask, found: re.Match[str]) -> str:
@@ -117,7 +81,7 @@ def _basic(mask: Mask, found: re.Match[str]) -> str:
 
 
 def without_values_of_tags(text: str, secret: Callable[[str], bool], mask: Mask) -> str:
-    """HTML without the values of its fields and metadata that are named like a secret (`csrf-token`)."""
+    """HTML and XML without the values of tags that are named like a secret (`<meta name="csrf-token" content=...>`)."""
 
     def shown(tag: re.Match[str]) -> str:
         if not any(secret(name) for name in _NAMED.findall(tag.group())):

@@ -12,7 +12,12 @@ from gateway.shadow.secrets import Mask
 End = Callable[[str, int], int]  # where in a text the value that begins there ends
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*\\?(?:"|$)|[^,}\]\s]+|')
 _LINE_VALUE: Final = re.compile(r"[^\r\n\"<]*")
+_BLOCK: Final = re.compile(r"[|>][+-]?[ \t]*(?:\r?\n[ \t]+[^\r\n]*)+")  # of YAML
 _QUOTE: Final = re.compile(r'\\*"')
+_COLUMN: Final = re.compile(r"[\w.-]{1,60}")
+_SEGMENT: Final = re.compile(r"[^/\s?#&;\"'<>]*")
+# a long mix of letters and digits that no person made up: what follows a word like `reset` or `session` in a path
+_RANDOM: Final = re.compile(r"(?=(?:[^0-9]*[0-9]){3})(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_~.=-]{16,}")
 
 
 def hide(text: str, names: re.Pattern[str], secret: Callable[[str], bool], end: End, mask: Mask) -> str:
@@ -48,11 +53,23 @@ def end_of(value: re.Pattern[str]) -> End:
     return end
 
 
+def is_random(segment: str) -> bool:
+    """Whether no person made up this segment of a path."""
+    return _RANDOM.fullmatch(segment) is not None
+
+
+def end_of_random(text: str, at: int) -> int:
+    """Where the segment of a path that begins here ends, if nobody made it up."""
+    found = _SEGMENT.match(text, at)
+    return found.end() if found is not None and is_random(found[0]) else at
+
+
 def line_end(text: str, at: int) -> int:
     """Where what stands behind `name:` ends: with its quotes, escaped as often as they are, else with the line."""
     opening = _QUOTE.match(text, at)
     if opening is None:
-        return end_of(_LINE_VALUE)(text, at)
+        block = _BLOCK.match(text, at)
+        return end_of(_LINE_VALUE)(text, at) if block is None else block.end()
     closing = (found.end() for found in _QUOTE.finditer(text, opening.end()) if len(found[0]) <= len(opening[0]))
     return next(closing, len(text))
 
@@ -64,6 +81,26 @@ def within_quotes(mask: Mask, hidden: str) -> str:
     quote = opening[0]
     closing = quote if len(hidden) > len(quote) and hidden.endswith(quote) else ""
     return f"{quote}{mask(hidden[len(quote) :].removesuffix(quote))}{closing}"
+
+
+def without_columns(text: str, secret: Callable[[str], bool], mask: Mask) -> str:
+    """A table (CSV, TSV) without the columns of secret names; its first line has the names, of at least two columns."""
+    head, newline, rows = text.partition("\n")
+    delimiter = next((each for each in "\t;,|" if each in head), None)
+    if delimiter is None or not newline:
+        return text
+    names = [name.strip().strip('"') for name in head.split(delimiter)]
+    hidden = {at for at, name in enumerate(names) if secret(name)}
+    if not hidden or not all(map(_COLUMN.fullmatch, names)):
+        return text
+    return "\n".join([head, *(_without_cells(row, delimiter, hidden, mask) for row in rows.split("\n"))])
+
+
+def _without_cells(row: str, delimiter: str, hidden: set[int], mask: Mask) -> str:
+    cells = row.split(delimiter)
+    if '"' in row:  # a delimiter may stand within quotes
+        return mask(row)
+    return delimiter.join(mask(cell) if at in hidden and cell.strip() else cell for at, cell in enumerate(cells))
 
 
 def json_end(text: str, at: int) -> int:

@@ -51,6 +51,14 @@ PAIRS = [
     {"key": "API-Key", "enabled": True, "value": SECRET},
     {"Header": "Authorization", "Value": SECRET},
     {"field": "pin", "default_value": SECRET},
+    {"type": "password", "value": SECRET},
+    {"attr": "apiKey", "newValue": SECRET},
+    {"k": "token", "v": SECRET},
+    {"op": "replace", "path": "/user/password", "value": SECRET},
+    {"loc": ["body", "password"], "msg": "too short", "input": SECRET},
+    {"env": [["DB_PASSWORD", SECRET], ["A", "b"]]},
+    {"columns": ["id", "password"], "rows": [[1, SECRET]]},
+    {"fields": [{"name": "id"}, {"name": "api_key"}], "values": [[1, SECRET]]},
     {"name": "tokens", "meta": {"a": [1, {"b": 2}]}, "values": ["public", SECRET]},
 ]
 
@@ -93,9 +101,12 @@ def test_a_number_beside_a_secret_name_is_hidden() -> None:
 
 def test_a_pair_with_another_name_stays_readable() -> None:
     """What is no secret is what somebody wants to see."""
-    finding = found([{"name": "colour", "value": "red"}], [{"name": "colour", "value": "blue"}])
-    (mismatch,) = finding.verdict.mismatches
-    assert (mismatch.control, mismatch.candidate) == ('"red"', '"blue"')
+    for beside in ({"name": "colour"}, {"path": "/api/tokens"}, {"missing": [["password", "token"]]}):
+        finding = found([{**beside, "value": "red"}], [{**beside, "value": "blue"}])
+        (mismatch,) = finding.verdict.mismatches
+        assert (mismatch.control, mismatch.candidate) == ('"red"', '"blue"')
+    finding = found({"columns": ["id", "kg"], "rows": [["red", 1]]}, {"columns": ["id", "kg"], "rows": [["blue", 1]]})
+    assert '"red"' in str(finding.verdict)
 
 
 @pytest.mark.parametrize("key", [SECRET, "8fQ3kd-x", "a b", "4711", "x" * 40])

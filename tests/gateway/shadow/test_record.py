@@ -106,6 +106,13 @@ def test_a_route_hides_what_it_names() -> None:
     assert "HU42" in str(asdict(kept(replace(one, route="other"), recorder)))
 
 
+@pytest.mark.parametrize("name", ["customer_name", "customerName", "Customer-Name", "CUSTOMERNAME", "customer%5Fname"])
+def test_a_name_is_the_same_however_it_is_spelt(name: str) -> None:
+    """The header of a name, its field and its parameter seldom have one spelling."""
+    recorder = Recorder(names_of=lambda route: frozenset({"Customer_Name"}))
+    assert "Alice" not in str(asdict(kept(exchange(target=f"/a?{name}=Alice".encode()), recorder)))
+
+
 def test_a_request_is_kept_so_that_it_can_be_asked_again() -> None:
     """Method, target, the headers that matter and the body as it was; no credentials, and nothing of the connection."""
     headers: Headers = (

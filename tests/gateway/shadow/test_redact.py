@@ -3,8 +3,9 @@
 import pytest
 
 from gateway.diff.verdict import Allowance, Kind, Mismatch, Outcome, Verdict
+from gateway.shadow.names import is_secret
 from gateway.shadow.redact import MAX_TARGET, Redactor, redact_target
-from gateway.shadow.secrets import SHOWN, is_secret
+from gateway.shadow.secrets import SHOWN
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1MSJ9.c2lnbmF0dXJl"
 
@@ -77,6 +78,28 @@ def test_a_huge_query_does_not_stop_the_loop(unit: bytes) -> None:
         "body/privateKey",
         "body/p%61ssword",
         "body/a~1token",
+        "body/contraseña",
+        "body/mot_de_passe",
+        "body/Passwort",
+        "body/hasło",
+        "body/senha",
+        "body/пароль",
+        "body/密码",
+        "body/パスワード",
+        "body/비밀번호",
+        "body/ｐａｓｓｗｏｒｄ",
+        "body/pass\u200bword",
+        "body/2faCode",
+        "body/unlock_code",
+        "body/codeVerifier",
+        "body/licenseKey",
+        "body/stripe_key",
+        "body/DBPASS",
+        "body/psk",
+        "body/seedPhrase",
+        "body/securityAnswer",
+        "body/magic_link",
+        "header/dpop",
     ],
 )
 def test_a_value_under_a_secret_name_is_hidden(where: str) -> None:
@@ -86,7 +109,7 @@ def test_a_value_under_a_secret_name_is_hidden(where: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["lot_code", "postalCode", "code", "key", "keyOrder", "shipping", "monkey", "author", "assessId", "compass"],
+    ["lot_code", "postalCode", "code", "key", "keyOrder", "shipping", "monkey", "author", "assessId", "compass", "tokenCount", "total_tokens", "mac", "café", "session_length", "token_type", "password_changed_at", "secretary", "tokenized", "clave_producto", "passport_no", "公開"],
 )
 def test_an_ordinary_name_stays_readable(name: str) -> None:
     """A word that only contains a secret one hides nothing."""
@@ -134,6 +157,38 @@ def test_an_ordinary_name_stays_readable(name: str) -> None:
         ('"Digest qop=auth, nonce=\\"s3cret\\""', None),
         ('"Digest nonce=\\"s3cret\\", qop=auth"', None),
         ('"/cb?next=%2Fx%3Ftoken%3Ds3cret&lot=7"', '"/cb?next=(hidden)&lot=7"'),
+        ('"password = s3cret"', '"password = (hidden)"'),
+        ('"a = 1\\npassword = \\"s3cret\\""', None),
+        ("\"'password' => 's3cret'\"", "\"'password' => (hidden)\""),
+        ('"password -> s3cret"', '"password -> (hidden)"'),
+        ("\"var apiKey = 's3cret';\"", '"var apiKey = (hidden);"'),
+        ('"your verification code is s3cret."', '"your verification code is (hidden)"'),
+        ('"password is required"', '"password is required"'),
+        ('"the status code is 404"', '"the status code is 404"'),
+        ('"invalid token \\"s3cret\\""', None),
+        ("\"invalid api key 's3cret'\"", '"invalid api key (hidden)"'),
+        ("\"Unexpected token '<' in JSON\"", "\"Unexpected token '<' in JSON\""),
+        ('"tool --token s3cret run --all"', '"tool --token (hidden) run --all"'),
+        ('"curl -u bob:s3cret https://x"', '"curl -u (hidden) https://x"'),
+        ('"https://x/reset-password/s3cret1q2w3e4r5t"', '"https://x/reset-password/(hidden)"'),
+        ('"https://x/reset/s3cret1q2w3e4r5t?a=1"', '"https://x/reset/(hidden)?a=1"'),
+        ('"https://x/lots/a1q2w3e4r5t6y7u8?a=1"', '"https://x/lots/a1q2w3e4r5t6y7u8?a=1"'),
+        ('"id,password,kg\\n1,s3cret,2\\n2,,3"', '"id,password,kg\\n1,(hidden),2\\n2,,3"'),
+        ('"id;token\\n1;\\"s3;s3cret\\""', None),
+        ('"dear Ann, your password\\nhas ended, too"', '"dear Ann, your password\\nhas ended, too"'),
+        ('"user: a\\npassword: |\\n  s3cret\\n  s3cret\\nkg: 3"', '"user: a\\npassword: (hidden)\\nkg: 3"'),
+        ('"<param name=\\"password\\" value=\\"s3cret\\"/>"', '"<param name=\\"password\\" value=\\"(hidden)\\"/>"'),
+        ("\"<add value='s3cret' key='DbPassword'/>\"", None),
+        ('"<textarea name=\\"password\\">s3cret</textarea>"', '"<textarea name=\\"password\\">(hidden)</textarea>"'),
+        ('"<key>password</key><string>s3cret</string>"', '"<key>password</key><string>(hidden)</string>"'),
+        ('"<name>colour</name><value>red</value>"', '"<name>colour</name><value>red</value>"'),
+        ('"sk-proj-s3cret0123456789abcdef too"', '"(hidden) too"'),
+        ('"the sk-slovakia-bratislava-region"', '"the sk-slovakia-bratislava-region"'),
+        ('"$2b$12$s3cretABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghij012"', '"(hidden)"'),
+        ('"https://hooks.slack.com/services/T0/B0/s3cretABCDEFGH"', '"https://(hidden)"'),
+        ('"a -----BEGIN RSA PRIVATE KEY-----\\ns3c\\n-----END RSA PRIVATE KEY----- b"', '"a (hidden) b"'),
+        ('"a -----BEGIN PRIVATE KEY-----\\ns3c…', '"a (hidden)…'),
+        ('"see postgres://bob:s3c…', '"see postgres://(hidden)…'),
         ('"a \\u009b b \\ud800"', '"a \\u009b b \\ud800"'),
     ],
 )
