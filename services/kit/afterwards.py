@@ -6,8 +6,9 @@ The first question is asked in the rehearsal's own snapshot, where an old row na
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from itertools import starmap, zip_longest
 from typing import Any, Final
 
@@ -29,6 +30,14 @@ Seen = dict[str, Any]
 Versions = list[Version | None]
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a rehearsal saw: nothing of transactions from `since` on, and what the handler's rights showed."""
+
+    since: str
+    rights: Rights
+
+
 class Afterwards:
     """What the gateway is given: one look at the rows, once legacy has answered, or none."""
 
@@ -37,11 +46,11 @@ class Afterwards:
         connection: AsyncConnection,
         changes: list[Change],
         keys: KnownKeys,
-        rights: Rights,
+        view: View,
         held: AsyncExitStack,
     ) -> None:
         self._connection, self._changes, self._keys = connection, changes, keys
-        self._rights, self._held = rights, held
+        self._view, self._held = view, held
         self._over = False
 
     async def look(self, swaps: Sequence[tuple[str, str]]) -> list[Seen]:
@@ -65,17 +74,18 @@ class Afterwards:
 
     async def _look(self, swaps: Sequence[tuple[str, str]]) -> list[Seen]:
         legacys = dict(swaps)
-        others = Others(self._connection, self._keys, legacys.values())
-        tables = {change.table for change in self._changes}
+        others = Others(self._connection, self._keys, self._view.since, legacys.values())
         await others.before()
-        async with self._rights.taken(self._connection, tables):
+        shown = await self._keys.captured(self._connection)
+        guarded = {change.table for change in self._changes} - shown.keys()
+        async with self._view.rights.taken(self._connection, guarded):
             before = await self._before(legacys)
         await self._connection.rollback()  # the next statement sees what there is now
-        async with self._rights.taken(self._connection, tables) as hiding:
+        async with self._view.rights.taken(self._connection, guarded) as hiding:
             found, after = await self._after(legacys)
         changes = [max(starmap(_changes, zip_longest(*pair)), default=0) for pair in zip(before, after, strict=True)]
         beside = await others.after(self._changes, before, after, changes)
-        came, whole = await self._came(others.since, found)
+        came, whole = await self._came(shown, found)
         seen = [
             {
                 "changes": count,
@@ -90,19 +100,16 @@ class Afterwards:
         there += [(one["table"], one["row"]) for one in beside]
         return seen + beside + [one for one in came if (one["table"], one["row"]) not in there]
 
-    async def _came(self, since: str, found: list[list[Place]]) -> tuple[list[Seen], set[str]]:
+    async def _came(self, shown: Collection[str], found: list[list[Place]]) -> tuple[list[Seen], set[str]]:
         """What has come into the tables of inserted rows to which nothing leads; and for which that is all."""
         unknown: dict[str, list[Change]] = {}
         for change, at in zip(self._changes, found, strict=True):
-            if change.op == "insert" and not at:
+            if change.op == "insert" and not at and change.table in shown:
                 unknown.setdefault(change.table, []).append(change)
         came: list[Seen] = []
         whole = set[str]()
-        shown = await self._keys.captured(self._connection)
         for table, rows in unknown.items():
-            if table not in shown:
-                continue
-            there, is_whole = await came_since(self._connection, since, self._keys[table], rows)
+            there, is_whole = await came_since(self._connection, self._view.since, self._keys[table], rows)
             came += [{"table": table, "changes": 0, "row": row, "known": False} for row in there]
             whole |= {table} if is_whole else set()
         return came, whole

@@ -19,42 +19,42 @@ from services.kit.rows import is_id, read
 PAGES: Final = 256  # at a table's end: two megabytes are read in a few milliseconds
 MOST: Final = 50  # rows
 MAX_IDS: Final = 8  # of legacy's answer that are looked for
-_SINCE: Final = text("SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS xid) AS text)")
 
 Row = Mapping[str, Any]
 Versions = Sequence[Version | None]
 
 
 class _Which(NamedTuple):
-    """Rows by the transaction that made (`xmin`) or replaced them (`xmax`)."""
+    """Rows by the transaction that made (`xmin`) or replaced them (`xmax`), and in how many pages to look for them."""
 
     by: str
     condition: str
+    pages: int
 
 
-_MADE: Final = _Which("xmin", "t.xmin = ANY(CAST(:xids AS xid[]))")
-_REPLACED: Final = _Which(
-    "xmax", "age(t.xmax) <= age(CAST(:since AS xid))"
-)  # a multixact is no transaction of anybody's
+_MADE: Final = _Which("xmin", "t.xmin = ANY(CAST(:xids AS xid[]))", PAGES)
+# asked before it is known whose they are, so for every write; a multixact among them is nobody's transaction
+_REPLACED: Final = _Which("xmax", "age(t.xmax) <= age(CAST(:since AS xid))", PAGES // 8)
 
 
 class Others:
-    """Asks once in the rehearsal's snapshot and once in one of now; `shown` are values of legacy's answer."""
+    """Asks once in the rehearsal's snapshot and once in one of now; `shown` are values of legacy's answer.
 
-    def __init__(self, connection: AsyncConnection, keys: KnownKeys, shown: Iterable[str]) -> None:
-        self._connection, self._keys = connection, keys
+    `since` is the oldest transaction that the snapshot does not show.
+    """
+
+    def __init__(self, connection: AsyncConnection, keys: KnownKeys, since: str, shown: Iterable[str]) -> None:
+        self._connection, self._keys, self._since = connection, keys, since
         self._ids = [value for value in shown if is_id(value)][:MAX_IDS]
         self._tables: Mapping[str, str | None] = {}
         self._known: Collection[str] = ()
-        self.since = ""
         self._replaced: list[tuple[str, str, Row]] = []
 
     async def before(self) -> None:
         """Look which ids exist already, and which rows somebody has replaced or taken since."""
         self._tables = await self._keys.captured(self._connection)
         self._known = await self._makers()
-        self.since = (await self._connection.execute(_SINCE)).scalar_one()
-        replaced = await self._rows(_REPLACED, self._tables, since=self.since)
+        replaced = await self._rows(_REPLACED, self._tables, since=self._since)
         self._replaced = [(table, by, read(row)) for table, by, row in replaced]
 
     async def after(
@@ -111,10 +111,10 @@ def _makers_in(table: str, key: str) -> str:
     )
 
 
-def at_the_end(name: str) -> str:
+def at_the_end(name: str, pages: int = PAGES) -> str:
     """The condition on a row of `t` that it lies in the last pages of this table."""
     literal = name.replace("'", "''")
-    first = f"pg_relation_size(CAST('{literal}' AS regclass)) / CAST(current_setting('block_size') AS int) - {PAGES}"
+    first = f"pg_relation_size(CAST('{literal}' AS regclass)) / CAST(current_setting('block_size') AS int) - {pages}"
     return f"t.ctid >= (SELECT CAST(format('(%s,0)', greatest(0, {first})) AS tid))"
 
 
@@ -123,7 +123,7 @@ def _rows_of(table: str, which: _Which) -> str:
     literal = name.replace("'", "''")
     return (
         f"(SELECT '{literal}', CAST(t.{which.by} AS text), CAST(to_jsonb(t.*) AS text) FROM {name} t "  # noqa: S608 - as above
-        f"WHERE {at_the_end(name)} AND {which.condition} LIMIT {MOST})"
+        f"WHERE {at_the_end(name, which.pages)} AND {which.condition} LIMIT {MOST})"
     )
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.kit.afterwards import Afterwards
+from services.kit.afterwards import Afterwards, View
 from services.kit.capture import Capture
 from services.kit.guard import permitted, told
 from services.kit.keys import KnownKeys
@@ -37,8 +37,10 @@ _COUNTS: Final = """(SELECT coalesce(jsonb_object_agg(format('%I.%I', n.nspname,
     + pg_stat_get_xact_tuples_deleted(c.oid) AS rows) AS changed
     WHERE c.relkind = 'r' AND changed.rows > 0 AND n.nspname <> 'strangler'
     AND (n.nspname <> 'pg_catalog' OR c.relname = 'pg_class'))"""  # where every change of the schema leaves a trace
-_BEGIN = text(f"""SELECT {_COUNTS} AS counts, now() AS began, set_config('strangler.run', :nonce, true),
-    set_config('lock_timeout', :lock_ms, true), set_config('statement_timeout', :statement_ms, true),
+_BEGIN = text(f"""SELECT {_COUNTS} AS counts, now() AS began,
+    CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS xid) AS text) AS since,
+    set_config('strangler.run', :nonce, true), set_config('lock_timeout', :lock_ms, true),
+    set_config('statement_timeout', :statement_ms, true),
     set_config('idle_in_transaction_session_timeout', :held_ms, true)""")
 _COUNT = text(f"SELECT {_COUNTS} AS counts, current_setting('strangler.run', true) AS nonce, {CALLER}")
 _SAVEPOINT = text("SAVEPOINT strangler_run")
@@ -119,7 +121,7 @@ class _Rehearsal:
                 "held_ms": _ms(HELD_S),
             },
         )
-        self._before, self._began = begun.one()[:2]
+        self._before, self._began, self._since = begun.one()[:3]
         await connection.execute(_SAVEPOINT)
         self._run.tell({"type": "unit.begun"})
 
@@ -140,7 +142,7 @@ class _Rehearsal:
             return
         keys = await self._known.of(self._connection, self._capture.tables)
         changes = self._capture.changes({table: one.primary for table, one in keys.items()})
-        afterwards = Afterwards(self._connection, changes, self._known, self._rights, held.pop_all())
+        afterwards = Afterwards(self._connection, changes, self._known, View(self._since, self._rights), held.pop_all())
         self._run.tell(
             {
                 "type": "unit.rehearsed",

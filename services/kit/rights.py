@@ -32,15 +32,10 @@ class Rights:
 
     @asynccontextmanager
     async def taken(self, connection: AsyncConnection, tables: Collection[str]) -> AsyncIterator[frozenset[str]]:
-        """Look at these tables with the rights that show more of them; those that may still hide rows are given."""
-        hiding = await _hiding(connection, tables)
-        if not hiding:
-            yield hiding
+        """Look at these tables, which the connection's own rights do not show; those that may still hide rows."""
+        if not tables:
+            yield frozenset()
             return
         await connection.execute(_AS, {"role": self.role, "claims": self.claims})
-        yield await _hiding(connection, tables)
+        yield frozenset(await connection.scalars(_HIDING, {"names": sorted(tables)}))
         await connection.execute(_AS, _NOBODY)
-
-
-async def _hiding(connection: AsyncConnection, tables: Collection[str]) -> frozenset[str]:
-    return frozenset(await connection.scalars(_HIDING, {"names": sorted(tables)})) if tables else frozenset()
