@@ -33,12 +33,12 @@ _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The contracts fold
 )
 def check(folder: _Folder = Path("contracts")) -> Answer:
     """Say what is wrong in a contracts folder, file by file and line by line."""
-    from datetime import date
+    from datetime import UTC, datetime
 
     from gateway.contract.load import Contracts, load
 
     _insist_on(folder)
-    loaded = load(folder, today=date.today())
+    loaded = load(folder, today=datetime.now(UTC).date())  # as the gateway reckons
     if isinstance(loaded, Contracts):
         if not loaded.by_key:  # most likely another folder was meant
             raise Trouble(Code.WRONG, "no_contracts", f"{folder} has no routes: there is nothing to check")
@@ -100,12 +100,12 @@ def verify(
 
 
 def _loaded(folder: Path) -> Contracts:
-    from datetime import date
+    from datetime import UTC, datetime
 
     from gateway.contract.load import Contracts, load
 
     _insist_on(folder)
-    loaded = load(folder, today=date.today())
+    loaded = load(folder, today=datetime.now(UTC).date())  # as the gateway reckons
     if isinstance(loaded, Contracts):
         return loaded
     sentence = "\n".join([*(str(problem) for problem in loaded), "nothing was asked"])

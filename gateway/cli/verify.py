@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -79,7 +79,7 @@ async def _ask_all(run: Run, urls: Mapping[Side, str], sides: Sides | None, secr
             run.contracts,
             ask=ask,
             authorize=authorize,
-            today=date.today(),
+            today=datetime.now(UTC).date(),
             reset=sides.reset if sides else None,
             only=run.only,
         )

@@ -157,8 +157,10 @@ def parse(text: str, *, file: str) -> Node | Problem:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         return Problem(file, line, f"this is not YAML: {error.problem or error.context}")
-    except (yaml.YAMLError, ValueError, OverflowError):
-        # the reader on control characters; the scanner on escapes such as "\\Uffffffff"
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        return Problem(file, line, "the file holds a character that YAML does not allow")
+    except (yaml.YAMLError, ValueError, OverflowError):  # the scanner on escapes such as "\\Uffffffff"
         return Problem(file, 0, "the file holds a character that YAML does not allow")
     return tree.root if tree.root is not None else Problem(file, 0, "the file is empty")
 

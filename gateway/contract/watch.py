@@ -27,7 +27,10 @@ async def changes(folder: Path) -> AsyncIterator[None]:
 
 
 def _fingerprint(folder: Path) -> frozenset[tuple[str, int, int]]:
-    """Every folder, and path, modification time and size of every YAML file; a folder that is not there has none."""
+    """Every folder, and every YAML file with its inode and time of change; a folder that is not there has none.
+
+    That time is the system's own: a copy may come with the modification time and the size of what it replaces.
+    """
     found = set()
     for path, folders, files in os.walk(folder):
         if len(Path(path).relative_to(folder).parts) >= DEEPEST:
@@ -39,5 +42,5 @@ def _fingerprint(folder: Path) -> frozenset[tuple[str, int, int]]:
                     status = os.stat(os.path.join(path, name), follow_symlinks=False)
                 except OSError:
                     continue  # gone since it was listed; the next look sees it
-                found.add((os.path.join(path, name), status.st_mtime_ns, status.st_size))
+                found.add((os.path.join(path, name), status.st_ino, status.st_ctime_ns))
     return frozenset(found)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.gateway.cli.conftest import Strangler
-from tests.gateway.cli.program import ROOT
+from tests.gateway.cli.program import ROOT, run_in
 
 
 def test_our_own_contracts_are_right(strangler: Strangler) -> None:
@@ -42,3 +45,16 @@ def test_folder_without_routes_is_wrong_usage(strangler: Strangler, tmp_path: Pa
     ran = strangler("contracts", "check")
     assert ran.code == 2
     assert "contracts has no routes: there is nothing to check" in ran.err
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])
+def test_a_rule_ends_at_the_same_moment_everywhere(tmp_path: Path, zone: str) -> None:
+    """A rule's last day is one of UTC, as in a gateway: wherever CI runs, it says what the gateway does."""
+    folder = tmp_path / "contracts" / "lots.list"
+    folder.mkdir(parents=True)
+    (folder / "route.yaml").write_text("route: GET /api/lots\neffect: read\nstickiness: jwt.sub\n")
+    today = datetime.now(UTC).date()
+    for until, code in ((today, 0), (today - timedelta(days=1), 2)):
+        rule = f"allow:\n  - {{where: body/kg, kind: value, because: x, owner: lots, until: '{until}'}}\n"
+        (folder / "differences.yaml").write_text(rule)
+        assert run_in(tmp_path, ("contracts", "check"), {"TZ": zone}).code == code

@@ -151,7 +151,7 @@ def test_each_mistake_is_told_with_its_place(tmp_path: Path, name: str, content:
         ("a: [" + "1," * 30_000 + "]", 1, "the file has more than 20000 values"),
         ("a: [b\n", 2, "this is not YAML"),
         ("\ta: b\n", 1, "this is not YAML"),
-        ("a: '\x00'\n", 0, "the file holds a character that YAML does not allow"),
+        ("a: b\nc: '\x00'\n", 2, "the file holds a character that YAML does not allow"),
         ('a: "\\UFFFFFFFF"\n', 0, "the file holds a character that YAML does not allow"),
         ('a: "\\ud800"\n', 1, "half a surrogate pair is not a character"),
         (b"a: b\nc: \xff\n", 2, "the file is not UTF-8 text"),
