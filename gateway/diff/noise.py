@@ -1,12 +1,14 @@
-"""The recheck: legacy was asked a second time, and where it disagrees with itself the candidate is not to blame.
+"""The recheck: legacy was asked again, and where it disagrees with itself the candidate is not to blame.
 
 Pure. It excuses a difference only where legacy shows one of the same kind, and only what could be legacy's own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
+from typing import Final
 
 from gateway.diff.body import read_body
 from gateway.diff.compare import compare, take_differences
@@ -19,41 +21,47 @@ from gateway.diff.value import ABSENT, Found
 from gateway.diff.verdict import Kind, Outcome, Verdict
 from gateway.message import Observation
 
+_EQUAL: Final = (Outcome.MATCHED, Outcome.ALLOWED)  # to one of legacy's own: settled, new says what legacy says now
+
 
 def judge_again(
     verdict: Verdict,
     control: Observation,
-    again: Observation,
+    others: Sequence[Observation],
     candidate: Observation,
     rules: Rules,
     *,
     today: date,
 ) -> Verdict:
-    """The verdict once legacy was asked `again`: what legacy disagrees with itself about is noise.
+    """The verdict by all that legacy says: its first answer, the `control`, and the `others` it gave when asked again.
 
-    Only a mismatch is judged again. The verdict stays when the second answer says nothing: it is a failure,
-    cannot be read, or has a status that neither the first one nor the candidate has.
+    Only a mismatch is judged again. The verdict stays when the others say nothing: they are failures,
+    cannot be read, or have a status that neither the first one nor the candidate has.
     """
-    failed = control.failure or again.failure or candidate.failure
-    if verdict.outcome is not Outcome.MISMATCHED or failed or again.status not in (control.status, candidate.status):
+    if verdict.outcome is not Outcome.MISMATCHED or control.failure or candidate.failure:
         return verdict
-    settled = compare(again, candidate, rules, today=today).outcome in (Outcome.MATCHED, Outcome.ALLOWED)
-    unrest = Unrest(partial(_values, control, again, candidate))
-    judging = Judging(
-        rules,
-        Circumstances(control.status, candidate.status, today),
-        (lambda difference: True) if settled else unrest.excuses,  # settled: new says what legacy says now
-    )
-    if again.status != control.status:
-        # legacy gave both statuses; what new says beside the second is judged by what legacy says beside it
-        unrest.take(Difference(Kind.STATUS, ("status",), control.status, again.status))
+    answers = [other for other in others if not other.failure and other.status in (control.status, candidate.status)]
+    at = Circumstances(control.status, candidate.status, today)
+    unrest = list[Unrest]()
+    # where legacy gave both statuses, what new says beside its own is judged by what legacy says beside the same
+    base = next((answer for answer in (control, *answers) if answer.status == candidate.status), control)
+    if base is not control:
+        unrest.append(Unrest(partial(_values, control, base, candidate)))
+        unrest[0].take(Difference(Kind.STATUS, ("status",), control.status, base.status))
+    for answer in answers:
+        if answer is not base and answer.status == base.status:
+            one = Unrest(partial(_values, base, answer, candidate))
+            # order means nothing here, so that a list that legacy shuffles is one place and not one for every row
+            if not take_differences(base, answer, rules, one.take, Orderless(rules)):
+                unrest.append(one)
+    if not unrest:
+        return verdict
+    settled = any(compare(answer, candidate, rules, today=today).outcome in _EQUAL for answer in answers)
+    judging = Judging(rules, at, lambda difference: settled or any(one.excuses(difference) for one in unrest))
+    if base is not control:
         judging.take(Difference(Kind.STATUS, ("status",), control.status, candidate.status))
-        control = again
-    # order means nothing here, so that a list that legacy shuffles is one place and not one for every row
-    elif take_differences(control, again, rules, unrest.take, Orderless(rules)):
-        return verdict
-    guide = ByRules(rules, judging.at, unrest.shuffles)
-    return judging.verdict(take_differences(control, candidate, rules, judging.take, guide))
+    guide = ByRules(rules, at, lambda place: any(one.shuffles(place) for one in unrest))
+    return judging.verdict(take_differences(base, candidate, rules, judging.take, guide))
 
 
 def _values(control: Observation, again: Observation, candidate: Observation) -> tuple[Found, Found, Found]:

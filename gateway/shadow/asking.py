@@ -7,9 +7,9 @@ from typing import Final
 
 from gateway.failure import Failure
 from gateway.message import Observation
+from gateway.shadow.court import Court
 from gateway.shadow.drop import Drop
 from gateway.shadow.job import Job
-from gateway.shadow.judging import Court
 from gateway.shadow.way import Limits
 from gateway.telemetry import log
 

@@ -5,6 +5,7 @@ Pure; what it is given may travel, and so may what it gives once it is sealed: o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -47,11 +48,11 @@ def examine(matter: Matter) -> Finding:
     return matter.judged(compare(one.control, one.candidate, matter.basis.rules, today=matter.now.date())).finding()
 
 
-def examine_again(matter: Matter, again: Observation) -> Finding | None:
-    """What a mismatch becomes with legacy's second answer; None where that says nothing, so that the first stands."""
+def examine_again(matter: Matter, others: Sequence[Observation]) -> Finding | None:
+    """What a mismatch becomes by legacy's further answers; None where these say nothing, so that the first stands."""
     one, rules = matter.exchange, matter.basis.rules
     mismatched = Verdict(Outcome.MISMATCHED)
-    verdict = judge_again(mismatched, one.control, again, one.candidate, rules, today=matter.now.date())
+    verdict = judge_again(mismatched, one.control, others, one.candidate, rules, today=matter.now.date())
     return None if verdict is mismatched else matter.judged(verdict).finding()
 
 
@@ -68,9 +69,9 @@ def examined(basis: Basis, exchange: Exchange, now: datetime) -> Sealed:
     return sealed(examine(Matter(basis, exchange, now)))
 
 
-def examined_again(basis: Basis, exchange: Exchange, now: datetime, again: Observation) -> Sealed | None:
+def examined_again(basis: Basis, exchange: Exchange, now: datetime, *others: Observation) -> Sealed | None:
     """The same as `examine_again`."""
-    finding = examine_again(Matter(basis, exchange, now), again)
+    finding = examine_again(Matter(basis, exchange, now), others)
     return None if finding is None else sealed(finding)
 
 

@@ -16,15 +16,19 @@ from typing import Any
 
 from gateway.message import Observation
 from gateway.shadow.asking import asked, limits_for, note, rests
+from gateway.shadow.court import Court
 from gateway.shadow.drop import Drop
 from gateway.shadow.finding import Found, Matched
 from gateway.shadow.job import Job
-from gateway.shadow.judging import Court, judged, looked_at
+from gateway.shadow.judging import judged, looked_at
+from gateway.shadow.pauses import Later
 from gateway.shadow.waiting import LONGEST_S, WaitingRoom
 from gateway.telemetry import log, request_id
 from gateway.upstream.gathering import Gathering
 
 Over = Callable[[Job, int, Found | Drop], None]  # what became of a job, which weighs so much
+
+_Done = Found | Drop | Later
 
 
 class Lanes:
@@ -34,7 +38,8 @@ class Lanes:
         self._court, self._room, self._over = court, room, over
         self._free, self._number = 0, number
         self._asking: dict[Gathering, tuple[Job, int]] = {}
-        self._tasks: set[asyncio.Task[Found | Drop]] = set()
+        self._tasks: set[asyncio.Task[_Done]] = set()
+        self._asleep: dict[Job, tuple[int, Later, asyncio.TimerHandle]] = {}
         self._closed = False
 
     def open(self) -> None:
@@ -60,7 +65,10 @@ class Lanes:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=within_s)
-        for job, size, _ in self._room.empty():
+        for job, (size, later, timer) in list(self._asleep.items()):
+            timer.cancel()
+            self._wake(job, size, later)
+        for job, size, *_ in self._room.empty():
             self._over(job, size, Drop.CLOSING)
 
     def _turn(self) -> None:
@@ -69,9 +77,11 @@ class Lanes:
         if waiting is None:
             self._free += 1
             return
-        job, size, since = waiting
+        job, size, since, later = waiting
         try:
-            if monotonic() - since > LONGEST_S:
+            if later is not None:
+                self._go_on(job, size, later.work())
+            elif monotonic() - since > LONGEST_S:
                 self._end(job, size, Drop.LATE)
             else:
                 self._ask(job, size)
@@ -112,7 +122,7 @@ class Lanes:
         else:
             self._go_on(job, size, judged(job, self._court, found))
 
-    async def _asked(self, job: Job) -> Found | Drop:
+    async def _asked(self, job: Job) -> _Done:
         """The long way: for a connection that is still to be made, a side in this process, a copy that is watched."""
         came = await asked(job, self._court)
         if isinstance(came, Drop):
@@ -122,29 +132,53 @@ class Lanes:
         found = looked_at(job, self._court, came)
         return found if isinstance(found, Matched) else await judged(job, self._court, found)
 
-    def _go_on(self, job: Job, size: int, work: Coroutine[Any, Any, Found | Drop]) -> None:
+    def _go_on(self, job: Job, size: int, work: Coroutine[Any, Any, _Done]) -> None:
         context = copy_context()
         context.run(request_id.set, job.request_id)
         task = asyncio.get_running_loop().create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(partial(self._done, job, size))  # also of one that is cancelled before it begins
 
-    def _done(self, job: Job, size: int, task: asyncio.Task[Found | Drop]) -> None:
+    def _done(self, job: Job, size: int, task: asyncio.Task[_Done]) -> None:
         self._tasks.discard(task)
         if task.cancelled():
             self._end(job, size, Drop.CLOSING)
         elif (bug := task.exception()) is not None:
             self._failed(job, size, bug)
+        elif isinstance(done := task.result(), Later):
+            self._sleep(job, size, done)
         else:
-            self._end(job, size, task.result())
+            self._end(job, size, done)
+
+    def _sleep(self, job: Job, size: int, later: Later) -> None:
+        """The job goes on after a while, and others have its lane meanwhile."""
+        if self._closed:
+            self._court.pauses.leave(later)
+            self._end(job, size, Drop.CLOSING)
+            return
+        timer = asyncio.get_running_loop().call_later(later.after_s, self._wake, job, size, later)
+        self._asleep[job] = size, later, timer
+        self._leave(job, size)
+
+    def _wake(self, job: Job, size: int, later: Later) -> None:
+        del self._asleep[job]
+        self._court.pauses.leave(later)
+        self._room.enter(job, size, monotonic(), later)
+        if self._free and not self._closed:
+            self._free -= 1
+            self._turn()
 
     def _failed(self, job: Job, size: int, bug: BaseException) -> None:
         log("shadow_failed", level=logging.ERROR, bug=bug, route=job.route, request_id=job.request_id)
         self._end(job, size, Drop.BUG)
 
     def _end(self, job: Job, size: int, found: Found | Drop) -> None:
-        self._room.leave(job, size)
         self._over(job, size, found)
+        self._leave(job, size)
+
+    def _leave(self, job: Job, size: int) -> None:
+        """A job has no lane any more."""
+        self._room.leave(job, size)
         if self._room and not self._closed:
             asyncio.get_running_loop().call_soon(self._turn)  # not at once: clients come in between
         else:

@@ -19,13 +19,15 @@ from gateway.diff.rules import Rules
 from gateway.message import Observation, OutboundRequest, Side
 from gateway.shadow.budget import Budget
 from gateway.shadow.comparing import Comparer
+from gateway.shadow.court import Court
 from gateway.shadow.drop import Drop, drop
 from gateway.shadow.finding import EvidenceSink, Found
 from gateway.shadow.job import Job
-from gateway.shadow.judging import TICK_S, Court, Pauses
 from gateway.shadow.lanes import Lanes
+from gateway.shadow.pauses import TICK_S, Pauses
 from gateway.shadow.pending import FLUSH_S, Pending
 from gateway.shadow.record import Exchange, Recorder
+from gateway.shadow.repute import Repute
 from gateway.shadow.rests import Rests
 from gateway.shadow.sparing import PER_SECOND, Rechecks
 from gateway.shadow.stratum import stratum_of
@@ -76,17 +78,17 @@ class Mirror:
         self._apart = ThreadPoolExecutor(1, "compare")
         self._comparer = Comparer(self._apart)
         self._rests = Rests()
-        limits = Limits(bounds.timeout_s, bounds.cap)
         self.court = Court(
             ways,
             rules,
-            limits,
+            Limits(bounds.timeout_s, bounds.cap),
             self._apart,
-            Pauses((bounds.concurrency + 1) // 2, bounds.tick_s),
-            Rechecks((3 * bounds.concurrency + 3) // 4, bounds.rechecks),
-            recorder or Recorder(),
             self._comparer,
+            recorder or Recorder(),
             self._rests,
+            Rechecks(bounds.rechecks),
+            Repute(),
+            Pauses(self.budget, bounds.tick_s),
         )
         self._room = WaitingRoom(bounds.concurrency, bounds.queue, bounds.held_bytes)
         self._lanes = Lanes(self.court, bounds.concurrency, self._room, self._over)

@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from typing import Final
 
 from gateway.diff.readers import moment
@@ -21,6 +22,11 @@ _OF_PARTS: Final = frozenset({b"if-range"})  # answered with 206
 _LEFT_OUT: Final = _OF_ALL | _OF_PARTS | {b"range"}
 _WHOLE: Final = 200
 _SINCE_1970: Final = re.compile(r"[0-9]{10}(?:[0-9]{3})?(?:\.[0-9]+)?", re.ASCII)  # seconds or milliseconds
+_MOMENT: Final = re.compile(
+    r"(?<![0-9.])([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{8}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
+    rf"|{_SINCE_1970.pattern})(?![0-9])",
+    re.ASCII,
+)
 _MILLISECONDS: Final = 1e11  # more seconds than that are in a year beyond 5000
 _SLACK_S: Final = 840.0  # between the machines' clocks; less than a time zone
 _TICK_S: Final = 60.0  # two answers that a clock lies between are no further apart, a queue between them included
@@ -68,10 +74,20 @@ def may_have_ticked(verdict: Verdict, now: datetime) -> bool:
 
 
 def _is_clock(one: Mismatch, now: float) -> bool:
-    if one.kind is not Kind.VALUE or one.control is None or one.candidate is None:
+    """Whether both texts are the same but for moments in them."""
+    if one.kind not in (Kind.VALUE, Kind.HEADER) or one.control is None or one.candidate is None:
         return False
-    mine, theirs = _seconds(one.control.strip('"')), _seconds(one.candidate.strip('"'))
-    return mine is not None and theirs is not None and abs(mine - theirs) <= _TICK_S and abs(mine - now) <= _SLACK_S
+    mine, theirs = (_MOMENT.split(text) for text in (one.control, one.candidate))
+    if len(mine) != len(theirs) or mine[::2] != theirs[::2]:  # what stands between the moments
+        return False
+    return all(map(partial(_is_tick, now), mine[1::2], theirs[1::2]))
+
+
+def _is_tick(now: float, mine: str, theirs: str) -> bool:
+    if mine == theirs:
+        return True
+    one, other = _seconds(mine), _seconds(theirs)
+    return one is not None and other is not None and abs(one - other) <= _TICK_S and abs(one - now) <= _SLACK_S
 
 
 def _seconds(text: str) -> float | None:

@@ -10,16 +10,18 @@ from collections import Counter, deque
 from typing import Final, NamedTuple
 
 from gateway.shadow.job import Job
+from gateway.shadow.pauses import Later
 
 LONGEST_S: Final = 60.0  # an answer that is older is not worth comparing: too much has been written since
 
 
 class Waiting(NamedTuple):
-    """A job that weighs `size` bytes, since when it waits."""
+    """A job that weighs `size` bytes, since when it waits, and what is left to do for it where that was begun."""
 
     job: Job
     size: int
     since: float
+    later: Later | None = None
 
 
 class WaitingRoom:
@@ -47,9 +49,9 @@ class WaitingRoom:
         held = self._held[route]
         return held > 0 and held + size > self._bytes_of_one
 
-    def enter(self, job: Job, size: int, now: float) -> None:
+    def enter(self, job: Job, size: int, now: float, later: Later | None = None) -> None:
         """Wait for a lane."""
-        self._routes.setdefault(job.route, deque()).append(Waiting(job, size, now))
+        self._routes.setdefault(job.route, deque()).append(Waiting(job, size, now, later))
         self._held[job.route] += size
         self._number += 1
 

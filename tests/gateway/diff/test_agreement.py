@@ -96,4 +96,4 @@ def test_a_second_answer_that_agrees_with_the_first_changes_no_verdict(seed: int
         again = pair.control._replace(headers=(*pair.control.headers, (b"Date", b"Sat, 21 Nov 2026 10:00:00 GMT")))
         if agree(pair.control, again, rules):
             first = compare(pair.control, pair.candidate, rules, today=TODAY)
-            assert judge_again(first, pair.control, again, pair.candidate, rules, today=TODAY) == first, pair.name
+            assert judge_again(first, pair.control, [again], pair.candidate, rules, today=TODAY) == first, pair.name

@@ -21,7 +21,7 @@ def judged(pair: Pair) -> Verdict:
     rules = Rules(pair.rules)
     verdict = compare(pair.control, pair.candidate, rules, today=TODAY)
     if pair.again is not None:
-        verdict = judge_again(verdict, pair.control, pair.again, pair.candidate, rules, today=TODAY)
+        verdict = judge_again(verdict, pair.control, [pair.again], pair.candidate, rules, today=TODAY)
     return verdict
 
 

@@ -25,7 +25,7 @@ def rechecked(control: Any, again: Any, candidate: Any, *rules: Rule) -> Verdict
     one, two = (body if isinstance(body, Observation) else answer(Side.LEGACY, body) for body in (control, again))
     new = candidate if isinstance(candidate, Observation) else answer(Side.NEW, candidate)
     first = compare(one, new, Rules(rules), today=TODAY)
-    return judge_again(first, one, two, new, Rules(rules), today=TODAY)
+    return judge_again(first, one, [two], new, Rules(rules), today=TODAY)
 
 
 def noise(verdict: Verdict) -> list[tuple[Kind, str]]:

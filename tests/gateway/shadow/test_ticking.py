@@ -22,6 +22,8 @@ def verdict(control: str | None, candidate: str | None, kind: Kind = Kind.VALUE)
         (f"{SECONDS}123", f"{SECONDS - 2}456"),
         ('"2026-11-21T10:00:01Z"', '"2026-11-21T10:00:00Z"'),
         ('"2026-11-21T11:00:01+01:00"', '"2026-11-21T11:00:00+01:00"'),
+        (f'"/a.pdf?at={SECONDS}&x=1"', f'"/a.pdf?at={SECONDS - 1}&x=1"'),
+        ('"made 2026-11-21T10:00:01Z (7), sent 1"', '"made 2026-11-21T10:00:00Z (7), sent 1"'),
     ],
 )
 def test_a_clock_may_have_ticked(control: str, candidate: str) -> None:
@@ -36,6 +38,9 @@ def test_a_clock_may_have_ticked(control: str, candidate: str) -> None:
         ('"2026-11-09T10:00:00.000Z"', '"2026-11-09T10:00:00.001Z"'),
         ('"2026-11-21T10:00:01Z"', '"2026-11-21T09:00:01Z"'),
         ("5.5", "5.6"),
+        (f'"/a.pdf?at={SECONDS}&x=1"', f'"/b.pdf?at={SECONDS - 1}&x=1"'),
+        (f'"at {SECONDS}"', f'"at {SECONDS} {SECONDS}"'),
+        (f"1{SECONDS}", f"1{SECONDS - 1}"),
         (None, f"{SECONDS}"),
     ],
 )
