@@ -161,7 +161,8 @@ class Call(Asked):
             return
         self.abandoned = True
         if self._task is not None:
-            self._loop.call_later(GRACE_S if self._commits else 0.0, self._task.cancel)
+            cancel, grace_s = (self._task.cancel, GRACE_S) if self._commits else (self._cancel_once, 0.0)
+            self._loop.call_later(grace_s, cancel)
 
     # what happens on the way
 
@@ -169,7 +170,11 @@ class Call(Asked):
         """The app takes too long."""
         self.fail(Failure.NEW_TIMEOUT)
         self.let_go()
-        if self._task is not None:
+        self._cancel_once()
+
+    def _cancel_once(self) -> None:
+        """A second time would break off the driver's own clearing up, and cost the connection."""
+        if self._task is not None and not self._task.cancelling():
             self._task.cancel()
 
     def break_off(self, error: Exception) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.diff.verdict import Outcome
+from gateway.telemetry import counters
 from services.kit.auth import ANONYMOUS
 from services.kit.body import fields_of
 from services.kit.guard import permitted
@@ -141,3 +142,24 @@ async def test_many_writes_at_once_leave_no_row_and_no_false_mismatch(
     assert outcomes[Outcome.ALLOWED] + outcomes[Outcome.MATCHED] > rounds // 4
     deadlocks = database.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
     assert deadlocks.fetchone() == (0,)
+
+
+async def test_a_rehearsal_over_its_budget_is_cancelled_once(
+    legacy: Legacy, database: psycopg.Connection, caplog: pytest.LogCaptureFixture, code: str
+) -> None:
+    """A second time broke off the driver's clearing up: its statement went on, with its locks before legacy's write."""
+
+    async def slow(request: Request) -> Response:
+        async with writing(request, ANONYMOUS) as session:
+            while True:
+                await session.rows(select(func.pg_sleep(0.05)))
+
+    app = with_handler(slow, "/api/lots")
+    app.router.routes.insert(0, app.router.routes.pop())
+    before = counters["shadow_dropped.over_budget/lots.create"]
+    async with both(legacy.base_url, app=app, rehearsal_s=0.3) as served:
+        for number in range(4):
+            assert (await send(served, "POST", "/api/lots", {"lot_code": f"{code}-{number}"})).status == 201
+            await settled(served)
+    assert counters["shadow_dropped.over_budget/lots.create"] == before + 4
+    assert "query cancellation interrupted" not in caplog.text
