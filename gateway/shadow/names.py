@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 # a name is secret when one of its words is one of these
 _WORDS: Final = re.compile(
     r"(?:pass(?:word|wd|phrase|code|key)?|pwd|pw|psw|pswd|psk|secret|token|jwt|o?auth|authentication|authorization|bearer|cookie"
-    r"|session|sid|credential|sig(?:nature)?|hmac|pin|t?otp|cvv|cvc|[cx]srf|nonce|assertion|apikey|mnemonic|dpop|wsse"
+    r"|session|sid|credential|sig(?:nature)?|hmac|pin|t?otp|cvv|cvc|[cx]srf|nonce|assertion|apikey|mnemonic|dpop"
     r"|(?:admin|database|db|ftp|mail|my|pg|root|smtp|ssh|user|wifi)pass"
     r"|adgangskode|geheim|geslo|haslo|heslo|jelszo|kennwort|kodeord|losenord|lozinka|parola|passord|passwort|salasana"
     r"|senha|sifre|wachtwoord)s?"

@@ -42,6 +42,9 @@ _SAID_VALUE: Final = re.compile(
     r"[^\s,;\"'<>0-9]{0,100}[0-9][^\s,;\"'<>]*|"
 )  # a digit: `password is missing` tells none
 _IN_PATH: Final = re.compile(r"(?<=/)([\w.~%-]{1,100})/")
+_GIVEN: Final = re.compile(  # `incorrect API key provided: ...`
+    r"(?<![\w-])((?:[\w-]{1,40}[ \t])?[\w-]{1,40})[ \t](?:provided|given|supplied|received|expired):[ \t]{1,3}"
+)
 _QUOTED: Final = re.compile(r"(?<![\w-])((?:[\w-]{1,40}[ \t])?[\w-]{1,40})[ \t]\\?(?=[\"'])")  # `invalid token "..."`
 _QUOTED_VALUE: Final = re.compile(r"\"[^\"]{6,}\"?|'[^']{6,}'?|")  # unlike `unexpected token "}"`
 _OPTION: Final = re.compile(r"(?<![\w-])--([\w-]{1,100})[ \t](?!-)")
@@ -53,7 +56,7 @@ _BESIDE: Final = re.compile(
     re.IGNORECASE,
 )
 _NAMED: Final = re.compile(
-    r"<[\w:.-]{1,100}\s[^<>]{0,200}\bname=[\"']?([\w.:-]{1,100})[\"']?[^<>]{0,200}>", re.IGNORECASE
+    r"<[\w:.-]{1,100}+\s[^<>]{0,200}\bname=[\"']?([\w.:-]{1,100}+)[\"']?+[^<>]{0,200}+>", re.IGNORECASE
 )
 _BEHIND_NAMES: Final = re.compile(r"[<=>:(/\"'\n]|--| (?:is|was)[: ]")  # nothing above is found without one of these
 
@@ -64,8 +67,10 @@ def without_named(text: str, secret: Secret, in_query: Secret, mask: Mask) -> st
     """The text without values of secret names; `in_query` tells them where they stand before a `=`."""
     if _BEHIND_NAMES.search(text) is None:
         return text
-    if "<" in text:
+    if "<" in text:  # first: what stands before a colon in `<auth:Key ...>` is no name
         text = without_values_of_tags(text, secret, mask)
+        for names in (_ELEMENT, _NAMED, _BESIDE):
+            text = hide(text, names, secret, end_of(_ELEMENT_VALUE), mask)
     if "\n" in text:
         text = without_columns(text, secret, mask)
     text = hide(text, _MEMBER, lambda name: secret(read_name(name)), json_end, lambda hidden: f'"{mask(hidden)}"')
@@ -84,9 +89,7 @@ def without_named(text: str, secret: Secret, in_query: Secret, mask: Mask) -> st
 _OTHERS: Final = (
     ((" =", "\t=", "=>", "->"), _SET, _SET_VALUE),
     ((" is", " was"), _SAID, _SAID_VALUE),
+    (("ed: ", "en: "), _GIVEN, _WORD),
     ((' "', ' \\"', " '"), _QUOTED, _QUOTED_VALUE),
     (("--",), _OPTION, _WORD),
-    (("<",), _ELEMENT, _ELEMENT_VALUE),
-    (("name=", "NAME=", "Name="), _NAMED, _ELEMENT_VALUE),
-    (("</",), _BESIDE, _ELEMENT_VALUE),
 )

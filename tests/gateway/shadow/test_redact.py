@@ -172,6 +172,8 @@ def test_an_ordinary_name_stays_readable(name: str) -> None:
         ('"invalid token \\"s3cret\\""', None),
         ("\"invalid api key 's3cret'\"", '"invalid api key (hidden)"'),
         ("\"Unexpected token '<' in JSON\"", "\"Unexpected token '<' in JSON\""),
+        ('"Incorrect API key provided: s3cret. See"', '"Incorrect API key provided: (hidden) See"'),
+        ('"<auth:Password Type=\\"x#Text\\">s3cret</auth:Password>"', None),
         ('"tool --token s3cret run --all"', '"tool --token (hidden) run --all"'),
         ('"curl -u bob:s3cret https://x"', '"curl -u (hidden) https://x"'),
         ('"https://x/reset-password/s3cret1q2w3e4r5t"', '"https://x/reset-password/(hidden)"'),
