@@ -23,7 +23,7 @@ from gateway.shadow.values import (
     without_columns,
 )
 
-_MEMBER: Final = re.compile(r'"((?:[^"\\]|\\.){1,200})"\s*:\s*')
+_MEMBER: Final = re.compile(r'"((?:[^"\\]|\\.){1,200}+)"\s*:\s*')
 _PAIR: Final = re.compile(r"(?<![^\s?&#;,=\"'<>{}()])([^\s?&#;,=\"'<>{}()]+)=")  # only from a name's start: linear
 _PAIR_VALUE: Final = re.compile(r"\"[^\"]*\"?|'[^']*'?|[^\s&;#\"'<>]*")
 _LINE: Final = re.compile(r"(?<![\w.-])([\w.-]{1,200})'?\s{0,20}:\s{0,20}")
@@ -73,7 +73,8 @@ def without_named(text: str, secret: Secret, in_query: Secret, mask: Mask) -> st
             text = hide(text, names, secret, end_of(_ELEMENT_VALUE), mask)
     if "\n" in text:
         text = without_columns(text, secret, mask)
-    text = hide(text, _MEMBER, lambda name: secret(read_name(name)), json_end, lambda hidden: f'"{mask(hidden)}"')
+    if ":" in text:
+        text = hide(text, _MEMBER, lambda name: secret(read_name(name)), json_end, lambda hidden: f'"{mask(hidden)}"')
     text = hide(text, _PAIR, in_query, end_of(_PAIR_VALUE), mask)
     text = hide(text, _LINE, secret, line_end, partial(within_quotes, mask))
     text = hide(text, _KEY, secret, end_of(_KEY_VALUE), lambda hidden: f"({mask(hidden.strip('()'))})")
