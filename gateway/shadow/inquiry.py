@@ -71,7 +71,7 @@ async def _ask_on(inquiry: Inquiry, court: Court) -> Found | Later:
                 return later or await _as_it_stands(inquiry, court)
             if not await _ask(inquiry, court):
                 count("shadow_recheck.failed")
-                return because(inquiry.found, NOT_AGAIN)
+                return await court.on_thread(partial(because, inquiry.found, NOT_AGAIN))
         count(f"shadow_recheck.{'noise' if inquiry.found.outcome is Outcome.NOISE else 'confirmed'}")
         court.repute.learn(inquiry.job.route, inquiry.found.spots, _now())
         return inquiry.found

@@ -102,7 +102,7 @@ async def _whole(job: Job, again: OutboundRequest, matter: Matter, court: Court)
             matter.judged(nothing_to_compare(matter.exchange.control, matter.exchange.candidate))
         )
     matter = matter._replace(exchange=replace(matter.exchange, control=whole))
-    found = because(await _examined(court, matter), UNCONDITIONAL)
+    found = await court.on_thread(partial(because, await _examined(court, matter), UNCONDITIONAL))
     return await inquire(Inquiry(job, again, matter, found), court)
 
 

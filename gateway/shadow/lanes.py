@@ -39,7 +39,7 @@ class Lanes:
         self._free, self._number = 0, number
         self._asking: dict[Gathering, tuple[Job, int]] = {}
         self._tasks: set[asyncio.Task[_Done]] = set()
-        self._asleep: dict[Job, tuple[int, Later, asyncio.TimerHandle]] = {}
+        self._asleep: dict[Later, tuple[Job, int, asyncio.TimerHandle]] = {}
         self._closed = False
 
     def open(self) -> None:
@@ -65,7 +65,7 @@ class Lanes:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=within_s)
-        for job, (size, later, timer) in list(self._asleep.items()):
+        for later, (job, size, timer) in list(self._asleep.items()):
             timer.cancel()
             self._wake(job, size, later)
         for job, size, *_ in self._room.empty():
@@ -157,11 +157,11 @@ class Lanes:
             self._end(job, size, Drop.CLOSING)
             return
         timer = asyncio.get_running_loop().call_later(later.after_s, self._wake, job, size, later)
-        self._asleep[job] = size, later, timer
+        self._asleep[later] = job, size, timer
         self._leave(job, size)
 
     def _wake(self, job: Job, size: int, later: Later) -> None:
-        del self._asleep[job]
+        del self._asleep[later]
         self._court.pauses.leave(later)
         self._room.enter(job, size, monotonic(), later)
         if self._free and not self._closed:
