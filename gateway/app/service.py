@@ -20,7 +20,8 @@ from gateway.app.machine import (
 )
 from gateway.app.opening import CannotStart
 from gateway.app.plane import DataPlane, Needs, data_plane
-from gateway.app.watch.sentinel import Overheard, Sentinel
+from gateway.app.watch.overheard import Overheard
+from gateway.app.watch.sentinel import Sentinel
 from gateway.metrics.snapshot import Snapshot, lasting, merge
 from gateway.proxy.doorkeeper import DoorLimits
 from gateway.proxy.ledger import Ledger

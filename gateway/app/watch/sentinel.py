@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from operator import attrgetter
 from time import perf_counter
@@ -29,8 +29,7 @@ from gateway.rollout.slow import LATENCY_S
 from gateway.rollout.stage import Stage
 from gateway.rollout.steps import BY as PLAN
 from gateway.routing.route import Route, WayBack
-from gateway.shadow.finding import EvidenceSink, Found
-from gateway.shadow.served import ServedKind
+from gateway.shadow.finding import Found
 from gateway.telemetry import count, log
 
 Unanswered = Callable[[], Iterable[list[Open]]]
@@ -54,6 +53,7 @@ class Sentinel:
     def __init__(self, live: Live, store: RollbackStore, process: str, *, webhook: bool) -> None:
         self._live, self._store, self._process, self._webhook = live, store, process, webhook
         self._posts: dict[Key, Post] = {}
+        self._earlier: dict[Key, Post] = {}  # by the version of a plan's step before the one that it is at
         self._seen: dict[str, tuple[int, int]] = {}
         self._told: dict[Key, Seen] = {}
         self._taking: dict[Key, asyncio.Task[None]] = {}
@@ -61,7 +61,8 @@ class Sentinel:
     def heard(self, findings: Iterable[Found]) -> None:
         """Take in what the mirror found."""
         for finding in findings:
-            post = self._posts.get((finding.route, finding.flag_version))
+            key = finding.route, finding.flag_version
+            post = self._posts.get(key) or self._earlier.get(key)
             if post is not None:
                 post.heard(finding)
 
@@ -90,6 +91,8 @@ class Sentinel:
         wanted = self._wanted()
         for key, (flag, route) in wanted.items():
             post = self._posts.get(key)
+            if post is None and _is_a_plans_step(flag):
+                post = self._move(flag)
             if post is None or post.watch.terms != route.terms:
                 self._relieve(flag.route)
                 self._posts[key] = Post.at(flag, route, ledger, self._seen.get(flag.route, (0, 0)))
@@ -131,12 +134,26 @@ class Sentinel:
         elif now - post.left_at > LINGER_S and key not in self._taking:
             self._relieve(post.flag.route)
 
+    def _move(self, flag: Flag) -> Post | None:
+        """Have a route's post go on at a plan's next step, with all it has seen and what is found late of the last.
+
+        The step was taken because nothing was known against the new side, and what comes to be known counts.
+        """
+        at = next((key for key, post in self._posts.items() if key[0] == flag.route and post.left_at is None), None)
+        if at is None or at in self._taking:
+            return None
+        post = self._earlier[at] = self._posts.pop(at)
+        self._posts[flag.route, flag.version] = post
+        post.flag = flag
+        return post
+
     def _relieve(self, route: str) -> None:
         """End every post of a route: the next one goes on where they were."""
-        for key, post in list(self._posts.items()):
-            if key[0] == route:
-                self._seen[route] = post.seen
-                del self._posts[key]
+        for posts in (self._posts, self._earlier):
+            for key, post in list(posts.items()):
+                if key[0] == route:
+                    self._seen[route] = post.seen
+                    del posts[key]
 
     async def _take_back(self, post: Post, breach: Breach) -> None:
         """Change the flag everywhere; while the database cannot be asked, here, and everywhere later."""
@@ -225,19 +242,3 @@ async def _by_route(unanswered: Iterable[list[Open]]) -> dict[str, list[Open]]:
 def _is_a_plans_step(flag: Flag) -> bool:
     """Whether a rollout took its next step while this process noticed: nobody has decided that the breach is none."""
     return flag.stage in WATCHED and flag.set_by == PLAN
-
-
-class Overheard:
-    """A sink that lets the sentinel hear what is found, and passes it on."""
-
-    def __init__(self, sink: EvidenceSink, sentinel: Sentinel) -> None:
-        self._sink, self._heard = sink, sentinel.heard
-
-    async def store(self, findings: Sequence[Found]) -> None:
-        """Tell both; the sentinel also hears what the store loses."""
-        self._heard(findings)
-        await self._sink.store(findings)
-
-    async def store_served(self, kinds: Mapping[ServedKind, int]) -> None:
-        """What nobody compared tells the sentinel nothing."""
-        await self._sink.store_served(kinds)

@@ -143,3 +143,36 @@ async def test_what_is_found_late_of_a_route_that_was_taken_back_still_counts(
         await watching
     (rollback,) = await rollbacks.of(ROUTE)
     assert (rollback.seen.compared, rollback.affected) == (7, 7)
+
+
+async def test_what_a_plans_last_step_did_is_known_at_its_next(
+    engine: AsyncEngine, store: FlagStore, live: Live
+) -> None:
+    """A step was taken before its copies were compared: what they show takes the route back, and is counted."""
+    await flip(store, Change(Stage.SHADOW))
+    rollouts, rollbacks = RolloutStore(engine), RollbackStore(engine)
+    steps = Step(Stage.CANARY, 500), Step(Stage.CANARY, 5_000)
+    plan = await rollouts.begin(ROUTE, steps, bake_s=0, by="ann", reason="")
+    assert isinstance(plan, Rollout)
+    first = await rollouts.take(plan, Change(Stage.CANARY, 500))
+    assert isinstance(first, Flipped)
+    live.replace({ROUTE: first.flag}, Source.DATABASE)
+    sentinel, ledger = Sentinel(live, rollbacks, "one", webhook=False), Ledger()
+    watching = asyncio.create_task(sentinel.watch(ledger))
+    await asyncio.sleep(2 * LOOK_S)  # until it looks
+    for _ in range(9):
+        ledger.ended(ROUTE, Stage.CANARY, "new", 200, 0.01)
+    await asyncio.sleep(2 * LOOK_S)
+    (running,) = await rollouts.running()
+    second = await rollouts.take(running, Change(Stage.CANARY, 5_000))
+    assert isinstance(second, Flipped)
+    live.replace({ROUTE: second.flag}, Source.DATABASE)
+    await asyncio.sleep(2 * LOOK_S)
+    sentinel.heard([replace(FINDING, flag_version=first.flag.version, authoritative=Side.NEW)] * 9)
+    await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+    (rollback,) = await rollbacks.of(ROUTE)
+    assert rollback.flag_version == second.flag.version
+    assert (rollback.seen.answered, rollback.seen.mismatched, rollback.affected) == (9, 9, 9)
