@@ -35,6 +35,10 @@ class DatabaseDown(ConnectionError):  # noqa: N818 - it says what is the case
     """The database cannot be asked; the text is a sentence for people and never the driver's own."""
 
 
+class DatabaseSlow(DatabaseDown, TimeoutError):  # noqa: N818 - as above
+    """It is there and has not answered in time: frozen, busy, or somebody holds a lock."""
+
+
 def database_url(url: str) -> URL:
     """Read a PostgreSQL URL, also with `?host=/socket/dir`; ValueError without repeating it (it holds a password)."""
     try:
@@ -114,7 +118,7 @@ async def ask(work: Coroutine[Any, Any, T], *, within: float = ANSWER_S) -> T:
         raise
     if not done:
         task.cancel()
-        raise DatabaseDown(_NO_ANSWER)
+        raise DatabaseSlow(_NO_ANSWER)
     try:
         return task.result()
     except (SQLAlchemyError, psycopg.Error, OSError) as error:
@@ -128,12 +132,14 @@ def as_down(error: Exception) -> Exception:
     if isinstance(error, PoolTimeout):
         return DatabaseDown("all connections to the database are in use")
     if isinstance(error, TimeoutError):
-        return DatabaseDown(_NO_ANSWER)
+        return DatabaseSlow(_NO_ANSWER)
     if isinstance(error, OSError):
         return DatabaseDown(CANNOT_BE_REACHED)
     cause = error.orig if isinstance(error, DBAPIError) else error
     sentence = _sentence(cause) if isinstance(cause, psycopg.Error) else None
-    return error if sentence is None else DatabaseDown(sentence)
+    if sentence is None:
+        return error
+    return DatabaseSlow(sentence) if sentence is _NO_ANSWER else DatabaseDown(sentence)
 
 
 def _sentence(error: psycopg.Error) -> str | None:

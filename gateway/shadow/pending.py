@@ -85,10 +85,10 @@ class Pending:
         try:
             async with asyncio.timeout(STORE_S):
                 await storing
+        except TimeoutError:  # first: a store that is known to be there may raise what is both
+            count("evidence_dropped.store_slow", findings)
         except ConnectionError:
             count("evidence_dropped.store_down", findings)
-        except TimeoutError:
-            count("evidence_dropped.store_slow", findings)
         except Exception as bug:  # noqa: BLE001 - evidence that cannot be written is lost, the mirror is not
             count("evidence_dropped.bug", findings)
             log("evidence_failed", level=logging.ERROR, bug=bug)

@@ -357,6 +357,17 @@ async def test_database_down_is_a_connection_error() -> None:
     await engine.dispose()
 
 
+async def test_a_locked_table_is_a_slow_store_and_no_dead_one(store: EvidenceStore, database: str) -> None:
+    """Whoever looks at what was dropped looks for a lock then, and not for a server."""
+    with psycopg.connect(database) as connection:
+        connection.execute("LOCK TABLE gateway.findings IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(TimeoutError) as raised:
+            await store.store([finding()])
+    assert isinstance(raised.value, DatabaseDown)
+    await store.store([finding()])
+    assert await store.summary(ROUTE) == {Outcome.MISMATCHED: 1}
+
+
 @pytest.mark.parametrize(
     "table", ["verdict_minutes", "mismatch_clusters", "findings", "exemplars", "rule_hits", "strata"]
 )

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from gateway.db.engine import DatabaseSlow
 from gateway.diff.verdict import Outcome
 from gateway.shadow.finding import Found
 from gateway.shadow.pending import BATCH, Pending
@@ -91,7 +92,7 @@ async def test_what_has_no_room_or_no_store_is_dropped_and_counted(counted: Mapp
     for _ in range(3):
         few.add(finding())
     small.add(finding())
-    for failure in (ConnectionError(), TimeoutError(), RuntimeError("a bug")):
+    for failure in (ConnectionError(), TimeoutError(), DatabaseSlow("locked"), RuntimeError("a bug")):
         sink.fails = failure
         await few.store_all()
         few.add(finding())
@@ -102,6 +103,6 @@ async def test_what_has_no_room_or_no_store_is_dropped_and_counted(counted: Mapp
         "queue_full": 1,
         "bytes": 1,
         "store_down": 2,
-        "store_slow": 1,
+        "store_slow": 2,
         "bug": 1,
     }
