@@ -31,6 +31,7 @@ _LISTED: Final = re.compile(
 )
 _COLUMNS: Final = frozenset({"columns", "fields", "header", "headers"})
 _LONG: Final = 8  # characters that do not stand somewhere by chance
+_BEGUN: Final = 4  # characters of one that is cut, by which its beginning is known
 MOST: Final = 200  # of one exchange: whoever has more of them hides all values that have a name beside them
 VALUES: Final = frozenset({"value", "values", "val", "content", "data", "text", "default", "current", "answer"})
 
@@ -53,24 +54,45 @@ def secrets_beside_names(answers: Iterable[Observation], request: bytes, secret:
 
 
 def without_known(text: str, known: Iterable[str], mask: Mask) -> str:
-    """A text without what is known to be secret: as a JSON value, or wherever it is long enough to be no chance."""
+    """A text without what is known to be secret: as a JSON value, or wherever it is long enough to be no chance.
+
+    Most texts have none of it, and a document may have a hundred thousand of them: it is looked for first.
+    """
     for one in known:
+        if len(one) > len(text):
+            continue
         if text == one:
             return mask(one)
-        for quoted in {json.dumps(one), json.dumps(one, ensure_ascii=False)}:
-            text = text.replace(quoted, f'"{mask(one)}"')
-        if len(one) >= _LONG:
-            text = text.replace(one, mask(one))
-        elif one.replace(".", "").isdecimal():
-            text = re.sub(rf"(?<=[:\s]){re.escape(one)}(?=[\s,}}\]]|$)", f'"{mask(one)}"', text)
+        if one in text:
+            text = _without(text, one, mask)
+        elif one != (quoted := json.dumps(one)[1:-1]) and quoted in text:
+            text = text.replace(f'"{quoted}"', f'"{mask(one)}"')
     return _cut(text, known, mask) if text.endswith("…") else text
 
 
+def _without(text: str, one: str, mask: Mask) -> str:
+    for quoted in {json.dumps(one), json.dumps(one, ensure_ascii=False)}:
+        text = text.replace(quoted, f'"{mask(one)}"')
+    if len(one) >= _LONG:
+        return text.replace(one, mask(one))
+    if one.replace(".", "").isdecimal():
+        return re.sub(rf"(?<=[:\s]){re.escape(one)}(?=[\s,}}\]]|$)", f'"{mask(one)}"', text)
+    return text
+
+
 def _cut(text: str, known: Iterable[str], mask: Mask) -> str:
-    """The same of a value in which the text was cut."""
+    """The same of a value in which the text was cut, in quotes or in a sentence."""
     head, quote, tail = text[:-1].rpartition('"')
-    begun = quote and tail and any(one.startswith(tail) for one in known)
-    return f"{head}{quote}{mask(tail)}…" if begun else text
+    if quote and tail and any(one.startswith(tail) for one in known):
+        return f"{head}{quote}{mask(tail)}…"
+    whole = text[:-1]
+    for one in known:
+        if whole[-_BEGUN:] in one:
+            longest = min(len(one), len(whole))
+            begun = next((at for at in range(longest, _BEGUN - 1, -1) if whole.endswith(one[:at])), 0)
+            if begun:
+                return f"{whole[:-begun]}{mask(one[:begun])}…"
+    return text
 
 
 def _answer(answer: Observation, secret: Secret) -> object:

@@ -153,6 +153,16 @@ def test_a_value_that_is_cut_shows_no_beginning_of_a_secret() -> None:
         assert "correct-h" not in shown, shown
 
 
+def test_a_sentence_that_is_cut_shows_no_beginning_of_a_secret() -> None:
+    """The same where no quote stands before it."""
+    secret = "correct-horse-battery-staple"
+    pair = {"name": "password", "value": secret}
+    for padding in range(130, 195):
+        said = {"note": "x" * padding + f" {secret} is no password"}
+        shown = found({"f": [pair], "said": 1}, {"f": [pair], "said": said}).verdict.mismatches[0].candidate or ""
+        assert "correct-h" not in shown, shown
+
+
 def test_however_many_pairs_there_are_none_is_shown() -> None:
     """Of a thousand settings each may be a password; then no value that has a name beside it is shown."""
     mine, theirs = (
