@@ -35,6 +35,30 @@ MAX_SWAPS: Final = 1_000
 LOOK_S: Final = 5.0  # how long the new side may take to look at the rows again
 
 
+class Room:
+    """How many rehearsals may be under way: fewer when one was late, and a little more with each that was not.
+
+    They share one loop and one database with clients' writes: too many at once are all late, and every client waits
+    for one that says nothing.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._now = most, float(most)
+
+    @property
+    def most(self) -> int:
+        """At most so many now; one always may."""
+        return int(self._now)
+
+    def late(self, under_way: int) -> None:
+        """One was not done in its budget, while so many were under way."""
+        self._now = max(1.0, min(self._now, under_way) / 2)
+
+    def in_time(self) -> None:
+        """One was."""
+        self._now = min(float(self._most), self._now + 1 / self._now)
+
+
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
     """One write, rehearsed: what was sent to the new side, what it said, what its units told."""
@@ -51,7 +75,8 @@ class Rehearsals:
 
     def __init__(self, new: InProcess, mirror: Mirror, *, budget_s: float, concurrency: int, cap: int) -> None:
         self._new, self._mirror = new, mirror
-        self.budget_s, self.cap, self._most = budget_s, cap, concurrency
+        self.budget_s, self.cap = budget_s, cap
+        self._room = Room(concurrency)
         self._turns = Turns()
         self._unsafe_at: dict[str, int] = {}  # the flag's version when a route was found so
         self.under_way = 0
@@ -70,7 +95,7 @@ class Rehearsals:
             if self._unsafe_at.get(route.key) == flag_version:
                 return Drop.UNSAFE
             del self._new.unsafe[route.key]
-        return Drop.QUEUE_FULL if self.under_way >= self._most else None
+        return Drop.QUEUE_FULL if self.under_way >= self._room.most else None
 
     async def rehearse(self, route: str, key: object, copy: OutboundRequest, *, flag_version: int) -> Rehearsed | Drop:
         """Have the new side do a write of which nothing stays; the budget is all the client waits for."""
@@ -86,6 +111,7 @@ class Rehearsals:
             raise
         why = self._why_not(route, told, candidate)
         if why is None:
+            self._room.in_time()
             return Rehearsed(route, copy, candidate, told, turn)
         self._forget(told, turn)
         return why
@@ -95,6 +121,8 @@ class Rehearsals:
             return Drop.UNSAFE
         if told.abandoned or (candidate.failure is not None and candidate.failure.code == "new_timeout"):
             count(f"rehearsal_abandoned.{told.abandoned or 'budget'}/{route}")
+            if not told.abandoned:
+                self._room.late(self.under_way)
             return Drop.OVER_BUDGET
         return None
 
