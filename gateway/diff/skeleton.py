@@ -16,7 +16,7 @@ _FORMS: Final = {
     "moment": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
     r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?",
     "digest": r"[0-9a-f]{16,}+",
-    "lasting": r"-?[0-9]+(?:\.[0-9]+)?\s?(?:ns|us|\u00b5s|\u03bcs|ms|s)",
+    "lasting": r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\s?(?:ns|us|\u00b5s|\u03bcs|ms|s)",
     # a short one may be a part of a name, such as eu-west-1
     "number": _NUMBER % r"[0-9]{4,}+|[0-9]+(?=\.[0-9])",
 }
@@ -25,11 +25,13 @@ _MADE: Final = re.compile(
 )
 _EACH: Final = {
     name: re.compile(rf"(?:{form})(?![0-9A-Za-z])")
-    for name, form in {**_FORMS, "number": _NUMBER % "[0-9]+"}.items()  # new may have counted less far
+    # new may have counted less far; and what has digits only may be hexadecimal, by chance twice without a letter
+    for name, form in {**_FORMS, "number": rf"{_NUMBER % '[0-9]+'}|[0-9a-f]+|[0-9A-F]+"}.items()
 }
 _ZONE: Final = re.compile(r"Z|[+-](?=[0-9:]*\Z)")
-_BEFORE: Final = re.compile(r"[A-Za-z]{2}[A-Za-z_:@]*[_:@]")  # what a kind of ids begins with, such as cus_
-_BEHIND: Final = re.compile(r"[.:@][A-Za-z][A-Za-z.:@]*\Z")  # and what names of files and hosts end with
+# what a kind of ids begins with, such as cus_, and what names of files and hosts end with; ab: may be a random byte
+_BEFORE: Final = re.compile(r"[A-Za-z]{2}[A-Za-z_:@]*(?:[_@]|(?<=[A-Za-z]{3}):)")
+_BEHIND: Final = re.compile(r"(?:[.@][A-Za-z]|:[A-Za-z]{3})[A-Za-z.:@]*\Z")
 
 _Made = tuple[str, str]  # what it is, and how it is spelled
 

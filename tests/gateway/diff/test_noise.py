@@ -182,10 +182,17 @@ def test_things_under_names_that_change_stay_as_many() -> None:
 
 
 @pytest.mark.parametrize(
-    ("control", "again", "candidate"), [("eu-west-1", "eu-west-2", "us-1"), ("a-1", "b-12", "c-3")]
+    ("control", "again", "candidate"),
+    [
+        ("eu-west-1", "eu-west-2", "us-1"),
+        ("a-1", "b-12", "c-3"),
+        ("a-1234", "a-5678", "a-12ef"),
+        ("ab:1f:2e", "ab:3c:4d", "cd:5a:6b"),
+        ("took 0.0012 ms", "took 0.15 ms", "took 6.1e-05 ms"),
+    ],
 )
-def test_a_name_that_is_drawn_may_be_any(control: str, again: str, candidate: str) -> None:
-    """A short number within it is no sign of how all of them are built."""
+def test_what_is_drawn_may_be_any(control: str, again: str, candidate: str) -> None:
+    """A short number in a name, or digits in hexadecimal, are no sign of how all of them are built."""
     assert rechecked({"a": control}, {"a": again}, {"a": candidate}).outcome is Outcome.NOISE
 
 
