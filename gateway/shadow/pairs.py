@@ -19,7 +19,7 @@ from gateway.shadow.secrets import Mask
 
 _NAMES: Final = frozenset(
     {"name", "key", "field", "header", "param", "parameter", "property", "attribute", "setting", "option", "variable"}
-    | {"label", "id", "type", "kind", "column", "attr", "title", "k", "n"}
+    | {"label", "id", "type", "kind", "column", "attr", "k"}
 )
 _VALUES: Final = re.compile(r".*values?|(?:.*[_.-])?(?:val|content|data|text|default|current|answer)|v", re.IGNORECASE)
 # where neither stands in the bytes, nothing needs to be read
