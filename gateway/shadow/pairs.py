@@ -23,11 +23,16 @@ _NAMES: Final = frozenset(
 )
 _VALUES: Final = re.compile(r".*values?|(?:.*[_.-])?(?:val|content|data|text|default|current|answer)|v", re.IGNORECASE)
 # where neither stands in the bytes, nothing needs to be read
-_NAMED: Final = re.compile(rb"\"(?:%b)\"\s*:\s*\"([^\"]{1,200})\"" % "|".join(_NAMES).encode(), re.IGNORECASE)
+_FIRST: Final = "".join({name[0] for name in _NAMES}).encode()  # looked at before any name is: most have another
+_NAMED: Final = re.compile(
+    rb"\"(?=[%b])(?:%b)\"\s*:\s*\"([^\"]{1,200})\"" % (_FIRST, "|".join(_NAMES).encode()), re.IGNORECASE
+)
 # `["password", "..."]`, and the place of what was wrong in a request: `"loc": ["body", "password"]` (pydantic), or what
-# is to be changed: `"path": "/password"` (JSON Patch)
-_LISTED: Final = re.compile(
-    rb"[\[,]\s*\"([^\"]{1,200})\"\s*(?=[,\]])|\"loc\"\s*:\s*\[([^\]]{1,400})\]|\"path\"\s*:\s*\"([^\"]{1,200})\""
+# is to be changed: `"path": "/password"` (JSON Patch); three patterns find them in half the time that one takes
+_LISTED: Final = (
+    re.compile(rb"[\[,]\s*\"([^\"]{1,200})\"\s*(?=[,\]])"),
+    re.compile(rb"\"loc\"\s*:\s*\[([^\]]{1,400})\]"),
+    re.compile(rb"\"path\"\s*:\s*\"([^\"]{1,200})\""),
 )
 _COLUMNS: Final = frozenset({"columns", "fields", "header", "headers"})
 _LONG: Final = 8  # characters that do not stand somewhere by chance
@@ -102,7 +107,7 @@ def _answer(answer: Observation, secret: Secret) -> object:
 
 def _may_have(body: bytes, secret: Secret) -> bool:
     """Whether a body has to be read; an escape in a name may hide it."""
-    names = chain(_NAMED.findall(body), (b"".join(names) for names in _LISTED.findall(body)))
+    names = chain.from_iterable(pattern.findall(body) for pattern in (_NAMED, *_LISTED))
     return any(b"\\" in name or secret(name.decode("utf-8", "replace")) for name in names)
 
 
