@@ -106,6 +106,8 @@ def _lines_are_like(control: Found, again: Found, candidate: Found, standing: St
     if not (isinstance(control, str) and isinstance(again, str) and isinstance(candidate, str)):
         return False
     mine, second, new = (text.split("\n") for text in (control, again, candidate))
+    if len(mine) == len(second) != len(new):
+        return False  # every line may change, and still none has come or gone
     own, others = _lines(mine, second), _lines(mine, new)
     if own is None or others is None or not others.keys() <= own.keys():
         return False

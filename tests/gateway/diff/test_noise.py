@@ -304,6 +304,19 @@ def test_a_page_is_judged_line_by_line() -> None:
     assert found(other) == [(Kind.VALUE, "body")]
 
 
+def test_a_line_that_is_gone_is_found_among_lines_that_change() -> None:
+    """The rows of an export have a moment each; the first of them is missing."""
+
+    def export(rows: range, minute: int) -> Observation:
+        text = "".join(f"{row},2026-11-21T07:{minute}:00Z\n" for row in rows)
+        return answer(Side.LEGACY, text.encode(), headers=((b"content-type", b"text/csv"),))
+
+    assert rechecked(export(range(5), 1), export(range(5), 2), export(range(5), 3)).outcome is Outcome.NOISE
+    assert found(rechecked(export(range(5), 1), export(range(5), 2), export(range(1, 5), 3))) == [(Kind.VALUE, "body")]
+    assert found(rechecked(export(range(5), 1), export(range(5), 2), export(range(6), 3))) == [(Kind.VALUE, "body")]
+    assert rechecked(export(range(5), 1), export(range(6), 2), export(range(6), 3)).outcome is Outcome.NOISE
+
+
 def test_a_header_that_changes_by_itself_is_noise() -> None:
     """By name."""
 
