@@ -98,12 +98,11 @@ async def _whole(job: Job, again: OutboundRequest, matter: Matter, court: Court)
         return Drop.SPARED
     whole = await court.legacy(job, again)
     if whole is None:
-        return await court.written(
-            matter.judged(nothing_to_compare(matter.exchange.control, matter.exchange.candidate))
-        )
+        unasked = nothing_to_compare(matter.exchange.control, matter.exchange.candidate)
+        return await court.written(matter.judged(unasked))
     matter = matter._replace(exchange=replace(matter.exchange, control=whole))
     found = await court.on_thread(partial(because, await _examined(court, matter), UNCONDITIONAL))
-    return await inquire(Inquiry(job, again, matter, found), court)
+    return await inquire(Inquiry(job, again, matter, found), court) if found.outcome is Outcome.MISMATCHED else found
 
 
 def _exchange(job: Job, control: Observation, candidate: Observation) -> Exchange:

@@ -348,7 +348,7 @@ def with_tags(tag: str, body: Any, *, tagged: bool = True) -> Answer:
 
 @pytest.mark.parametrize("value", [1, 2])
 @STAGES
-async def test_behind_a_304_the_whole_answers_are_compared(flag: Flag, value: int) -> None:
+async def test_behind_a_304_the_whole_answers_are_compared(flag: Flag, value: int, counted: Mapping[str, int]) -> None:
     """The client's validator is legacy's: new sends the whole, legacy is asked for its own, and they are compared."""
     async with (
         upstream(with_tags('"legacy"', {"a": 1})) as legacy,
@@ -362,6 +362,7 @@ async def test_behind_a_304_the_whole_answers_are_compared(flag: Flag, value: in
     assert [one.where for one in finding.verdict.mismatches] == ([] if value == 1 else ["body/a"])
     assert finding.verdict.outcome is (Outcome.MATCHED if value == 1 else Outcome.MISMATCHED)
     assert len(legacy.received) == 2 + (0 if value == 1 else UNKNOWN)  # a mismatch is asked about, as any
+    assert counted["shadow_recheck.confirmed"] == value - 1
     assert all(not request.values(b"if-none-match") for request in legacy.received[1:])
 
 
