@@ -1,6 +1,6 @@
 """Whether an answer of the new side is broken: nobody can read it, while legacy's to the same request can be read.
 
-It is not comparable, and still held against the new side: its clients cannot read it either. The verdict's reason tells,
+It is not comparable, and still held against the new side, whose clients cannot read it either. The reason tells,
 for a sealed finding has that at hand; what is only beyond our own bounds is not broken.
 """
 
