@@ -7,8 +7,8 @@ snapshot before it is kept for those who listen, until they have looked or let g
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from secrets import token_hex
 from typing import Any, Final
 
@@ -54,7 +54,12 @@ _GIVEN_UP: Final = {  # by SQLSTATE
     "40001": "serialization",
     "40P01": "deadlock",
     "25001": "serialization",  # a handler that sets its own level of isolation: behind a savepoint nobody can
+    "25006": "read_only",  # a standby, or a database that takes no writes for now
+    "25P03": "unreachable",
+    "25P04": "statement_timeout",
 }
+# by the class: connections, resources (disk, memory, connections), operators, the system
+_OF_THE_SERVER: Final = {"08": "unreachable", "53": "no_resources", "57": "unreachable", "58": "unreachable"}
 
 
 @asynccontextmanager
@@ -62,19 +67,30 @@ async def rehearsing(engine: AsyncEngine, known: KnownKeys, run: Run) -> AsyncIt
     """A connection for one handler's work, none of which stays."""
     async with AsyncExitStack() as held:
         rehearsal = _Rehearsal(known, run)
-        connection = await held.enter_async_context(_connected(engine, run))
-        with permitted():
+        with permitted(), _telling(run):
+            connection = await held.enter_async_context(_connected(engine, run))
             await rehearsal.begin(connection, held)
         try:
             yield connection
             with permitted():
                 await rehearsal.settle()
         except Exception as error:
-            with permitted():
+            with permitted(), _telling(run):
                 await rehearsal.end(held, failed=error)
             raise
-        with permitted():
+        with permitted(), _telling(run):
             await rehearsal.end(held)
+
+
+@contextmanager
+def _telling(run: Run) -> Iterator[None]:
+    """Tell of an error that is the database's own: it says nothing about the handler."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        if (why := _given_up(error)) is not None:
+            run.tell({"type": "unit.abandoned", "why": why})
+        raise
 
 
 @asynccontextmanager
@@ -90,7 +106,7 @@ async def _connected(engine: AsyncEngine, run: Run) -> AsyncIterator[AsyncConnec
     try:
         yield connection
     finally:
-        with permitted():
+        with permitted(), suppress(SQLAlchemyError):  # of a connection that is lost
             await connection.close()
 
 
@@ -132,9 +148,12 @@ class _Rehearsal:
 
     async def end(self, held: AsyncExitStack, failed: Exception | None = None) -> None:
         """Undo the handler's work, prove it, and hand over what it was."""
-        given_up = _given_up(failed)
+        is_lost = self._status is TransactionStatus.UNKNOWN  # and all that was done with it, whoever caught the error
+        given_up = _given_up(failed) or ("unreachable" if is_lost else None)
         if given_up is not None:
             self._run.tell({"type": "unit.abandoned", "why": given_up})
+        if is_lost:
+            return
         # a handler may answer after an error of the database's that it has caught: COMMIT would then roll back
         would_commit = failed is None and self._status is not TransactionStatus.INERROR
         unseen = await self._undo(counted=would_commit)
@@ -172,7 +191,7 @@ class _Rehearsal:
                 counts, proof, self._rights = found.counts, found.nonce, Rights(found.role, found.claims)
             await self._connection.execute(_UNDO)
         except SQLAlchemyError as error:
-            if not counted:
+            if not counted or _given_up(error) is not None:
                 raise  # the connection is gone, and with it the transaction
             raise told("ends its transaction itself") from error
         if proof != self._nonce:
@@ -192,9 +211,13 @@ async def _rolled_back(driver: Any, capture: Capture) -> None:
 def _given_up(error: BaseException | None) -> str | None:
     """Why PostgreSQL ended the work, where it was not the handler's doing."""
     while error is not None:
-        state = getattr(getattr(error, "orig", None), "sqlstate", None)
-        if state in _GIVEN_UP:
-            return _GIVEN_UP[state]
+        cause = getattr(error, "orig", None)
+        state = getattr(cause, "sqlstate", None) or ""
+        why = _GIVEN_UP.get(state) or _OF_THE_SERVER.get(state[:2])
+        if why is None and not state and isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+            why = "unreachable"  # the driver has lost its connection, or got none
+        if why is not None:
+            return why
         error = error.__cause__ or error.__context__
     return None
 
