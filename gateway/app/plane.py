@@ -21,7 +21,7 @@ from gateway.rollout.override import Overrides
 from gateway.rollout.plan import Live
 from gateway.settings.headers import header_line
 from gateway.settings.model import Settings
-from gateway.shadow.finding import EvidenceSink
+from gateway.shadow.finding import EvidenceSink, Found
 from gateway.shadow.mirror import Bounds, Mirror
 from gateway.shadow.record import Recorder
 from gateway.shadow.rehearsals import Rehearsals
@@ -44,6 +44,7 @@ class Needs:
     rules: Callable[[str], Rules]
     recorder: Recorder
     rollbacks: RollbackStore | None = None
+    heard: Callable[[Found], None] = lambda _: None  # what was found by comparing
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,4 +196,4 @@ def _mirror(settings: Settings, needs: Needs, ways: Mapping[Side, Way]) -> Mirro
         cap=settings.capture_bytes,
         rechecks=settings.shadow_rechecks,
     )
-    return Mirror(ways, needs.rules, needs.evidence, bounds, needs.recorder)
+    return Mirror(ways, needs.rules, needs.evidence, bounds, needs.recorder, needs.heard)

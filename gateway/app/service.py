@@ -20,7 +20,6 @@ from gateway.app.machine import (
 )
 from gateway.app.opening import CannotStart
 from gateway.app.plane import DataPlane, Needs, data_plane
-from gateway.app.watch.overheard import Overheard
 from gateway.app.watch.sentinel import Sentinel
 from gateway.metrics.snapshot import Snapshot, lasting, merge
 from gateway.proxy.doorkeeper import DoorLimits
@@ -208,7 +207,7 @@ async def data_service(
             parts.push_async_callback(new.aclose)
         sentinel = _sentinel(settings, needs)
         if sentinel is not None:
-            needs = replace(needs, evidence=Overheard(needs.evidence, sentinel))
+            needs = replace(needs, heard=sentinel.heard)
         service = DataService(settings, needs, entrance, writer=writer, tracing=tracing, new=new)
         parts.push_async_callback(service.aclose)
         if sentinel is not None:

@@ -69,8 +69,10 @@ class Mirror:
         sink: EvidenceSink,
         bounds: Bounds,
         recorder: Recorder | None = None,
+        heard: Callable[[Found], None] = lambda _: None,
     ) -> None:
         self._ways = ways
+        self._heard = heard  # who acts on findings: the store has them seconds later, if at all
         self._bounds = bounds
         self.budget = Budget(bounds.held_bytes)
         self._pending = Pending(sink, most=bounds.queue, held_bytes=bounds.held_bytes, flush_s=bounds.flush_s)
@@ -126,6 +128,7 @@ class Mirror:
     def found(self, finding: Found) -> None:
         """Keep a finding, one of the mirror's own or of a rehearsal."""
         count(f"shadow_verdict.{finding.outcome}/{finding.route}")
+        self._heard(finding)
         self._pending.add(finding)
 
     def saw(self, route: str, request: OutboundRequest, status: int, target: bytes) -> None:

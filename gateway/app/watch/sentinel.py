@@ -58,13 +58,16 @@ class Sentinel:
         self._told: dict[Key, Seen] = {}
         self._taking: dict[Key, asyncio.Task[None]] = {}
 
-    def heard(self, findings: Iterable[Found]) -> None:
-        """Take in what the mirror found."""
-        for finding in findings:
-            key = finding.route, finding.flag_version
-            post = self._posts.get(key) or self._earlier.get(key)
-            if post is not None:
-                post.heard(finding)
+    def heard(self, finding: Found) -> None:
+        """Take in what the mirror found, as soon as it has: to bring it to the database takes its time."""
+        key = finding.route, finding.flag_version
+        post = self._posts.get(key) or self._earlier.get(key)
+        if post is None:
+            return
+        try:
+            post.heard(finding)
+        except Exception as bug:  # noqa: BLE001 - whoever tells has a lane to free
+            log("watch_bug", level=logging.ERROR, bug=bug)
 
     async def watch(self, ledger: Ledger, unanswered: Unanswered = tuple) -> None:
         """Look at this process's routes, for ever; `unanswered` gives the requests that wait for an answer."""

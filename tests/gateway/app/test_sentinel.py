@@ -132,11 +132,12 @@ async def test_what_is_found_late_of_a_route_that_was_taken_back_still_counts(
     watching = asyncio.create_task(sentinel.watch(Ledger()))
     late = replace(FINDING, flag_version=flag.version, authoritative=Side.NEW)
     await asyncio.sleep(2 * LOOK_S)  # until it looks
-    sentinel.heard([late] * 5)
+    for _ in range(5):
+        sentinel.heard(late)
     await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
     for _ in range(2):
         await asyncio.sleep(LINGER_S - 1)
-        sentinel.heard([late])
+        sentinel.heard(late)
     await asyncio.sleep(3)  # until it has told
     watching.cancel()
     with suppress(asyncio.CancelledError):
@@ -168,7 +169,8 @@ async def test_what_a_plans_last_step_did_is_known_at_its_next(
     assert isinstance(second, Flipped)
     live.replace({ROUTE: second.flag}, Source.DATABASE)
     await asyncio.sleep(2 * LOOK_S)
-    sentinel.heard([replace(FINDING, flag_version=first.flag.version, authoritative=Side.NEW)] * 9)
+    for _ in range(9):
+        sentinel.heard(replace(FINDING, flag_version=first.flag.version, authoritative=Side.NEW))
     await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
     watching.cancel()
     with suppress(asyncio.CancelledError):

@@ -489,3 +489,17 @@ async def test_copies_that_nobody_is_sent_let_others_have_their_turns(counted: M
         await asyncio.sleep(0)
     await this.aclose()
     assert turns >= 400
+
+
+async def test_what_is_found_is_heard_before_the_store_has_it() -> None:
+    """Whoever takes a route back for it must not wait for a database that stands still."""
+    heard: list[Found] = []
+    way = Way(Side.NEW, InProcess(answering(b'{"a":2}')))
+    kept = Kept()
+    this = Mirror({Side.NEW: way}, lambda route: Rules(), kept, Bounds(flush_s=3_600.0), heard=heard.append)
+    this.start()
+    assert this.offer(job())
+    await until(lambda: bool(heard))
+    assert not kept.findings
+    await this.aclose()
+    assert len(kept.findings) == len(heard) == 1
