@@ -28,6 +28,7 @@ class Pending:
         self._most = most
         self._findings: deque[tuple[Found, int]] = deque()  # with what each weighs
         self._held = Budget(held_bytes)
+        self._why = ""  # the store fails, as far as is told
         self.served = Served()
         self._found, self._many = asyncio.Event(), asyncio.Event()
 
@@ -85,13 +86,24 @@ class Pending:
         try:
             async with asyncio.timeout(STORE_S):
                 await storing
-        except TimeoutError:  # first: a store that is known to be there may raise what is both
-            count("evidence_dropped.store_slow", findings)
-        except ConnectionError:
-            count("evidence_dropped.store_down", findings)
+        except TimeoutError as slow:  # first: a store that is known to be there may raise what is both
+            self._lost("store_slow", findings, str(slow))
+        except ConnectionError as down:
+            self._lost("store_down", findings, str(down))
         except Exception as bug:  # noqa: BLE001 - evidence that cannot be written is lost, the mirror is not
             count("evidence_dropped.bug", findings)
             log("evidence_failed", level=logging.ERROR, bug=bug)
         else:
+            if self._why:
+                log("evidence_stored_again")
+            self._why = ""
             return True
         return False
+
+    def _lost(self, cause: str, findings: int, why: str) -> None:
+        """Count what the store has not taken, and say why once, until it is another reason or is over."""
+        count(f"evidence_dropped.{cause}", findings)
+        why = why or cause
+        if why != self._why:
+            log("evidence_dropped", level=logging.WARNING, cause=cause, why=why)
+        self._why = why

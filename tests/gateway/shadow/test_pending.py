@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
@@ -13,7 +14,7 @@ from gateway.diff.verdict import Outcome
 from gateway.shadow.finding import Found
 from gateway.shadow.pending import BATCH, Pending
 from gateway.shadow.served import ServedKind
-from gateway.telemetry import counters
+from gateway.telemetry import JsonLines, counters
 from tests.gateway.db.test_evidence import finding
 from tests.gateway.proxy.harness import until
 
@@ -106,3 +107,24 @@ async def test_what_has_no_room_or_no_store_is_dropped_and_counted(counted: Mapp
         "store_slow": 2,
         "bug": 1,
     }
+
+
+async def test_why_the_store_takes_nothing_is_told_once_and_that_it_does_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A counter says that findings are lost; the log says that the disk is full, and when that was over."""
+    caplog.set_level("INFO")
+    sink = Sink()
+    pending = Pending(sink, most=10, held_bytes=2**30)
+    full, locked = ConnectionError("the disk of the database is full"), DatabaseSlow("it did not answer in time")
+    for failure in (full, full, locked, TimeoutError(), None, None):
+        sink.fails = failure
+        pending.add(finding())
+        await pending.store_all()
+    said = [json.loads(JsonLines().format(record)) for record in caplog.records]
+    assert [(one["event"], one.get("cause"), one.get("why")) for one in said] == [
+        ("evidence_dropped", "store_down", "the disk of the database is full"),
+        ("evidence_dropped", "store_slow", "it did not answer in time"),
+        ("evidence_dropped", "store_slow", "store_slow"),
+        ("evidence_stored_again", None, None),
+    ]
