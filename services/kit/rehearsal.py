@@ -47,6 +47,11 @@ _SAVEPOINT = text("SAVEPOINT strangler_run")
 _SETTLE = text("SET CONSTRAINTS ALL IMMEDIATE")
 # a session's advisory locks outlive a rollback, and legacy's write may be about to take the same
 _UNDO = text("ROLLBACK TO SAVEPOINT strangler_run; SELECT pg_advisory_unlock_all()")
+# who has waited for a subtransaction that was released waits for the whole transaction from then on, whatever is undone
+_WAITED_FOR = text(
+    "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
+    " AND transactionid = CAST(pg_current_xact_id_if_assigned() AS xid))"
+)
 _END: Final = "ROLLBACK; SELECT pg_advisory_unlock_all()"
 _GIVEN_UP: Final = {  # by SQLSTATE
     "55P03": "lock_timeout",
@@ -158,6 +163,9 @@ class _Rehearsal:
         would_commit = failed is None and self._status is not TransactionStatus.INERROR
         unseen = await self._undo(counted=would_commit)
         if given_up is not None or not self._run.listens:
+            return
+        if await self._connection.scalar(_WAITED_FOR):
+            self._run.tell({"type": "unit.abandoned", "why": "waited_for"})
             return
         keys = await self._known.of(self._connection, self._capture.tables)
         changes = self._capture.changes({table: one.primary for table, one in keys.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -34,6 +35,31 @@ def captured(database_url: str) -> str:
 async def side(captured: str, environment: pytest.MonkeyPatch) -> AsyncIterator[Caller]:
     async with running(build()) as caller:
         yield caller
+
+
+async def test_nobody_waits_for_a_rehearsal_that_has_released_a_savepoint(
+    captured: str, environment: pytest.MonkeyPatch, database: psycopg.Connection
+) -> None:
+    """Who waited at the release waits for the whole transaction, whatever is rolled back: legacy did, for 15 seconds."""
+    database.execute("INSERT INTO lots (lot_code) VALUES ('LOST-LOCK')")
+    change = "UPDATE lots SET weight_kg = 1 WHERE lot_code = 'LOST-LOCK'"
+    legacys: list[asyncio.Task[object]] = []
+
+    async def nested(request: Request) -> Response:
+        async with writing(request, ANONYMOUS) as session:
+            async with session._connection.begin_nested():
+                await session._connection.execute(text(change))
+                with permitted():  # legacy's
+                    legacys.append(asyncio.create_task(asyncio.to_thread(database.execute, change)))
+                await asyncio.sleep(0.3)
+            await asyncio.sleep(0.1)
+        return Response()
+
+    async with running(with_handler(nested)) as caller:
+        told = await rehearse(caller, "/api/tried")
+        async with asyncio.timeout(5):
+            await legacys[0]
+    assert told.of("abandoned")["why"] == "waited_for"
 
 
 @pytest.mark.parametrize("survived", [False, True], ids=["raised", "caught by the handler"])
