@@ -40,6 +40,7 @@ class Post:
     watch: Watch
     _ledger: Ledger
     _before: tuple[Totals, Totals]
+    _began: Totals  # of the new side
     _found: Seen = _NOTHING
     _counted: set[Open] = field(default_factory=set)  # before their end, for being slow already
     exemplars: list[Exemplar] = field(default_factory=list)
@@ -55,7 +56,7 @@ class Post:
         """Begin to watch, after requests of which earlier posts have `seen` so many answered and failed."""
         new, legacy = _totals(ledger, flag)
         before = replace(new, answered=seen[0], failed=seen[1]), legacy
-        return cls(flag, Watch(route.terms), ledger, before, uploads=route.method not in _BODILESS)
+        return cls(flag, Watch(route.terms), ledger, before, new, uploads=route.method not in _BODILESS)
 
     @property
     def seen(self) -> tuple[int, int]:
@@ -96,7 +97,10 @@ class Post:
         """
         (new, legacy), (new_before, legacy_before) = now, before = _totals(self._ledger, self.flag), self._before
         times = Times(legacy_before.times, BOUNDS, self.known, self.uploads)
-        limit = self._limit = limit_of(times, self.watch.terms.slack_ms)
+        limit, by_last = limit_of(times, self.watch.terms.slack_ms), self._limit
+        self._limit = limit
+        if limit != by_last:
+            self.watch.total += self._recounted(limit, by_last)
         earlier = self._count_early(unanswered, at, limit)
         found, self._found, self._before = self._found, _NOTHING, now
         self.is_told = found != _NOTHING
@@ -119,6 +123,15 @@ class Post:
     def lacks_times(self) -> bool:
         """Whether more of legacy's times would tell more."""
         return Times(self._before[1].times, BOUNDS, self.known).are_few
+
+    def _recounted(self, limit: Limit | None, by_last: Limit | None) -> Seen:
+        """What more of the past is slow by this limit than by the last one: nobody bets on it, and it is told right."""
+        seen, began = self._before[0], self._began
+        slow, failed = (
+            sum(sign * (_above(times, limit) - _above(times, by_last)) for sign, times in ((1, now), (-1, then)))
+            for now, then in ((seen.times, began.times), (seen.failed_times, began.failed_times))
+        )
+        return Seen(slow=slow, late=slow - failed)
 
     def _count_early(self, unanswered: Iterable[Open], at: float, limit: Limit | None) -> int:
         """How many more requests are slow before their end, less those that the ledger has by now."""

@@ -131,6 +131,23 @@ def test_each_affected_request_counts_once_whatever_went_wrong_with_it() -> None
     assert seen.affected(Breached.LATENCY) == 5 + 5 + (12 - 4 - 3)
 
 
+def test_requests_that_were_slow_before_that_could_be_known_are_told() -> None:
+    """The limit was too large while little was known of legacy; whoever waited longer than the right one was hit."""
+    ledger = Ledger()
+    post = Post.at(Flag("lots.list", Stage.CANARY, 500, version=2), READ, ledger, (0, 0))
+    for side, seconds, count in (("legacy", 0.3, 5), ("new", 0.2, 20), ("legacy", 0.004, 400)):
+        for _ in range(count):
+            ledger.ended("lots.list", Stage.CANARY, side, 200, seconds)
+        assert post.look() is None
+    for _ in range(10):
+        ledger.ended("lots.list", Stage.CANARY, "new", 200, 0.2)
+    post.look()
+    ledger.ended("lots.list", Stage.CANARY, "new", 503, 0.2)
+    breach = post.look()
+    assert breach is not None
+    assert (breach.what, breach.seen.slow, breach.seen.answered, breach.affected) == (Breached.LATENCY, 31, 31, 31)
+
+
 def test_a_process_that_stood_still_blames_nobody_for_it() -> None:
     """All that was under way took long, and is told; it makes no breach, in the next look it does."""
     ledger = Ledger()
