@@ -121,10 +121,11 @@ class Redactor:
 
     def _value(self, value: str | None, hide: bool) -> str | None:
         """A JSON text, perhaps cut. A string is read first: what stands in it has quotes and lines of its own."""
-        if value is None or hide:
-            return None if value is None else f'"{self.mask(value)}"'
-        if value in self._known:
-            return f'"{self.mask(value)}"'
+        if value is None:
+            return None
+        if hide or value in self._known:
+            # of a longer one the token is that of its beginning: two that are alike so far are not called equal
+            return f'"{self.mask(value)}' + ("…" if value.endswith("…") else '"')
         if not value.startswith('"'):
             return value if _NO_TEXT.fullmatch(value) else cut(self.text(value))
         whole = not value.endswith("…")

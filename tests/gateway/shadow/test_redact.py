@@ -216,6 +216,12 @@ def test_a_secret_within_a_larger_value_is_hidden() -> None:
     assert '"id":1' in shown
 
 
+def test_a_long_secret_says_that_its_token_is_of_its_beginning() -> None:
+    """Two of them that differ further on would look like one."""
+    assert kept('"' + "s3cret" * 33 + "…", "body/password") == f'"{SHOWN}…'
+    assert kept('"s3cret"', "body/password") == f'"{SHOWN}"'
+
+
 def test_a_jwt_that_is_a_key_or_in_a_reason_is_hidden() -> None:
     """Keys are the backends' to choose, too."""
     verdict = Verdict(Outcome.MISMATCHED, (Mismatch(Kind.VALUE, f"body/{JWT}/a", "1", "2"),), reason=f"repeats {JWT}")
