@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from itertools import chain
 from typing import Any, Final
@@ -43,15 +43,17 @@ VALUES: Final = frozenset({"value", "values", "val", "content", "data", "text", 
 Secret = Callable[[str], bool]
 
 
-def secrets_beside_names(answers: Iterable[Observation], request: bytes, secret: Secret) -> tuple[str, ...]:
-    """The values that stand beside a secret name in both answers and in the request, as texts, the longest first.
+def secrets_beside_names(
+    answers: Iterable[Observation], request: bytes, secret: Secret, rows: Iterable[Mapping[str, Any]] = ()
+) -> tuple[str, ...]:
+    """The values that stand beside a secret name in both answers, in the request and in rows, the longest first.
 
     Where there are more of them than MOST it is one more.
     """
     documents = (*(_answer(answer, secret) for answer in answers), _request(request, secret))
     values = (value for one in documents if isinstance(one, Document) for value in _values(one.value, secret))
     found: set[str] = set()
-    for value in values:
+    for value in chain(_values(list(map(_by_last_words, rows)), secret), values):
         found.add(value)
         if len(found) > MOST:
             break
@@ -131,6 +133,11 @@ def _values(document: Any, secret: Secret) -> Iterator[str]:
                 if isinstance(one.get("input"), str):
                     yield one["input"]
             yield from _cells(one, secret)
+
+
+def _by_last_words(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with its columns named by their last words as well: `setting_key` is a key."""
+    return {name.rpartition("_")[2]: value for name, value in row.items() if isinstance(value, str)} | dict(row)
 
 
 def _is_pair(pair: Any, secret: Secret) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from gateway.diff.rules import Rules
 from gateway.diff.verdict import Outcome, Verdict
@@ -40,7 +40,10 @@ _NOT_KEPT_BEGINNINGS: Final = (b"x-forwarded-", b"x-strangler-", b"sec-", b"prox
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request, both answers and the verdict on them, with nothing hidden. `target` is the client's own."""
+    """One request, both answers and the verdict on them, with nothing hidden. `target` is the client's own.
+
+    `rows` are those of both sides that a write's verdict was made with.
+    """
 
     route: str
     request_id: str
@@ -53,6 +56,7 @@ class Exchange:
     candidate: Observation
     verdict: Verdict
     rescued: bool = False
+    rows: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ def _known(exchange: Exchange, basis: Basis) -> Sequence[str]:
     request, answers = exchange.request, (exchange.control, exchange.candidate)
     body = request.body if isinstance(request.body, bytes) else b""
     secret = Redactor(names=basis.names).is_secret
-    beside = secrets_beside_names(answers, body, secret)
+    beside = secrets_beside_names(answers, body, secret, exchange.rows)
     told = credentials_in(request.headers, exchange.target, body, secret)
     cookies = (one for answer in answers for one in cookies_set_in(answer.headers, secret))
     return sorted({*in_path, *beside, *told, *cookies} - {""}, key=len, reverse=True)

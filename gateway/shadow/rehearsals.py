@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -195,7 +195,8 @@ class Rehearsals:
         now = datetime.now(UTC)
         judging = partial(compare_write, control, rehearsed.candidate, written, rules, today=now.date(), swaps=swaps)
         verdict = await apart(court.apart, judging)
-        return await apart(court.apart, court.recorder.finding, made(verdict), rules, now)
+        exchange = replace(made(verdict), rows=written.values())
+        return await apart(court.apart, court.recorder.finding, exchange, rules, now)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

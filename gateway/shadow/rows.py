@@ -42,6 +42,11 @@ class Written:
     touched: bool = False
     others: Sequence[Row] = ()
 
+    def values(self) -> Sequence[Row]:
+        """Every row of either side's, as it was and as it is."""
+        told = [row.get(which) for row in (*self.rows, *self.others) for which in ("old", "new")]
+        return [row for row in (*told, *(seen.get("row") for seen in (*self.seen, *self.others))) if row is not None]
+
 
 def draws(written: Written) -> Iterator[Draw]:
     """What the database drew by itself for a row of each side; of a row that was there already, only the moment."""

@@ -40,7 +40,7 @@ async def side(captured: str, environment: pytest.MonkeyPatch) -> AsyncIterator[
 async def test_nobody_waits_for_a_rehearsal_that_has_released_a_savepoint(
     captured: str, environment: pytest.MonkeyPatch, database: psycopg.Connection
 ) -> None:
-    """Who waited at the release waits for the whole transaction, whatever is rolled back: legacy did, for 15 seconds."""
+    """Who waited at the release waits for the whole transaction, whatever is rolled back: legacy did, for 15 s."""
     database.execute("INSERT INTO lots (lot_code) VALUES ('LOST-LOCK')")
     change = "UPDATE lots SET weight_kg = 1 WHERE lot_code = 'LOST-LOCK'"
     legacys: list[asyncio.Task[object]] = []

@@ -17,6 +17,8 @@ from gateway.routing.template import Template
 from gateway.shadow.finding import Finding
 from gateway.shadow.record import Exchange, Recorder
 from gateway.shadow.redact import Keyed, redact_target
+from gateway.shadow.rows import Written
+from gateway.shadow.writeset import compare_write
 from tests.gateway.shadow.test_record import NOW
 
 JSON = (b"content-type", b"application/json")
@@ -171,3 +173,22 @@ def test_however_many_pairs_there_are_none_is_shown() -> None:
     kept = repr(found(mine, theirs))
     assert "hunter-" not in kept
     assert "horse-" not in kept
+
+
+@pytest.mark.parametrize(
+    "columns", [("name", "value"), ("setting_key", "setting_value"), ("param", "current")], ids=lambda two: two[0]
+)
+def test_a_column_beside_a_secret_name_is_hidden_in_the_finding_on_a_write(columns: tuple[str, str]) -> None:
+    """A table of settings: neither the place of the mismatch nor the value says that it is a password."""
+    name, value = columns
+    rows = [{name: "smtp_password", value: said, "note": "by mail"} for said in (SECRET, "correct horse")]
+    mine, theirs = side(Side.LEGACY, {}), side(Side.NEW, {})
+    row = {"table": "public.settings", "op": "insert", "new": rows[1], "old": None}
+    written = Written([row], [{"changes": 1, "row": rows[0], "known": True}])
+    verdict = compare_write(mine, theirs, written, Rules(), today=date(2026, 11, 21))
+    asked = OutboundRequest("POST", b"/a", (JSON,), None, "http", "10.0.0.1")
+    exchange = Exchange("r", "id", "shadow", 1, Side.LEGACY, b"/a", asked, mine, theirs, verdict, rows=written.values())
+    finding = Recorder(Keyed(b"k")).finding(exchange, Rules(), NOW)
+    assert [each.where for each in finding.verdict.mismatches] == [f"rows/settings/{value}"]
+    assert SECRET not in repr(finding)
+    assert "correct horse" not in repr(finding)
