@@ -181,6 +181,9 @@ class Rehearsals:
     ) -> Finding:
         court, told = self._mirror.court, rehearsed.told
         rules, apart = court.rules(rehearsed.route), asyncio.get_running_loop().run_in_executor
+        async with asyncio.timeout(LOOK_S):
+            for unit in told.units:
+                await unit.freeze()
         swaps = await apart(court.apart, partial(_swaps, control, rehearsed.candidate))
         async with asyncio.timeout(LOOK_S):
             seen = [(unit, list(await unit.look(swaps))) for unit in told.units]

@@ -37,6 +37,7 @@ class Rehearsed:
     would_commit: bool = True
     look: Callable[[Sequence[tuple[str, str]]], Awaitable[Sequence[Mapping[str, Any]]]] = _no_rows
     release: Callable[[], Awaitable[None]] = _nothing
+    freeze: Callable[[], Awaitable[None]] = _nothing
 
 
 @dataclass(slots=True)
@@ -81,6 +82,7 @@ class Told:
                         message.get("would_commit", True),
                         message.get("look", _no_rows),
                         message.get("release", _nothing),
+                        message.get("freeze", _nothing),
                     )
                 )
 

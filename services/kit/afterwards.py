@@ -6,12 +6,12 @@ The first question is asked in the rehearsal's own snapshot, where an old row na
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import starmap, zip_longest
 from typing import Any, Final
 
+from sqlalchemy import text
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,11 +19,13 @@ from services.kit.came import came_since
 from services.kit.capture import Change
 from services.kit.guard import permitted
 from services.kit.keys import KnownKeys, Version, version
-from services.kit.others import Others
+from services.kit.others import Others, changes_between
 from services.kit.places import Learnt, Place, left_at, places
 from services.kit.rights import NOT_ALLOWED, Rights
 from services.kit.told import references
 
+HELD_MS: Final = "15000ms"  # PostgreSQL ends what nobody looks at any more
+_HELD = text("SELECT set_config('idle_in_transaction_session_timeout', :held_ms, true)")
 _GONE: Final = (OperationalError, InterfaceError, InternalError)  # what the first to use the connection is told
 
 Seen = dict[str, Any]
@@ -51,7 +53,9 @@ class Afterwards:
     ) -> None:
         self._connection, self._changes, self._keys = connection, changes, keys
         self._view, self._held = view, held
-        self._over = False
+        self._others = Others(connection, keys, view.since)
+        self._before: list[Versions] = []
+        self._is_frozen = self._over = False
 
     async def look(self, swaps: Sequence[tuple[str, str]]) -> list[Seen]:
         """For each row: `changes` (0, 1, 2 for more) since the rehearsal saw it, and `row`, its values now.
@@ -61,10 +65,9 @@ class Afterwards:
         into the tables of inserts to which nothing leads: whether that is the `whole` of it stands at the insert.
         """
         try:
-            with permitted():
-                return await self._look(swaps)
-        except _GONE as error:  # legacy took longer than PostgreSQL keeps a snapshot for nobody
-            raise TimeoutError("the rehearsal's snapshot is gone") from error
+            await self.freeze()
+            with permitted(), _border():
+                return await self._look(dict(swaps))
         except ProgrammingError as error:
             if getattr(error.orig, "sqlstate", None) != NOT_ALLOWED:
                 raise
@@ -72,20 +75,29 @@ class Afterwards:
         finally:
             await self.release()
 
-    async def _look(self, swaps: Sequence[tuple[str, str]]) -> list[Seen]:
-        legacys = dict(swaps)
-        others = Others(self._connection, self._keys, self._view.since, legacys.values())
-        await others.before()
+    async def freeze(self) -> None:
+        """Hold on to what there is now: whoever has legacy's answer may change its rows before they are looked at."""
+        if self._is_frozen:
+            return
+        self._is_frozen = True
+        with permitted(), _border():
+            await self._others.before()
+            async with self._view.rights.taken(self._connection, await self._guarded()):
+                self._before = await self._found_before()
+            await self._connection.rollback()
+            await self._connection.execute(_HELD, {"held_ms": HELD_MS})  # takes the new snapshot
+
+    async def _guarded(self) -> Collection[str]:
+        """The tables that the connection's own rights may not show."""
         shown = await self._keys.captured(self._connection)
-        guarded = {change.table for change in self._changes} - shown.keys()
-        async with self._view.rights.taken(self._connection, guarded):
-            before = await self._before(legacys)
-        await self._connection.rollback()  # the next statement sees what there is now
-        async with self._view.rights.taken(self._connection, guarded) as hiding:
+        return {change.table for change in self._changes} - shown.keys()
+
+    async def _look(self, legacys: Mapping[str, str]) -> list[Seen]:
+        async with self._view.rights.taken(self._connection, await self._guarded()) as hiding:
             found, after = await self._after(legacys)
-        changes = [max(starmap(_changes, zip_longest(*pair)), default=0) for pair in zip(before, after, strict=True)]
-        beside = await others.after(self._changes, before, after, changes)
-        came, whole = await self._came(shown, found)
+        changes = [changes_between(*pair) for pair in zip(self._before, after, strict=True)]
+        beside = await self._others.after(self._changes, self._before, after, legacys.values())
+        came, whole = await self._came(await self._keys.captured(self._connection), found)
         seen = [
             {
                 "changes": count,
@@ -120,11 +132,12 @@ class Afterwards:
             self._over = True
             await asyncio.shield(self._held.aclose())
 
-    async def _before(self, legacys: Mapping[str, str]) -> list[Versions]:
+    async def _found_before(self) -> list[Versions]:
         """The rows as the rehearsal found them; an insert that succeeded has found nobody in its place."""
+        nothing = Learnt({})
         return [
             await self._versions(
-                change, [] if change.op == "insert" else places(change, self._keys[change.table], Learnt(legacys))
+                change, [] if change.op == "insert" else places(change, self._keys[change.table], nothing)
             )
             for change in self._changes
         ]
@@ -148,18 +161,18 @@ class Afterwards:
         return [await version(self._connection, change.table, columns, values) for columns, values in at]
 
 
+@contextmanager
+def _border() -> Iterator[None]:
+    """Legacy took longer than PostgreSQL keeps a snapshot for nobody, or the connection is lost."""
+    try:
+        yield
+    except _GONE as error:
+        raise TimeoutError("the rehearsal's snapshot is gone") from error
+
+
 def _one_row(change: Change, versions: Versions) -> Versions:
     """A row that was there is one row, wherever it is found now; an insert's places may be those of several."""
     return versions if change.old is None else [next(filter(None, versions), None)][: len(versions)]
-
-
-def _changes(old: Version | None, new: Version | None) -> int:
-    """How often a row was changed between two snapshots, 2 for more than once, as far as its versions tell."""
-    if old is None or new is None:
-        return int(old is not new)
-    if old.made_by == new.made_by:
-        return 0
-    return 1 if old.replaced_by == new.made_by else 2
 
 
 def _values(versions: Versions) -> Mapping[str, Any] | None:

@@ -7,6 +7,7 @@ transactions wrote, legacy's own further ones among them, is nobody's to blame a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import starmap, zip_longest
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import text
@@ -24,6 +25,19 @@ Row = Mapping[str, Any]
 Versions = Sequence[Version | None]
 
 
+def changes_between(before: Versions, after: Versions) -> int:
+    """How often a row was changed between two snapshots, 2 for more than once, as far as its versions tell."""
+    return max(starmap(_changes, zip_longest(before, after)), default=0)
+
+
+def _changes(old: Version | None, new: Version | None) -> int:
+    if old is None or new is None:
+        return int(old is not new)
+    if old.made_by == new.made_by:
+        return 0
+    return 1 if old.replaced_by == new.made_by else 2
+
+
 class _Which(NamedTuple):
     """Rows by the transaction that made (`xmin`) or replaced them (`xmax`), and in how many pages to look for them."""
 
@@ -38,38 +52,35 @@ _REPLACED: Final = _Which("xmax", "age(t.xmax) <= age(CAST(:since AS xid))", PAG
 
 
 class Others:
-    """Asks once in the rehearsal's snapshot and once in one of now; `shown` are values of legacy's answer.
+    """Asks once in the rehearsal's snapshot and once in one of now.
 
-    `since` is the oldest transaction that the snapshot does not show.
+    `since` is the oldest transaction that the rehearsal's snapshot does not show.
     """
 
-    def __init__(self, connection: AsyncConnection, keys: KnownKeys, since: str, shown: Iterable[str]) -> None:
+    def __init__(self, connection: AsyncConnection, keys: KnownKeys, since: str) -> None:
         self._connection, self._keys, self._since = connection, keys, since
-        self._ids = [value for value in shown if is_id(value)][:MAX_IDS]
         self._tables: Mapping[str, str | None] = {}
-        self._known: Collection[str] = ()
         self._replaced: list[tuple[str, str, Row]] = []
 
     async def before(self) -> None:
-        """Look which ids exist already, and which rows somebody has replaced or taken since."""
+        """Look which rows somebody has replaced or taken since."""
         self._tables = await self._keys.captured(self._connection)
-        self._known = await self._makers()
         replaced = await self._rows(_REPLACED, self._tables, since=self._since)
         self._replaced = [(table, by, read(row)) for table, by, row in replaced]
 
     async def after(
-        self, changes: Sequence[Change], before: Sequence[Versions], after: Sequence[Versions], counts: Sequence[int]
+        self, changes: Sequence[Change], before: Sequence[Versions], after: Sequence[Versions], shown: Iterable[str]
     ) -> list[dict[str, Any]]:
-        """What the transaction that wrote one of these rows, or one that only legacy's answer names, wrote beside."""
+        """What the transaction that wrote one of these rows, or one that only legacy's answer shows, wrote beside."""
         xids = set[str]()
         seen: list[tuple[str, Row]] = []
-        for change, old, new, count in zip(changes, before, after, counts, strict=True):
+        for change, old, new in zip(changes, before, after, strict=True):
             here, there = [one for one in new if one is not None], [one for one in old if one is not None]
             seen += [(change.table, one.values) for one in (*here, *there)]
-            if count == 1:
+            if changes_between(old, new) == 1:
                 xids |= {one.made_by for one in here} or {one.replaced_by for one in there}
         if not xids:
-            xids = {made for value, made in (await self._makers()).items() if value not in self._known}
+            xids = await self._makers([value for value in shown if is_id(value)][:MAX_IDS])
         if not xids:
             return []
         made = [(table, read(row)) for table, _, row in await self._rows(_MADE, self._tables, xids=sorted(xids))]
@@ -89,12 +100,12 @@ class Others:
                 found.append({"table": table, "changes": 1, "row": None, "old": row, "known": True})
         return found
 
-    async def _makers(self) -> dict[str, str]:
-        """Who made the rows whose primary key is one of the ids, by the id; only ids that nobody draws twice."""
-        tables = self._tables.items() if self._ids else ()
+    async def _makers(self, ids: Sequence[str]) -> set[str]:
+        """Who has since made the rows whose primary key is one of these; only ids that nobody draws twice."""
+        tables = self._tables.items() if ids else ()
         asked = " UNION ALL ".join(_makers_in(table, key) for table, key in tables if key is not None)
-        rows = await self._connection.execute(text(asked), {"ids": self._ids}) if asked else ()
-        return {row[0]: row[1] for row in rows}
+        values = {"ids": list(ids), "since": self._since}
+        return {row[0] for row in await self._connection.execute(text(asked), values)} if asked else set()
 
     async def _rows(self, which: _Which, tables: Iterable[str], **values: Any) -> list[tuple[str, str, str]]:
         """Table, transaction and values of rows at the ends of these tables."""
@@ -106,8 +117,8 @@ class Others:
 def _makers_in(table: str, key: str) -> str:
     name = escaped(key)
     return (
-        f"SELECT CAST(t.{name} AS text), CAST(t.xmin AS text) FROM {escaped(table)} t "  # noqa: S608 - the catalog's names
-        f"WHERE t.{name} = ANY(CAST(:ids AS uuid[]))"
+        f"SELECT CAST(t.xmin AS text) FROM {escaped(table)} t "  # noqa: S608 - the catalog's names
+        f"WHERE t.{name} = ANY(CAST(:ids AS uuid[])) AND age(t.xmin) <= age(CAST(:since AS xid))"
     )
 
 

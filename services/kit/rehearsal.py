@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.kit.afterwards import Afterwards, View
+from services.kit.afterwards import HELD_MS, Afterwards, View
 from services.kit.capture import Capture
 from services.kit.guard import permitted, told
 from services.kit.keys import KnownKeys
@@ -30,7 +30,6 @@ from services.kit.watches import own
 
 WAIT: Final = 0.5  # of the budget: so long for a connection, for there is no work without one
 LOCK_S: Final = 0.05  # a hot row must not make everyone wait behind a rehearsal
-HELD_S: Final = 15.0  # PostgreSQL ends a rehearsal that nobody looks at any more
 _COUNTS: Final = """(SELECT coalesce(jsonb_object_agg(format('%I.%I', n.nspname, c.relname), changed.rows), '{}')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, LATERAL (SELECT
     pg_stat_get_xact_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid)
@@ -139,7 +138,7 @@ class _Rehearsal:
                 "nonce": self._nonce,
                 "lock_ms": _ms(None if budget_s is None else min(LOCK_S, budget_s)),
                 "statement_ms": _ms(budget_s),
-                "held_ms": _ms(HELD_S),
+                "held_ms": HELD_MS,
             },
         )
         self._before, self._began, self._since = begun.one()[:3]
@@ -176,6 +175,7 @@ class _Rehearsal:
                 "rows": told_of(changes, keys, self._began),
                 "would_commit": would_commit,
                 "unseen": unseen,
+                "freeze": afterwards.freeze,
                 "look": afterwards.look,
                 "release": afterwards.release,
             }
