@@ -44,12 +44,13 @@ class Line:
     user_agent: bytes | None = None
     trace_id: str = ""
     template: Template | None = None
+    secret_names: frozenset[str] = frozenset()  # the route's own, in its query
 
 
 def written(line: Line) -> bytes:
     """The line as one JSON object in printable ASCII, with its end."""
     whole, part = divmod(line.at, 1)
-    path = redact_target(line.target[:TARGET], line.template)
+    path = redact_target(line.target[:TARGET], line.template, line.secret_names)
     return (
         "{"
         f'"at": "{time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))}.{int(part * 1000):03d}Z"'

@@ -184,6 +184,7 @@ def line_of(
         user_agent=request.header(b"user-agent"),
         trace_id=trace_id or trace_id_of(request.headers),
         template=None if routed.route is None else routed.route.template,
+        secret_names=frozenset() if routed.route is None else routed.route.redact,
     )
 
 

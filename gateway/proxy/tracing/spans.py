@@ -21,7 +21,6 @@ from gateway.message import Headers, Observation, OutboundRequest, Request, Side
 from gateway.proxy.trace_context import TraceParent, traceparent, with_traceparent
 from gateway.rollout.decide import Decision
 from gateway.routing.route import Route
-from gateway.routing.template import Template
 from gateway.shadow.job import Watch
 from gateway.shadow.redact import redact_target
 from gateway.shadow.secrets import without_credentials
@@ -65,7 +64,7 @@ class Tracing:
             start_time=time_ns() - int(elapsed_s * 1e9),
         )
         if span.is_recording():
-            span.set_attributes(_words_of(request, None if route is None else route.template))
+            span.set_attributes(_words_of(request, route))
         return RequestSpan(self._tracer, span, goes_on=parent is not None)
 
     def close(self) -> None:
@@ -174,9 +173,10 @@ def _method(method: str) -> Attributes:
     return {"http.request.method": "_OTHER", "http.request.method_original": method[:_LONGEST]}
 
 
-def _words_of(request: Request, template: Template | None) -> Attributes:
+def _words_of(request: Request, route: Route | None) -> Attributes:
     """What the client says, without secrets; only for spans that are kept, because it takes a while."""
-    path, question, query = redact_target(request.target, template).partition("?")
+    template, names = (None, frozenset[str]()) if route is None else (route.template, route.redact)
+    path, question, query = redact_target(request.target, template, names).partition("?")
     said: Attributes = {"url.path": path, "client.address": request.client_ip, "strangler.request_id": request.id}
     if question:
         said["url.query"] = query

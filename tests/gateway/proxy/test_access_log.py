@@ -122,3 +122,14 @@ async def test_the_parameter_of_a_path_that_is_named_like_a_secret_is_in_no_line
         assert (await ask(served.port, get("/reset/hunter2?page=1"))).status == 200
         await until(lambda: bool(lines))
     assert read(lines[0])["path"] == "/reset/(hidden)?page=1"
+
+
+async def test_what_a_route_wants_hidden_is_in_no_line() -> None:
+    """The names that its `redact` lists, as parameters of a query and of the path."""
+    lines: list[Line] = []
+    accounts = replace(route("accounts", "GET /accounts/{holder}"), redact=frozenset({"iban", "holder"}))
+    async with upstream(always(OK)) as legacy, gateway(legacy.url, routes=[accounts]) as served:
+        served.gateway.ledger._share, served.gateway.ledger._write = 1.0, lines.append
+        assert (await ask(served.port, get("/accounts/alice?IBAN=HU42&page=1"))).status == 200
+        await until(lambda: bool(lines))
+    assert read(lines[0])["path"] == "/accounts/(hidden)?IBAN=(hidden)&page=1"
