@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -18,11 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit.came import came_since
 from services.kit.capture import Change
 from services.kit.guard import permitted
-from services.kit.keys import KnownKeys, Version, version
+from services.kit.keys import KnownKeys, Version, is_younger, version
 from services.kit.others import Others, changes_between
 from services.kit.places import Learnt, Place, left_at, places
 from services.kit.rights import NOT_ALLOWED, Rights
-from services.kit.told import references
+from services.kit.told import drawn_for, references
 
 HELD_MS: Final = "15000ms"  # PostgreSQL ends what nobody looks at any more
 _HELD = text("SELECT set_config('idle_in_transaction_session_timeout', :held_ms, true)")
@@ -96,6 +97,8 @@ class Afterwards:
         async with self._view.rights.taken(self._connection, await self._guarded()) as hiding:
             found, after = await self._after(legacys)
         changes = [changes_between(*pair) for pair in zip(self._before, after, strict=True)]
+        for parent in self._changed_again(after):
+            changes[parent] = 2
         beside = await self._others.after(self._changes, self._before, after, legacys.values())
         came, whole = await self._came(await self._keys.captured(self._connection), found)
         seen = [
@@ -156,6 +159,17 @@ class Afterwards:
             after.append(there)
             learnt.take(change, keys, _values(there))
         return found, after
+
+    def _changed_again(self, after: list[Versions]) -> Iterator[int]:
+        """The new rows that are younger than one that refers to them: somebody has changed them since."""
+        known = {change.table: self._keys[change.table] for change in self._changes}
+        drawn = {one: at for at, change in enumerate(self._changes) for one in drawn_for(change, known[change.table])}
+        for change, refers, children in zip(self._changes, references(self._changes, known), after, strict=True):
+            for name, there in refers.items() if change.op == "insert" else ():
+                parent = drawn[(*there, str((change.new or {})[name]))]
+                pairs = product(filter(None, children), filter(None, after[parent]))
+                if any(is_younger(its.made_by, mine.made_by) for mine, its in pairs):
+                    yield parent
 
     async def _versions(self, change: Change, at: list[Place]) -> Versions:
         return [await version(self._connection, change.table, columns, values) for columns, values in at]

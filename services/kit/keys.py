@@ -100,6 +100,11 @@ class Version:
     values: Mapping[str, Any]
 
 
+def is_younger(transaction: str, other: str) -> bool:
+    """Whether a transaction began to write after another; their numbers go round (32 bits)."""
+    return 0 < (int(transaction) - int(other)) % 2**32 < 2**31
+
+
 async def version(
     connection: AsyncConnection, table: str, columns: tuple[str, ...], values: Mapping[str, Any]
 ) -> Version | None:

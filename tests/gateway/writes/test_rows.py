@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.diff.rules import Rules
-from gateway.diff.verdict import Verdict
+from gateway.diff.verdict import Outcome, Verdict
 from gateway.message import Observation, Side
 from gateway.shadow.rows import Written
 from gateway.shadow.writeset import compare_write
@@ -145,3 +145,10 @@ async def test_a_row_to_which_nothing_leads_is_looked_for_among_those_that_came(
     """Also where legacy commits each statement by itself: somebody else's rows are none of the new side's."""
     other = "INSERT INTO events (what, why) VALUES ('another caller', 'some reason')"
     assert places(await judged(shop, news, [other, EVENT], apart=True)) == [found]
+
+
+async def test_a_new_row_that_somebody_changes_at_once_is_not_comparable(shop: str) -> None:
+    """What refers to it is older: it was not made so. Where legacy did both in one transaction it was."""
+    changed = "UPDATE orders SET amount = 99"
+    assert (await judged(shop, WHOLE, (*WHOLE, changed), apart=True)).outcome is Outcome.NOT_COMPARABLE
+    assert (await judged(shop, WHOLE, (*WHOLE, changed))).outcome is Outcome.MISMATCHED
