@@ -6,11 +6,14 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from gateway.diff.equality import canonical
+from gateway.diff.equality import canonical, same
 from gateway.diff.pattern import Place
 from gateway.diff.value import ABSENT, Absent, Found, Value
 
-MAX_NAMES = 20  # of an element, that are tried when something has to identify it
+MAX_NAMES = 20  # of an element, that are tried when something has to identify it, those of ids first
+MAX_LOOKED_AT = 200  # of which they are taken
+SAMPLE = 50  # elements that show whether what identifies them does
+SHORT = 3  # elements of an array within one, such as a point
 MAX_WRAPS = 3  # objects within each other, below which nothing is tried
 Pair = tuple[int | None, int | None]  # index on the control's side, on the candidate's; None: nothing there
 
@@ -73,25 +76,46 @@ def _first(pair: Pair) -> int:
 def identifying(control: Sequence[Value], candidate: Sequence[Value]) -> Place | None:
     """The place whose value tells most elements apart and is known to both sides, such as id; None when none does.
 
-    At least half of the shorter array must be known by it.
+    At least half of the shorter array must be known by it, and what it pairs must be more alike than what stands at the
+    same position: a moment in every row may be another row's on the other side.
     """
-    places = list(islice(_names(control[0]), MAX_NAMES)) if control else []
+    places = sorted(islice(_names(control[0]), MAX_LOOKED_AT), key=_is_no_id)[:MAX_NAMES] if control else []
     known = {place: len(_once(control, place) & _once(candidate, place)) for place in places}
     best = max(known, key=lambda place: known[place], default=None)
-    return best if best is not None and known[best] * 2 >= min(len(control), len(candidate)) else None
+    if best is None or known[best] * 2 < min(len(control), len(candidate)):
+        return None
+    theirs = {_key(value, (best,)): value for value in candidate}
+    keys = (_key(value, (best,)) for value in control[: len(candidate)])
+    met = list(islice(((at, key) for at, key in enumerate(keys) if key is not None and key in theirs), SAMPLE))
+    paired = sum(_shared(control[at], theirs[key], best) for at, key in met)
+    return best if paired >= sum(_shared(control[at], candidate[at], best) for at, _ in met) else None
+
+
+def _is_no_id(place: Place) -> bool:
+    return not place[-1].lower().endswith("id")
+
+
+def _shared(one: Value, other: Value, but: Place) -> int:
+    """In how much of what is directly within them two elements agree, but for a place."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return sum(name in other and same(value, other[name]) for name, value in one.items() if name != but[0])
+    if isinstance(one, list) and isinstance(other, list):
+        pairs = enumerate(zip(one, other, strict=False))
+        return sum(same(mine, theirs) for at, (mine, theirs) in pairs if str(at) != but[0])
+    return 0
 
 
 def _names(element: Value) -> Iterator[Place]:
-    """The places of an element's scalars, those of an object within it too; an array's are its positions."""
+    """The places of an element's scalars, those of an object or a short array within it too."""
     waiting: list[tuple[Place, Value]] = [((), element)]
     for above, value in waiting:
         items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         for name, child in items:
             place = (*above, str(name))
-            if isinstance(child, dict) and len(place) <= MAX_WRAPS:
-                waiting.append((place, child))
-            elif not isinstance(child, dict | list):
+            if not isinstance(child, dict | list):
                 yield place
+            elif len(place) <= MAX_WRAPS and (isinstance(child, dict) or len(child) <= SHORT):
+                waiting.append((place, child))
 
 
 def _once(values: Sequence[Value], place: Place) -> set[bytes]:

@@ -76,7 +76,7 @@ class Aligner:
         if len(mine) == len(theirs) and sorted(mine) == sorted(theirs):
             return Alignment((), reordered=True)
         sides = Sides(control, candidate, mine, theirs)
-        if len(mine) * len(theirs) > self._cells and _mostly_differ(mine, theirs):
+        if _cells(range(len(mine)), theirs, sides) > self._cells and _mostly_differ(mine, theirs):
             place = identifying(control, candidate)
             if place is not None:
                 return self.align_by(control, candidate, (place,))
@@ -137,13 +137,18 @@ class Aligner:
         return Alignment(tuple(pairs), reordered or met != sorted(met))
 
     def _spend(self, rows: Sequence[int], columns: Sequence[int], sides: Sides) -> bool:
-        """Whether a table of this size may still be made; wide objects make its cells dearer."""
-        widest = max((len(value) for i in rows if isinstance(value := sides.control[i], dict)), default=0)
-        cells = len(rows) * len(columns) * (1 + widest // 16)
+        """Whether a table of this size may still be made."""
+        cells = _cells(rows, columns, sides)
         if cells > self._cells:
             return False
         self._cells -= cells
         return True
+
+
+def _cells(rows: Sequence[int], columns: Sequence[int], sides: Sides) -> int:
+    """What a table costs; wide objects make its cells dearer."""
+    widest = max((len(value) for i in rows if isinstance(value := sides.control[i], dict)), default=0)
+    return len(rows) * len(columns) * (1 + widest // 16)
 
 
 def _common(one: Sequence[Value], other: Sequence[Value]) -> int:

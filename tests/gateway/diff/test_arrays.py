@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,3 +112,26 @@ def test_many_elements_of_one_key_are_paired_in_linear_time() -> None:
     """A key that tells nothing apart must not cost the square of the rows."""
     rows = [{"id": 1, "n": at} for at in range(20_000)]
     assert found(judged(rows, [*rows[:9_000], *rows[9_001:]])) == [(Kind.MISSING, "body/lots/9000")]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        lambda at: {"geometry": {"type": "Point", "coordinates": [at / 8, at]}, "kind": at % 5},
+        lambda at: {**{f"f{name}": at * name % 11 for name in range(30)}, "id": at},
+    ],
+)
+def test_one_row_less_is_one_difference_among_many_that_all_differ(row: Callable[[int], dict[str, Any]]) -> None:
+    """What identifies a row is found within a point, and behind many other fields."""
+    control = [{**row(at), "t": f"a{at}"} for at in range(400)]
+    candidate = [{**row(at), "t": f"b{at}"} for at in range(400) if at != 7]
+    verdict = judged(control, candidate, rule("body/lots/*/t", Kind.VALUE), by=())
+    assert found(verdict) == [(Kind.MISSING, "body/lots/7")]
+
+
+def test_a_value_that_another_row_has_on_the_other_side_identifies_no_row() -> None:
+    """Moments overlap: what stands at the same position is more alike."""
+    control = [{"t": 1000 + at, "name": f"n{at % 300}"} for at in range(400)]
+    candidate = [{"t": 1100 + at, "name": f"n{at % 300}"} for at in range(400)]
+    verdict = judged(control, candidate, rule("body/lots/*/t", Kind.VALUE), by=())
+    assert verdict.outcome is Outcome.ALLOWED
