@@ -6,6 +6,7 @@ error is raised, so a handler that swallows it changes nothing.
 
 from __future__ import annotations
 
+import asyncio.runners
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from services.kit.run import running
 _KIT: Final = f"{Path(__file__).parent}/"
 _LIBRARIES: Final = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _ROOT: Final = Path(__file__).parents[2]
+
+_BELOW_THE_LOOP: Final = asyncio.runners.__file__
 
 _permitted: ContextVar[bool] = ContextVar("strangler_permitted", default=False)
 _sent_from: ContextVar[str] = ContextVar("strangler_sent_from", default="a library")  # to a thread
@@ -66,6 +69,8 @@ def _handlers_line() -> str:
     """file:line of the innermost code that is neither a library's nor the kit's."""
     frame: FrameType | None = sys._getframe(1)
     for found in _frames(frame):
+        if found.f_code.co_filename == _BELOW_THE_LOOP:
+            break  # a library's own task: what stands below its loop is whoever runs this process
         if not _is_foreign(found.f_code.co_filename):
             return f"{_shown(found.f_code.co_filename)}:{found.f_lineno}"
     return _sent_from.get()

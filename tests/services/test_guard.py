@@ -300,3 +300,14 @@ async def test_a_write_that_is_kept_may_do_what_it_likes(url: str) -> None:
     async with running(with_handler(handler)) as side:
         answer = await side.send("POST", "/api/tried", body={}, run={"commit": True, "tell": lambda _: None})
     assert (answer.status, answer.body) == (200, b"7")
+
+
+async def test_an_act_of_a_librarys_own_task_names_no_stranger(url: str) -> None:
+    """The handler does not stand on such a task's stack; what does below the loop is whoever runs the process."""
+
+    async def connects(_: Request, __: WriteSession) -> None:
+        # a library's coroutine is the task's own: as httpx connects by tasks of anyio's
+        await asyncio.create_task(asyncio.open_connection("127.0.0.1", 1))
+
+    told = (await tried(connects, swallow=True)).of("unsafe")
+    assert told["where"] == "a library"
