@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -150,6 +152,17 @@ class Post:
         } - self._counted
         self._counted |= new
         return len(new) - len(ended)
+
+
+async def by_route(unanswered: Iterable[list[Open]]) -> dict[str, list[Open]]:
+    """Those that wait for the new side, by their route's key."""
+    found: dict[str, list[Open]] = defaultdict(list)
+    for some in unanswered:
+        for each in some:
+            if each.routed.decision.authoritative is Side.NEW:
+                found[each.routed.key].append(each)
+        await asyncio.sleep(0)  # clients are served by the same loop
+    return found
 
 
 def _totals(ledger: Ledger, flag: Flag) -> tuple[Totals, Totals]:

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from operator import attrgetter
 from time import perf_counter
 from typing import Final
 
-from gateway.app.watch.post import Post
+from gateway.app.watch.post import Post, by_route
 from gateway.db.accept import put_in_force
 from gateway.db.engine import DatabaseDown
 from gateway.db.flags import Unchanged
 from gateway.db.rollbacks import BY, WATCHED, Key, RollbackStore, reason
-from gateway.message import Side
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.unanswered import Open
 from gateway.rollout.breach import Breach, Seen
@@ -42,6 +41,7 @@ LEARN_S: Final = 5.0  # how long evidence is not asked again for legacy's times
 WRITE_S: Final = 1.5  # how long the database may take over a rollback before this process goes ahead
 AGAIN_S: Final = 1.0
 LINGER_S: Final = 5.0
+MOST_EARLY: Final = 10_000  # findings
 
 
 class Sentinel:
@@ -54,6 +54,7 @@ class Sentinel:
         self._live, self._store, self._process, self._webhook = live, store, process, webhook
         self._posts: dict[Key, Post] = {}
         self._earlier: dict[Key, Post] = {}  # by the version of a plan's step before the one that it is at
+        self._early: deque[Found] = deque(maxlen=MOST_EARLY)  # of a flag that came in force since the last look
         self._seen: dict[str, tuple[int, int]] = {}
         self._told: dict[Key, Seen] = {}
         self._taking: dict[Key, asyncio.Task[None]] = {}
@@ -63,6 +64,8 @@ class Sentinel:
         key = finding.route, finding.flag_version
         post = self._posts.get(key) or self._earlier.get(key)
         if post is None:
+            if self._live.known.flag(finding.route).version == finding.flag_version:
+                self._early.append(finding)
             return
         try:
             post.heard(finding)
@@ -99,8 +102,12 @@ class Sentinel:
             if post is None or post.watch.terms != route.terms:
                 self._relieve(flag.route)
                 self._posts[key] = Post.at(flag, route, ledger, self._seen.get(flag.route, (0, 0)))
+        while self._early:
+            finding = self._early.popleft()
+            if (finding.route, finding.flag_version) in self._posts:
+                self.heard(finding)
         now, at = asyncio.get_running_loop().time(), perf_counter()
-        waiting = await _by_route(unanswered()) if self._posts else {}
+        waiting = await by_route(unanswered()) if self._posts else {}
         for number, (key, post) in enumerate(list(self._posts.items())):
             if number % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)  # clients are served by the same loop
@@ -229,17 +236,6 @@ class Sentinel:
         due = [each for each in self._posts.values() if each.lacks_times and now - each.asked_at > LEARN_S]
         for post in sorted(due, key=attrgetter("asked_at"))[:AT_ONCE]:
             post.known, post.asked_at = await self._store.legacys_times(post.flag.route), now
-
-
-async def _by_route(unanswered: Iterable[list[Open]]) -> dict[str, list[Open]]:
-    """Those that wait for the new side, by their route's key."""
-    found: dict[str, list[Open]] = defaultdict(list)
-    for some in unanswered:
-        for each in some:
-            if each.routed.decision.authoritative is Side.NEW:
-                found[each.routed.key].append(each)
-        await asyncio.sleep(0)  # clients are served by the same loop
-    return found
 
 
 def _is_a_plans_step(flag: Flag) -> bool:

@@ -146,6 +146,24 @@ async def test_what_is_found_late_of_a_route_that_was_taken_back_still_counts(
     assert (rollback.seen.compared, rollback.affected) == (7, 7)
 
 
+async def test_what_is_found_before_the_first_look_counts(engine: AsyncEngine, store: FlagStore, live: Live) -> None:
+    """A flag is in force before it is watched, and its first requests may be those that tell."""
+    await flip(store, Change(Stage.SHADOW))
+    flag = await flip(store, Change(Stage.CANARY, 100))
+    sentinel = Sentinel(live, RollbackStore(engine), "one", webhook=False)
+    watching = asyncio.create_task(sentinel.watch(Ledger()))
+    await asyncio.sleep(2 * LOOK_S)  # until it looks
+    live.replace({ROUTE: flag}, Source.DATABASE)
+    for _ in range(9):
+        sentinel.heard(replace(FINDING, flag_version=flag.version, authoritative=Side.NEW))
+    await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+    (rollback,) = await RollbackStore(engine).of(ROUTE)
+    assert rollback.affected == 9
+
+
 async def test_what_a_plans_last_step_did_is_known_at_its_next(
     engine: AsyncEngine, store: FlagStore, live: Live
 ) -> None:
