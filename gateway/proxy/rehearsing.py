@@ -6,7 +6,7 @@ It is the capture of such an exchange; everything that is not rehearsed after al
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import NamedTuple
@@ -63,6 +63,7 @@ class Rehearsing(Capture):
                 self.budget.give(read.leave())  # from here on what flows to legacy is kept
         if why is None:
             return outbound, self
+        self._rehearsals.pass_by(_key(self._write.arrival, self._write.route, body))
         self.dropped(why)
         return outbound, None if body is None else noted(mirror, self._write.routed, body[: MAX_BODY + 1])
 
@@ -128,10 +129,10 @@ class Rehearsing(Capture):
         )
 
 
-def _key(arrival: Arrival, route: Route, body: bytes) -> object:
-    """What makes two writes of a route the same one's: what the path names, else all that is sent."""
+def _key(arrival: Arrival, route: Route, body: bytes | None) -> Hashable:
+    """What makes two writes the same one's: what the path names, on whatever route, else all that is sent to one."""
     values = route.template.values(arrival.request.path)
-    return tuple(values.items()) if values else blake2b(body, digest_size=16).digest()
+    return tuple(values.values()) if values else (route.key, blake2b(body or b"", digest_size=16).digest())
 
 
 async def _read(outbound: OutboundRequest, read: Kept) -> OutboundRequest:

@@ -25,11 +25,16 @@ class Turns:
 
     def take(self, key: Hashable) -> Turn | None:
         """A turn on this key; None, and whoever has it is touched, while another one is under way."""
-        if (held := self._turns.get(key)) is not None:
-            held.touched = True
+        if key in self._turns:
+            self.touch(key)
             return None
         self._turns[key] = turn = Turn(key)
         return turn
+
+    def touch(self, key: Hashable) -> None:
+        """A write on this key passes without a turn."""
+        if (held := self._turns.get(key)) is not None:
+            held.touched = True
 
     def give(self, turn: Turn) -> None:
         """End a turn; a second time it does nothing."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -97,9 +97,15 @@ class Rehearsals:
             del self._new.unsafe[route.key]
         return Drop.QUEUE_FULL if self.under_way >= self._room.most else None
 
-    async def rehearse(self, route: str, key: object, copy: OutboundRequest, *, flag_version: int) -> Rehearsed | Drop:
+    def pass_by(self, key: Hashable) -> None:
+        """A write on this key goes to legacy and is not rehearsed: whoever is rehearsing one will find its rows."""
+        self._turns.touch(key)
+
+    async def rehearse(
+        self, route: str, key: Hashable, copy: OutboundRequest, *, flag_version: int
+    ) -> Rehearsed | Drop:
         """Have the new side do a write of which nothing stays; the budget is all the client waits for."""
-        turn = self._turns.take((route, key))
+        turn = self._turns.take(key)
         if turn is None:
             return Drop.HOT_KEY
         self.under_way += 1
