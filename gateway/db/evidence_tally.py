@@ -19,7 +19,6 @@ from gateway.db.tables import COUNTS
 from gateway.diff.cluster import ANY
 from gateway.diff.verdict import Mismatch, Outcome
 from gateway.rollout.evidence import Histogram, Stratum
-from gateway.shadow.broken import is_broken
 from gateway.shadow.finding import Finding, Found
 from gateway.shadow.record import LOOKED_INTO
 from gateway.shadow.spots import Spot
@@ -55,7 +54,7 @@ class Minute:
             counts["class_disagreements"] += 1
         if finding.rescued:
             counts["rescued"] += 1
-        if is_broken(finding):
+        if finding.broken:
             counts["broken"] += 1
         if control is None or control >= 500:
             counts["control_errors"] += 1

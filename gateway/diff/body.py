@@ -79,7 +79,7 @@ def _read(content: bytes, media: MediaType) -> Body | Unreadable:
         case Form.JSON | Form.LINES:
             utf8 = content if is_utf8(media.charset) else _as_utf8(content, media.charset)
             if utf8 is None:
-                return Unreadable(f"the body is not in the charset it names ({media.charset[:40]})")
+                return Unreadable(f"the body is not in the charset it names ({media.charset[:40]})", broken=True)
             return read_document(utf8) if media.form is Form.JSON else read_lines(utf8)
         case _:
             return _text(content, media)

@@ -55,9 +55,9 @@ def _undo(body: bytes, name: str) -> bytes | Unreadable:
     except _TooLargeError:
         return Unreadable(f"the {name} body grows past {cap} bytes or {MAX_MEMBERS} members")
     except _CutError:
-        return Unreadable(f"the {name} body is cut short")
+        return Unreadable(f"the {name} body is cut short", broken=True)
     except (zlib.error, brotli.error, zstd.ZstdError, EOFError):
-        return Unreadable(f"the body is not {name}")
+        return Unreadable(f"the body is not {name}", broken=True)
 
 
 def _gzip(body: bytes, cap: int) -> bytes:

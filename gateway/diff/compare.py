@@ -77,25 +77,25 @@ def take_differences(
     rules: Rules,
     take: Callable[[Difference], None],
     guide: Guide,
-) -> str:
-    """Give every difference of two answers to `take`; the answer is why some were not looked for, else empty."""
+) -> Unreadable | None:
+    """Give every difference of two answers to `take`; the answer is why some were not looked for, if some were not."""
     headers = header_differences(control.headers, candidate.headers, more=rules.headers)
     for difference in chain(_status(control, candidate), headers):
         take(difference)
     if same_bytes(control, candidate):
-        return ""
+        return None
     mine, theirs = read_body(control), read_body(candidate)
     if isinstance(mine, Unreadable):
-        return f"{control.side}: {mine.reason}"
+        return Unreadable(f"{control.side}: {mine.reason}")
     if isinstance(theirs, Unreadable):
-        return f"{candidate.side}: {theirs.reason}"
+        return Unreadable(f"{candidate.side}: {theirs.reason}", theirs.broken)
     walk = Walk(guide)
     alike = _is_error(control) == _is_error(candidate)
     for count, difference in enumerate(body_differences(mine, theirs, walk, alike=alike)):
         if count == MAX_DIFFERENCES:
-            return f"the bodies differ in more than {MAX_DIFFERENCES} places"
+            return Unreadable(f"the bodies differ in more than {MAX_DIFFERENCES} places")
         take(difference)
-    return f"the bodies differ below {MAX_DEPTH} levels" if walk.too_deep else ""
+    return Unreadable(f"the bodies differ below {MAX_DEPTH} levels") if walk.too_deep else None
 
 
 def _status(control: Observation, candidate: Observation) -> Iterator[Difference]:

@@ -30,6 +30,10 @@ class _RefusedError(ValueError):
     """A document that Python would read and we do not; caught in `read_json`, never seen outside."""
 
 
+class _NoJsonError(_RefusedError):
+    """What no parser of JSON should take, and Python's does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A value, and the text that every document with an equal value shares."""
@@ -86,13 +90,13 @@ def _read_slowly(body: bytes) -> Document | Unreadable:
     try:
         return Document.of(_SLOW.decode(body.decode()))
     except UnicodeDecodeError:
-        return Unreadable("the body is not UTF-8")
+        return Unreadable("the body is not UTF-8", broken=True)
     except _RefusedError as refused:
-        return Unreadable(str(refused))
+        return Unreadable(str(refused), broken=isinstance(refused, _NoJsonError))
     except RecursionError:
         return Unreadable("the body is nested too deeply")
     except json.JSONDecodeError as error:
-        return Unreadable(f"the body is not JSON: {error.msg} at character {error.pos}")
+        return Unreadable(f"the body is not JSON: {error.msg} at character {error.pos}", broken=True)
 
 
 def _object(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
@@ -133,7 +137,7 @@ def _number(text: str) -> int | Decimal:
 
 
 def _constant(text: str) -> NoReturn:
-    raise _RefusedError(f"the body has {text}, which is not JSON")
+    raise _NoJsonError(f"the body has {text}, which is not JSON")
 
 
 _FAST: Final = msgspec.json.Decoder(float_hook=_number)

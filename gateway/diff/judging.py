@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from gateway.diff.pattern import show
 from gateway.diff.rules import Circumstances, Difference, Rule, Rules
-from gateway.diff.value import brief, cut
+from gateway.diff.value import Unreadable, brief, cut
 from gateway.diff.verdict import Allowance, Mismatch, Outcome, Verdict
 
 MAX_SHOWN = 100  # mismatches, and as many allowed ones and noise, that a verdict keeps; the others are counted
@@ -52,9 +52,10 @@ class Judging:
         if len(self._mismatches) < MAX_SHOWN:
             self._mismatches.append(_shown(difference))
 
-    def verdict(self, unreadable: str) -> Verdict:
-        """The verdict; `unreadable` is why something could not be compared, empty when everything was."""
-        reasons = [unreadable] if unreadable else []
+    def verdict(self, unreadable: Unreadable | None) -> Verdict:
+        """The verdict; `unreadable` is why something could not be compared, None when everything was."""
+        reasons = [unreadable.reason] if unreadable else []
+        outcome = self._outcome(unreadable)
         if self._mismatched > len(self._mismatches):
             reasons.append(f"{len(self._mismatches)} of {self._mismatched} mismatches are shown")
         reasons += [
@@ -62,14 +63,15 @@ class Judging:
             for origin, rule in self._expired.items()
         ]
         return Verdict(
-            self._outcome(unreadable),
+            outcome,
             tuple(self._mismatches),
             tuple(self._allowed),
             "; ".join(reasons),
             tuple(self._noise),
+            broken=unreadable is not None and unreadable.broken and outcome is Outcome.NOT_COMPARABLE,
         )
 
-    def _outcome(self, unreadable: str) -> Outcome:
+    def _outcome(self, unreadable: Unreadable | None) -> Outcome:
         if self._mismatched:
             return Outcome.MISMATCHED
         if unreadable:

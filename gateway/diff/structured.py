@@ -29,7 +29,7 @@ def read_lines(content: bytes) -> Document | Unreadable:
         if line.strip():
             value = read_json(line)
             if isinstance(value, Unreadable):
-                return Unreadable(f"line {len(values) + 1}: {value.reason}")
+                return Unreadable(f"line {len(values) + 1}: {value.reason}", value.broken)
             values.append(value)
     return _document(values)
 

@@ -14,9 +14,10 @@ Value = None | bool | int | Decimal | str | list["Value"] | dict[str, "Value"]
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Why something could not be read."""
+    """Why something could not be read; `broken`: nobody can read it, and not only we do not."""
 
     reason: str
+    broken: bool = False
 
 
 class Absent(Enum):

@@ -59,7 +59,8 @@ class Allowance:
 class Verdict:
     """The outcome, what still differs, what was allowed, and why when the two could not be compared.
 
-    `noise` is what legacy, asked again, does not agree with itself about; only a recheck finds any.
+    `noise` is what legacy, asked again, does not agree with itself about; only a recheck finds any. `broken`: not
+    comparable because nobody can read the new side's answer, while legacy's can be read.
     """
 
     outcome: Outcome
@@ -67,3 +68,4 @@ class Verdict:
     allowed: tuple[Allowance, ...] = ()
     reason: str = ""
     noise: tuple[Mismatch, ...] = ()
+    broken: bool = False

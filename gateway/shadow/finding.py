@@ -83,6 +83,11 @@ class Finding:
         """Why both answers could not be compared, or what else there is to say."""
         return self.verdict.reason
 
+    @property
+    def broken(self) -> bool:
+        """Whether the new side's answer is one that nobody can read: not comparable, and still held against it."""
+        return self.verdict.broken
+
     def opened(self) -> Finding:
         """Itself: it is open."""
         return self
@@ -131,6 +136,7 @@ class Sealed(NamedTuple):
     rules_hit: tuple[str, ...]
     stratum: Stratum | None
     spots: tuple[Spot, ...]
+    broken: bool
     whole: bytes
 
     @property
@@ -166,6 +172,7 @@ class Matched(NamedTuple):
     rescued: bool = False
     rules_hit: tuple[str, ...] = ()
     spots: tuple[Spot, ...] = ()
+    broken: bool = False
     weight: int = OVERHEAD
 
     def opened(self) -> Finding:
@@ -211,6 +218,7 @@ def sealed(finding: Finding) -> Sealed:
         rules_hit=finding.rules_hit,
         stratum=finding.stratum,
         spots=finding.spots,
+        broken=finding.broken,
         whole=pickle.dumps(finding, pickle.HIGHEST_PROTOCOL),
     )
 

@@ -20,7 +20,6 @@ from gateway.rollout.flag import Flag
 from gateway.rollout.slow import NOT_KNOWN, Limit, Times, limit_of
 from gateway.rollout.stage import Stage
 from gateway.routing.route import Route
-from gateway.shadow.broken import is_broken
 from gateway.shadow.finding import Found
 
 EXEMPLARS: Final = 5
@@ -72,7 +71,7 @@ class Post:
             self._found += Seen(failed=1, rescued=1)
             self._show(finding)
             return
-        mismatched = outcome is Outcome.MISMATCHED or is_broken(finding)
+        mismatched = outcome is Outcome.MISMATCHED or finding.broken
         if not mismatched and outcome not in _COMPARED:
             return
         # what failed is in the ledger already

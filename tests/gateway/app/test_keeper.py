@@ -98,14 +98,15 @@ def test_a_rescued_request_is_something_to_look_at() -> None:
 def test_an_answer_that_nobody_can_read_went_wrong_for_whoever_had_it() -> None:
     """It is not comparable, and no draw: where legacy's can be read, the new side is taken back for it."""
     post = Post.at(Flag("lots.list", Stage.CANARY, 500, version=2), READ, Ledger(), (0, 0))
-    broken = Verdict(Outcome.NOT_COMPARABLE, reason="new: the body is not JSON: Expecting value at character 7")
+    reason = "new: the body is not JSON: Expecting value at character 7"
+    broken = Verdict(Outcome.NOT_COMPARABLE, reason=reason, broken=True)
     for side in (*[Side.NEW] * 4, *[Side.LEGACY] * 2):
         post.heard(replace(FINDING, authoritative=side, verdict=broken))
     post.heard(replace(FINDING, verdict=Verdict(Outcome.NOT_COMPARABLE, reason="legacy: the body is not JSON")))
     breach = post.look()
     assert breach is not None
     assert (breach.what, breach.affected, breach.seen.compared) == (Breached.MISMATCHES, 4, 6)
-    assert post.exemplars[0].place == broken.reason
+    assert post.exemplars[0].place == reason
 
 
 def test_each_affected_request_counts_once_whatever_went_wrong_with_it() -> None:

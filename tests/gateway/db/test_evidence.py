@@ -138,7 +138,7 @@ async def test_a_request_that_both_sides_failed_is_an_error_of_both(store: Evide
 
 async def test_a_broken_answer_is_told_to_the_gate_beside_what_was_not_comparable(store: EvidenceStore) -> None:
     """Legacy's could be read and the new side's could not: that is no draw."""
-    broken = Verdict(Outcome.NOT_COMPARABLE, reason="new: the body is not JSON: Expecting value at character 7")
+    broken = Verdict(Outcome.NOT_COMPARABLE, reason="new: the body is not JSON", broken=True)
     larger = Verdict(Outcome.NOT_COMPARABLE, reason="new: the body is longer than what is kept of one")
     await store.store([finding(verdict=broken), finding(verdict=larger)])
     told = await store.for_gate(ROUTE, "one")

@@ -11,7 +11,6 @@ from gateway.diff.compare import compare
 from gateway.diff.rules import Rules
 from gateway.diff.verdict import Outcome
 from gateway.message import Headers, Observation, Side
-from gateway.shadow.broken import is_broken
 from gateway.shadow.finding import Finding, sealed
 from tests.gateway.diff.answers import JSON, TODAY, answer
 
@@ -48,8 +47,8 @@ def test_an_answer_that_nobody_can_read_is_broken(candidate: Observation) -> Non
     content = b'{"a": 1}'.decode().encode("utf-16") if candidate.headers is WIDE else b'{"a": 1}'
     finding = found(answer(Side.LEGACY, content, headers=candidate.headers[:1]), candidate)
     assert finding.outcome is Outcome.NOT_COMPARABLE
-    assert is_broken(finding), finding.reason
-    assert is_broken(sealed(finding))
+    assert finding.broken, finding.reason
+    assert sealed(finding).broken
 
 
 @pytest.mark.parametrize(
@@ -69,4 +68,4 @@ def test_what_legacy_breaks_or_we_do_not_read_is_not_the_new_sides_fault(
     control: Observation, candidate: Observation
 ) -> None:
     """Legacy's own broken answer, a cap of ours, a coding that we do not know, and what could be compared."""
-    assert not is_broken(found(control, candidate))
+    assert not found(control, candidate).broken
