@@ -73,7 +73,7 @@ class Lanes:
 
     def _turn(self) -> None:
         """A lane is free."""
-        waiting = None if self._closed else self._room.next()
+        waiting = None if self._closed else self._room.next(monotonic())
         if waiting is None:
             self._free += 1
             return
@@ -173,8 +173,10 @@ class Lanes:
         self._end(job, size, Drop.BUG)
 
     def _end(self, job: Job, size: int, found: Found | Drop) -> None:
-        self._over(job, size, found)
-        self._leave(job, size)
+        try:
+            self._over(job, size, found)
+        finally:
+            self._leave(job, size)
 
     def _leave(self, job: Job, size: int) -> None:
         """A job has no lane any more."""

@@ -1,7 +1,8 @@
 """Copies that wait for a lane, route by route: the routes take turns, and none has every lane or all the room.
 
-A side that is slow on one route would otherwise keep the copies of all others waiting. It knows neither clock nor
-loop; the moments are the caller's, in seconds of one clock.
+A side that is slow on one route would otherwise keep the copies of all others waiting. Of a route the last that came
+is the next: where more come than are compared, what is found is of now, and a route is taken back for it at once.
+It knows neither clock nor loop; the moments are the caller's, in seconds of one clock.
 """
 
 from __future__ import annotations
@@ -55,13 +56,16 @@ class WaitingRoom:
         self._held[job.route] += size
         self._number += 1
 
-    def next(self) -> Waiting | None:
-        """Whose turn it is, which is under way from now on; None where nobody waits that may have another lane."""
+    def next(self, now: float) -> Waiting | None:
+        """Whose turn it is, which is under way from now on; None where nobody waits that may have another lane.
+
+        Who has waited longer than anybody should goes before the others, to be dropped.
+        """
         route = next((route for route in self._routes if self._under_way[route] < self._lanes_of_one), None)
         if route is None:
             return None
         jobs = self._routes.pop(route)
-        found = jobs.popleft()
+        found = jobs.popleft() if now - jobs[0].since > LONGEST_S else jobs.pop()
         if jobs:
             self._routes[route] = jobs  # behind the others
         self._number -= 1

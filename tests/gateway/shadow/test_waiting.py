@@ -12,7 +12,7 @@ from gateway.message import Observation, OutboundRequest, Side
 from gateway.shadow import lanes
 from gateway.shadow.job import Job
 from gateway.shadow.mirror import Bounds, Mirror
-from gateway.shadow.waiting import WaitingRoom
+from gateway.shadow.waiting import LONGEST_S, WaitingRoom
 from gateway.shadow.way import Way
 from gateway.telemetry import counters
 from gateway.upstream.inprocess import App, InProcess
@@ -50,7 +50,7 @@ async def mirroring(new: App, *, concurrency: int) -> AsyncIterator[Mirror]:
 def order(room: WaitingRoom) -> str:
     """The routes whose turn it is, one after the other, until nobody may have another lane."""
     taken = []
-    while waiting := room.next():
+    while waiting := room.next(0.0):
         taken.append(waiting.job.route)
     return "".join(taken)
 
@@ -91,7 +91,7 @@ def test_a_route_has_three_quarters_of_the_room() -> None:
     for _ in range(2):
         room.enter(job("b"), 1, 0.0)
     assert room.is_full("c")
-    taken = room.next()
+    taken = room.next(0.0)
     assert taken is not None
     assert not room.is_full("c")
     assert room.is_too_heavy("a", 16)
@@ -99,7 +99,16 @@ def test_a_route_has_three_quarters_of_the_room() -> None:
     assert not room.is_too_heavy("a", 16)
     assert len(room.empty()) == 7
     assert not room
-    assert room.next() is None
+    assert room.next(0.0) is None
+
+
+def test_the_last_that_came_is_the_next() -> None:
+    """Where more come than are compared, what is found is of now; who has waited too long goes first, to be dropped."""
+    room = WaitingRoom(4, 100, 1_000)
+    for number in range(3):
+        room.enter(job("a", b"/%d" % number), 1, number * 1.0)
+    taken = [room.next(LONGEST_S + 0.5) for _ in range(3)]
+    assert [waiting and waiting.job.target for waiting in taken] == [b"/0", b"/2", b"/1"]
 
 
 async def test_a_slow_route_does_not_keep_the_copies_of_another_waiting() -> None:
