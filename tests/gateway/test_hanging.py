@@ -79,7 +79,7 @@ def test_a_side_that_hangs_is_left_while_its_clients_wait(
             assert not any(one.done() for one in waiting), "nobody's time was up"
             assert gateway.get("/lots/1").headers["x-strangler-side"] == "legacy"
             assert {one.result().status_code for one in waiting} == {504}
-        assert eventually(lambda: stage.rollbacks()[0]["affected"] == CALLERS), stage.rollbacks()
+        assert eventually(lambda: stage.rollbacks()[0]["affected"] == CALLERS), str(stage.rollbacks()[0])
         assert stage.rollbacks()[0]["answered"] <= CALLERS + 10, "nobody was counted twice"
     finally:
         new.hangs = False

@@ -287,8 +287,7 @@ def test_a_gateway_ends_with_its_terminal_unless_told_otherwise(both: Sides, tmp
     where = ["--state", str(tmp_path / "s"), "--listen", f"127.0.0.1:{data}", "--admin", f"127.0.0.1:{admin}"]
     pid, terminal = pty.fork()
     if pid == 0:
-        if ignored:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)  # nohup's goes on to its children
         os.chdir(REPOSITORY)
         os.execv(sys.executable, [sys.executable, "-m", "gateway", "run", *both.options, *where])
     try:
