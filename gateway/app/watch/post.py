@@ -44,6 +44,7 @@ class Post:
     _began: Totals  # of the new side
     _found: Seen = _NOTHING
     _counted: set[Open] = field(default_factory=set)  # before their end, for being slow already
+    _is_waited_for: bool = False
     exemplars: list[Exemplar] = field(default_factory=list)
     left_at: float | None = None
     known: Histogram = NOT_KNOWN
@@ -88,8 +89,8 @@ class Post:
 
     @property
     def waits(self) -> bool:
-        """Whether some request that counts as slow has no answer yet: it may fail, which is to be known."""
-        return any(each.waits for each in self._counted)
+        """Whether some request had no answer at the last look, slow or not: it may fail, which is to be known."""
+        return self._is_waited_for
 
     def look(self, unanswered: Iterable[Open] = (), at: float = 0.0, *, paused: bool = False) -> Breach | None:
         """Judge what has happened since the last look; `unanswered` are the requests that wait, `at` this moment.
@@ -138,17 +139,16 @@ class Post:
         """How many more requests are slow before their end, less those that the ledger has by now."""
         ended = {each for each in self._counted if each.over}
         self._counted -= ended
-        if limit is None:
-            return -len(ended)
         version = self.flag.version
-        new = {
+        waiting = [
             each
             for each in unanswered
-            if each.waits
-            and at - each.begun > limit.after_s
-            and each.routed.flag is not None
-            and each.routed.flag.version == version
-        } - self._counted
+            if each.waits and each.routed.flag is not None and each.routed.flag.version == version
+        ]
+        self._is_waited_for = bool(waiting)
+        if limit is None:
+            return -len(ended)
+        new = {each for each in waiting if at - each.begun > limit.after_s} - self._counted
         self._counted |= new
         return len(new) - len(ended)
 

@@ -18,6 +18,7 @@ from gateway.db.rollouts import RolloutStore
 from gateway.message import Side
 from gateway.proxy.ledger import Ledger
 from gateway.proxy.unanswered import Open
+from gateway.rollout.breach import Breach, Breached, Seen
 from gateway.rollout.decide import Decision
 from gateway.rollout.flag import Change, Flag, Flipped
 from gateway.rollout.plan import Live, Source
@@ -118,6 +119,36 @@ async def test_a_side_that_hangs_is_left_by_a_process_that_has_just_started(
         await watching
     (rollback,) = await RollbackStore(engine).of(ROUTE)
     assert (rollback.what, "24 of them still wait" in rollback.sentence) == ("latency", True)
+
+
+async def test_who_still_waits_when_a_route_is_taken_back_is_counted_by_a_process_that_knows_no_times(
+    engine: AsyncEngine, store: FlagStore, live: Live
+) -> None:
+    """Another one has noticed; here nobody could say who is slow, and who waits may fail long after that."""
+    await flip(store, Change(Stage.SHADOW))
+    flag = await flip(store, Change(Stage.CANARY, 10_000))
+    live.replace({ROUTE: flag}, Source.DATABASE)
+    rollbacks, ledger = RollbackStore(engine), Ledger()
+    routed = Routed(live.plan.table.routes[ROUTE], flag, Decision(Side.NEW, None, "stage"), ROUTE, Stage.CANARY)
+    waiting = [Waiting(routed, perf_counter())]
+    sentinel = Sentinel(live, rollbacks, "one", webhook=False)
+    watching = asyncio.create_task(sentinel.watch(ledger, lambda: [list[Open](waiting)]))
+    await asyncio.sleep(2 * LOOK_S)  # until it looks
+    seen = Seen(answered=9, slow=9, late=9)
+    breach = Breach(Breached.LATENCY, "9 of 9 requests took the new side more than 0.1 s", seen)
+    await rollbacks.tell("another", {(ROUTE, flag.version): seen})
+    taken = await rollbacks.take_back(flag, breach, [], webhook=False)
+    assert isinstance(taken, Flipped)
+    live.replace({ROUTE: taken.flag}, Source.DATABASE)
+    await asyncio.sleep(LINGER_S + 1)
+    ledger.ended(ROUTE, Stage.CANARY, "new", 504, LINGER_S + 1)
+    waiting.clear()
+    await asyncio.sleep(3)  # until it has told
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+    (rollback,) = await rollbacks.of(ROUTE)
+    assert (rollback.seen.failed, rollback.affected) == (1, 10)
 
 
 async def test_what_is_found_late_of_a_route_that_was_taken_back_still_counts(
