@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -41,17 +41,25 @@ async def flip(flags: FlagStore, change: Change) -> Flag:
 
 
 @asynccontextmanager
+async def watched(sentinel: Sentinel, ledger: Ledger, waiting: Sequence[Open] = ()) -> AsyncIterator[None]:
+    """The process of a sentinel, in which the `waiting` have no answer."""
+    watching = asyncio.create_task(sentinel.watch(ledger, lambda: [list(waiting)]))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+@asynccontextmanager
 async def failing(engine: AsyncEngine, live: Live) -> AsyncIterator[None]:
     """A process that is watched while the new side fails all that it is asked."""
     ledger = Ledger()
     for _ in range(20):
         ledger.ended(ROUTE, Stage.CANARY, "new", 503, 0.01)
-    sentinel = Sentinel(live, RollbackStore(engine), "one", webhook=False)
-    watching = asyncio.create_task(sentinel.watch(ledger))
-    yield
-    watching.cancel()
-    with suppress(asyncio.CancelledError):
-        await watching
+    async with watched(Sentinel(live, RollbackStore(engine), "one", webhook=False), ledger):
+        yield
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -112,11 +120,8 @@ async def test_a_side_that_hangs_is_left_by_a_process_that_has_just_started(
     routed = Routed(live.plan.table.routes[ROUTE], flag, decision, ROUTE, Stage.CANARY)
     waiting = [Waiting(routed, perf_counter()) for _ in range(24)]
     sentinel = Sentinel(live, RollbackStore(engine), "one", webhook=False)
-    watching = asyncio.create_task(sentinel.watch(Ledger(), lambda: [list[Open](waiting)]))
-    await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
-    watching.cancel()
-    with suppress(asyncio.CancelledError):
-        await watching
+    async with watched(sentinel, Ledger(), waiting):
+        await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
     (rollback,) = await RollbackStore(engine).of(ROUTE)
     assert (rollback.what, "24 of them still wait" in rollback.sentence) == ("latency", True)
 
@@ -132,21 +137,18 @@ async def test_who_still_waits_when_a_route_is_taken_back_is_counted_by_a_proces
     routed = Routed(live.plan.table.routes[ROUTE], flag, Decision(Side.NEW, None, "stage"), ROUTE, Stage.CANARY)
     waiting = [Waiting(routed, perf_counter())]
     sentinel = Sentinel(live, rollbacks, "one", webhook=False)
-    watching = asyncio.create_task(sentinel.watch(ledger, lambda: [list[Open](waiting)]))
-    await asyncio.sleep(2 * LOOK_S)  # until it looks
-    seen = Seen(answered=9, slow=9, late=9)
-    breach = Breach(Breached.LATENCY, "9 of 9 requests took the new side more than 0.1 s", seen)
-    await rollbacks.tell("another", {(ROUTE, flag.version): seen})
-    taken = await rollbacks.take_back(flag, breach, [], webhook=False)
-    assert isinstance(taken, Flipped)
-    live.replace({ROUTE: taken.flag}, Source.DATABASE)
-    await asyncio.sleep(LINGER_S + 1)
-    ledger.ended(ROUTE, Stage.CANARY, "new", 504, LINGER_S + 1)
-    waiting.clear()
-    await asyncio.sleep(3)  # until it has told
-    watching.cancel()
-    with suppress(asyncio.CancelledError):
-        await watching
+    async with watched(sentinel, ledger, waiting):
+        await asyncio.sleep(2 * LOOK_S)  # until it looks
+        seen = Seen(answered=9, slow=9, late=9)
+        breach = Breach(Breached.LATENCY, "9 of 9 requests took the new side more than 0.1 s", seen)
+        await rollbacks.tell("another", {(ROUTE, flag.version): seen})
+        taken = await rollbacks.take_back(flag, breach, [], webhook=False)
+        assert isinstance(taken, Flipped)
+        live.replace({ROUTE: taken.flag}, Source.DATABASE)
+        await asyncio.sleep(LINGER_S + 1)
+        ledger.ended(ROUTE, Stage.CANARY, "new", 504, LINGER_S + 1)
+        waiting.clear()
+        await asyncio.sleep(3)  # until it has told
     (rollback,) = await rollbacks.of(ROUTE)
     assert (rollback.seen.failed, rollback.affected) == (1, 10)
 
@@ -160,19 +162,16 @@ async def test_what_is_found_late_of_a_route_that_was_taken_back_still_counts(
     live.replace({ROUTE: flag}, Source.DATABASE)
     rollbacks = RollbackStore(engine)
     sentinel = Sentinel(live, rollbacks, "one", webhook=False)
-    watching = asyncio.create_task(sentinel.watch(Ledger()))
-    late = replace(FINDING, flag_version=flag.version, authoritative=Side.NEW)
-    await asyncio.sleep(2 * LOOK_S)  # until it looks
-    for _ in range(5):
-        sentinel.heard(late)
-    await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
-    for _ in range(2):
-        await asyncio.sleep(LINGER_S - 1)
-        sentinel.heard(late)
-    await asyncio.sleep(3)  # until it has told
-    watching.cancel()
-    with suppress(asyncio.CancelledError):
-        await watching
+    async with watched(sentinel, Ledger()):
+        late = replace(FINDING, flag_version=flag.version, authoritative=Side.NEW)
+        await asyncio.sleep(2 * LOOK_S)  # until it looks
+        for _ in range(5):
+            sentinel.heard(late)
+        await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
+        for _ in range(2):
+            await asyncio.sleep(LINGER_S - 1)
+            sentinel.heard(late)
+        await asyncio.sleep(3)  # until it has told
     (rollback,) = await rollbacks.of(ROUTE)
     assert (rollback.seen.compared, rollback.affected) == (7, 7)
 
@@ -182,15 +181,12 @@ async def test_what_is_found_before_the_first_look_counts(engine: AsyncEngine, s
     await flip(store, Change(Stage.SHADOW))
     flag = await flip(store, Change(Stage.CANARY, 100))
     sentinel = Sentinel(live, RollbackStore(engine), "one", webhook=False)
-    watching = asyncio.create_task(sentinel.watch(Ledger()))
-    await asyncio.sleep(2 * LOOK_S)  # until it looks
-    live.replace({ROUTE: flag}, Source.DATABASE)
-    for _ in range(9):
-        sentinel.heard(replace(FINDING, flag_version=flag.version, authoritative=Side.NEW))
-    await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
-    watching.cancel()
-    with suppress(asyncio.CancelledError):
-        await watching
+    async with watched(sentinel, Ledger()):
+        await asyncio.sleep(2 * LOOK_S)  # until it looks
+        live.replace({ROUTE: flag}, Source.DATABASE)
+        for _ in range(9):
+            sentinel.heard(replace(FINDING, flag_version=flag.version, authoritative=Side.NEW))
+        await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
     (rollback,) = await RollbackStore(engine).of(ROUTE)
     assert rollback.affected == 9
 
@@ -208,22 +204,19 @@ async def test_what_a_plans_last_step_did_is_known_at_its_next(
     assert isinstance(first, Flipped)
     live.replace({ROUTE: first.flag}, Source.DATABASE)
     sentinel, ledger = Sentinel(live, rollbacks, "one", webhook=False), Ledger()
-    watching = asyncio.create_task(sentinel.watch(ledger))
-    await asyncio.sleep(2 * LOOK_S)  # until it looks
-    for _ in range(9):
-        ledger.ended(ROUTE, Stage.CANARY, "new", 200, 0.01)
-    await asyncio.sleep(2 * LOOK_S)
-    (running,) = await rollouts.running()
-    second = await rollouts.take(running, Change(Stage.CANARY, 5_000))
-    assert isinstance(second, Flipped)
-    live.replace({ROUTE: second.flag}, Source.DATABASE)
-    await asyncio.sleep(2 * LOOK_S)
-    for _ in range(9):
-        sentinel.heard(replace(FINDING, flag_version=first.flag.version, authoritative=Side.NEW))
-    await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
-    watching.cancel()
-    with suppress(asyncio.CancelledError):
-        await watching
+    async with watched(sentinel, ledger):
+        await asyncio.sleep(2 * LOOK_S)  # until it looks
+        for _ in range(9):
+            ledger.ended(ROUTE, Stage.CANARY, "new", 200, 0.01)
+        await asyncio.sleep(2 * LOOK_S)
+        (running,) = await rollouts.running()
+        second = await rollouts.take(running, Change(Stage.CANARY, 5_000))
+        assert isinstance(second, Flipped)
+        live.replace({ROUTE: second.flag}, Source.DATABASE)
+        await asyncio.sleep(2 * LOOK_S)
+        for _ in range(9):
+            sentinel.heard(replace(FINDING, flag_version=first.flag.version, authoritative=Side.NEW))
+        await until(lambda: live.plan.flag(ROUTE).stage is Stage.LEGACY)
     (rollback,) = await rollbacks.of(ROUTE)
     assert rollback.flag_version == second.flag.version
     assert (rollback.seen.answered, rollback.seen.mismatched, rollback.affected) == (9, 9, 9)
