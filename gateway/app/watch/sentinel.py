@@ -64,7 +64,8 @@ class Sentinel:
         key = finding.route, finding.flag_version
         post = self._posts.get(key) or self._earlier.get(key)
         if post is None:
-            if self._live.known.flag(finding.route).version == finding.flag_version:
+            flag = self._live.known.flag(finding.route)
+            if flag.version == finding.flag_version and flag.stage in WATCHED:
                 self._early.append(finding)
             return
         try:
